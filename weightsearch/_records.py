@@ -1,0 +1,224 @@
+"""Plain data that travels between the parts.
+
+The writing half makes these, the reading half takes them, and neither needs to
+know the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+REFIT = -1
+"""The split number of a refit on all the data."""
+
+OK = "ok"
+FAILED = "failed"
+
+Array = np.ndarray[Any, Any]
+
+
+class Weights(dict[str, Array]):
+    """Weights of one fitted estimator, name -> ndarray, in the model's own order.
+
+    Attributes
+    ----------
+    ties : dict of str -> str
+        Names of weights that share memory with another one, each with the name
+        under which the array is kept.
+    encodings : dict of str -> str
+        Names that stand for several arrays, each with how to put them together:
+        ``{"coef_": "csr"}`` says that ``coef_/data``, ``coef_/indices``,
+        ``coef_/indptr`` and ``coef_/shape`` are one sparse matrix.
+    """
+
+    def __init__(
+        self,
+        arrays: Mapping[str, Array] | Iterable[tuple[str, Array]] = (),
+        *,
+        ties: Mapping[str, str] | None = None,
+        encodings: Mapping[str, str] | None = None,
+    ):
+        super().__init__(arrays)
+        self.ties: dict[str, str] = dict(ties or {})
+        self.encodings: dict[str, str] = dict(encodings or {})
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild_weights, (dict(self), self.ties, self.encodings)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all arrays together."""
+        return sum(array.nbytes for array in self.values())
+
+
+def _rebuild_weights(
+    arrays: dict[str, Array], ties: dict[str, str], encodings: dict[str, str]
+) -> Weights:
+    return Weights(arrays, ties=ties, encodings=encodings)
+
+
+@dataclass(frozen=True, slots=True)
+class WeightSpec:
+    """What is known of a stored array without reading it."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    """``numpy.dtype.str``, or the true name of a type that numpy lacks (``bfloat16``)."""
+    order: str = "C"
+    """Memory order of the model's array: ``"C"`` or ``"F"``."""
+
+
+@dataclass(frozen=True, slots=True)
+class WeightSpecs:
+    """The names, shapes and types of one fit's weights, in order."""
+
+    arrays: tuple[WeightSpec, ...]
+    ties: Mapping[str, str] = field(default_factory=dict)
+    encodings: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class FitRecord:
+    """One finished fit: a candidate on one split, or its refit.
+
+    Attributes
+    ----------
+    candidate : int
+        Row of the candidate in ``cv_results_``.
+    split : int
+        0-based split, or :data:`REFIT`.
+    status : {"ok", "failed"}
+    key : str or None
+        Identity of the fit, 32 hexadecimal digits; None where it has none.
+    result : dict
+        What scikit-learn needs to rebuild ``cv_results_``: ``test_scores``,
+        ``train_scores``, ``n_test_samples``, ``fit_time`` and ``score_time`` in
+        seconds, ``fit_error``. JSON-able; floats may be nan or infinite.
+    weights : Weights or None
+        None where no weights were captured.
+    """
+
+    candidate: int
+    split: int
+    status: str
+    key: str | None
+    result: Mapping[str, Any]
+    weights: Weights | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunHeader:
+    """What is known of a run when it starts; all of it JSON-able.
+
+    Attributes
+    ----------
+    uid : str
+        Unique for ever, 32 hexadecimal digits.
+    name : str
+        Name of the run's group, unique in its store; sorts in order of time.
+    status : {"running", "complete", "interrupted"}
+    started, finished : str
+        UTC, ISO 8601; ``finished`` is empty while the run goes on.
+    environment : dict of str -> str
+        Versions of Python, the platform and the libraries that fit.
+    estimator : dict
+        ``class`` (qualified name) and ``params`` (text), to be read by people.
+    settings : dict
+        ``capture``, ``keep``, ``refit``, ``scoring``, ``cv``, ``n_splits``,
+        ``search`` (class name) and so on.
+    fingerprint : str or None
+        Identity of estimator, data, scoring and versions; None without one.
+    identity : dict of str -> str
+        The fingerprint's parts, a digest each, to tell what differs.
+    """
+
+    uid: str
+    name: str
+    status: str
+    started: str
+    finished: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    estimator: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    fingerprint: str | None = None
+    identity: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class FitTable:
+    """All stored fits of a run as columns of equal length, in order of storing.
+
+    Where two rows have the same candidate and split, the later one counts.
+    """
+
+    candidate: Array
+    """int64"""
+    split: Array
+    """int64; :data:`REFIT` for refits"""
+    failed: Array
+    """bool"""
+    has_weights: Array
+    """bool"""
+    key: Array
+    """``S32``; empty where the fit has no identity"""
+
+    def __len__(self) -> int:
+        return len(self.candidate)
+
+
+@dataclass(frozen=True)
+class RunResults:
+    """What is known when a run has ended."""
+
+    cv_results: Mapping[str, Array]
+    """Columns of ``cv_results_`` but ``params`` and ``param_*``; numeric, 1-D."""
+    best_index: int | None
+    best_weights: Weights | None
+
+
+class RunSource(Protocol):
+    """The stored content of one run, wherever it lies: in the file or the journal.
+
+    Row numbers are rows of :meth:`fits`. Arrays come back bit for bit as the
+    model had them, memory order included, and checked against their checksum.
+    """
+
+    @property
+    def header(self) -> RunHeader: ...
+
+    def params(self) -> Sequence[str]:
+        """Params of every candidate, encoded as JSON."""
+
+    def fits(self) -> FitTable: ...
+
+    def result(self, row: int) -> dict[str, Any]:
+        """``FitRecord.result`` of a row."""
+
+    def specs(self, row: int) -> WeightSpecs | None:
+        """Names, shapes and types of a row's weights; None where it has none."""
+
+    def read(self, row: int, name: str) -> Array:
+        """One array of a row."""
+
+    def read_all(self, row: int) -> Weights:
+        """All arrays of a row."""
+
+    def stack(self, name: str, rows: Sequence[int]) -> Array:
+        """The arrays of one name in many rows, of equal shape and type, stacked."""
+
+    def cv_results(self) -> dict[str, Array]:
+        """The columns of ``RunResults.cv_results``; empty while the run goes on."""
+
+    def best_index(self) -> int | None: ...
+
+    def best_specs(self) -> WeightSpecs | None: ...
+
+    def read_best(self, name: str) -> Array: ...
+
+    def splits(self) -> list[tuple[Array, Array]] | None:
+        """(train, test) indices, where the run had to keep them."""

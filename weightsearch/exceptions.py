@@ -1,0 +1,140 @@
+"""Errors and warnings of weightsearch.
+
+Every error is a child of :class:`WeightSearchError` and of the builtin that a
+caller would expect in its place, so ``except ValueError`` or ``except KeyError``
+go on working.
+"""
+
+from __future__ import annotations
+
+from sklearn.exceptions import FitFailedWarning
+
+__all__ = [
+    "CorruptStoreError",
+    "IdentityWarning",
+    "InvalidGridError",
+    "NoWeightsWarning",
+    "NotAStoreError",
+    "RefitFailedWarning",
+    "StoreError",
+    "StoreLockedError",
+    "StoreVersionError",
+    "StoreWriteError",
+    "UnstorableWeightsWarning",
+    "WeightSearchError",
+    "WeightsNotFoundError",
+]
+
+
+class WeightSearchError(Exception):
+    """Root of all errors that weightsearch raises on its own account."""
+
+
+class InvalidGridError(WeightSearchError, ValueError):
+    """A candidate names a parameter that the estimator does not have.
+
+    Attributes
+    ----------
+    key : str
+        The parameter's name as the grid has it.
+    suggestions : tuple of str
+        Valid names that are close to it, nearest first.
+    """
+
+    def __init__(self, message: str, key: str = "", suggestions: tuple[str, ...] = ()):
+        super().__init__(message)
+        self.key = key
+        self.suggestions = suggestions
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (str(self), self.key, self.suggestions)
+
+
+class WeightsNotFoundError(WeightSearchError, KeyError):
+    """No such run, candidate, split, params or weight in the store."""
+
+    def __str__(self) -> str:
+        # KeyError shows the repr of its argument, which makes sentences unreadable.
+        return str(self.args[0]) if self.args else ""
+
+
+class StoreError(WeightSearchError, OSError):
+    """A store cannot be used. Root of the errors about files.
+
+    Attributes
+    ----------
+    path : str
+        The store's path, empty where there is none.
+    """
+
+    def __init__(self, message: str, path: str = ""):
+        super().__init__(message)
+        self.path = path
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (str(self), self.path)
+
+
+class NotAStoreError(StoreError):
+    """The file is no HDF5 file, or one that another program wrote."""
+
+
+class StoreVersionError(StoreError):
+    """The store has a newer ``format_version`` than this package reads."""
+
+
+class StoreWriteError(StoreError):
+    """The store cannot be written: no such folder, read-only, disk full."""
+
+
+class StoreLockedError(StoreError):
+    """Another fit is writing to this store.
+
+    Attributes
+    ----------
+    holder : str
+        Who holds the store, as far as it is known (host, process, since when).
+    """
+
+    def __init__(self, message: str, path: str = "", holder: str = ""):
+        super().__init__(message, path)
+        self.holder = holder
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (str(self), self.path, self.holder)
+
+
+class CorruptStoreError(StoreError):
+    """The store is damaged, or holds what a store must not hold.
+
+    Attributes
+    ----------
+    place : str
+        Where in the file, as an HDF5 path or a journal row.
+    """
+
+    def __init__(self, message: str, path: str = "", place: str = ""):
+        super().__init__(message, path)
+        self.place = place
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (str(self), self.path, self.place)
+
+
+class NoWeightsWarning(UserWarning):
+    """A fitted estimator has nothing that counts as weights."""
+
+
+class UnstorableWeightsWarning(UserWarning):
+    """Something that was learned cannot be stored safely and is left out."""
+
+
+class IdentityWarning(UserWarning):
+    """Whether two fits are the same cannot be told, so none is reused."""
+
+
+class RefitFailedWarning(FitFailedWarning):
+    """The refit of a candidate that is not the best one failed."""
