@@ -1,0 +1,73 @@
+"""What passes between a running search and whoever keeps its fits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+from weightsearch._records import Array, Weights
+
+__all__ = ["FitCall", "Outcome", "PlannedFit", "Recorder"]
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedFit:
+    """One candidate on one split, as the search is about to evaluate it."""
+
+    candidate: int
+    split: int
+    params: Mapping[str, Any]
+    train: Array
+    test: Array
+
+
+class Outcome(NamedTuple):
+    """What comes back from a worker: never the model, only what is to be kept."""
+
+    result: dict[str, Any]
+    weights: Weights | None
+    notes: tuple[Warning, ...]
+
+
+@dataclass(frozen=True)
+class FitCall:
+    """What all fits of a search have in common."""
+
+    estimator: Any
+    X: Any
+    y: Any
+    scorer: Any
+    fit_params: Mapping[str, Any]
+    score_params: Mapping[str, Any]
+    error_score: Any
+    return_train_score: bool
+    n_splits: int
+
+
+class Recorder(Protocol):
+    """What the fitting needs of whoever keeps the results."""
+
+    captures_splits: bool
+
+    @property
+    def may_recall(self) -> bool:
+        """Whether any stored fit could be reused."""
+
+    def begin(self, call: FitCall) -> None:
+        """The first fit is about to start."""
+
+    def plan(self, fit: PlannedFit) -> None:
+        """A fit will run or be recalled."""
+
+    def recall(self, fit: PlannedFit) -> dict[str, Any] | None:
+        """The result of the same fit from the store, if it is there."""
+
+    def record_split(self, fit: PlannedFit, outcome: Outcome) -> None:
+        """A fit has finished."""
+
+    def announce(self, n_reused: int, n_to_do: int) -> None:
+        """How much is reused has become known."""
+
+    def splitter(self, cv: Any) -> Any:
+        """The splitter to use in the place of ``cv``."""

@@ -1,0 +1,135 @@
+"""Where code comes from: an installed distribution, the standard library, or the user.
+
+Installed code is known by its name and version, the user's own code by its content.
+An editable install lies outside ``site-packages`` and counts as the user's own: it
+is code that changes without its version changing.
+"""
+
+from __future__ import annotations
+
+import sys
+import sysconfig
+from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+# What takes part in a fit without a class or function of it being named anywhere.
+_HIDDEN = {
+    "scikit-learn": ("numpy", "scipy"),
+    "skorch": ("torch",),
+    "scikeras": ("keras", "tensorflow"),
+}
+_BACKENDS = {"tensorflow": "tensorflow", "torch": "torch", "jax": "jax"}
+
+
+def home(module: str) -> tuple[str, ...] | None:
+    """Tell who ships a module.
+
+    Parameters
+    ----------
+    module : str
+        Dotted name, as in ``__module__``.
+
+    Returns
+    -------
+    tuple of str or None
+        Names of the distributions, mostly one; empty for the standard library;
+        None for the user's own code.
+    """
+    name = module
+    while name:
+        loaded = sys.modules.get(name)
+        where = _place(loaded)
+        if where is not None:
+            return home_of_file(module, where)
+        origin = getattr(getattr(loaded, "__spec__", None), "origin", None)
+        if origin in ("built-in", "frozen"):
+            return ()
+        # Compiled packages make up modules without a file, such as torch._C._nn.
+        name = name.rpartition(".")[0]
+    return None
+
+
+def _place(module: ModuleType | None) -> str | None:
+    place = getattr(module, "__file__", None)
+    if isinstance(place, str):
+        return place
+    return next(
+        (p for p in getattr(module, "__path__", ()) if isinstance(p, str)), None
+    )
+
+
+@cache
+def home_of_file(module: str, place: str) -> tuple[str, ...] | None:
+    """Tell who ships a module, loaded or not, by the file that it lies in."""
+    path = Path(place)
+    root = module.partition(".")[0]
+    if {"site-packages", "dist-packages"} & set(path.parts):
+        return tuple(sorted(set(_distributions().get(root, ())))) or None
+    if any(folder in path.parents for folder in _standard_library()):
+        return ()
+    return None
+
+
+@cache
+def _distributions() -> Mapping[str, list[str]]:
+    return metadata.packages_distributions()
+
+
+@cache
+def _standard_library() -> frozenset[Path]:
+    folders = [Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")]
+    return frozenset(folders) | {folder.resolve() for folder in folders}
+
+
+def resolve(module: str | None, qualname: str) -> Any:
+    """Find a loaded module's attribute by its dotted name; None where it has none."""
+    found: Any = sys.modules.get(module or "")
+    for part in qualname.split("."):
+        found = getattr(found, part, None)
+    return found
+
+
+def versions_of(distributions: Iterable[str]) -> dict[str, str]:
+    """Versions of distributions and of what they bring into a fit.
+
+    Parameters
+    ----------
+    distributions : iterable of str
+
+    Returns
+    -------
+    dict of str -> str
+        By name, sorted; ``"unknown"`` where an installation has lost its metadata.
+        With Keras, also ``"keras backend"``.
+    """
+    found: dict[str, str] = {}
+    todo = set(distributions)
+    while todo:
+        name = todo.pop()
+        if name in found:
+            continue
+        found[name] = _version(name)
+        todo.update(_HIDDEN.get(name, ()))
+        if name == "keras":
+            backend = _keras_backend()
+            if backend:
+                found["keras backend"] = backend
+                todo.add(_BACKENDS.get(backend, "keras"))
+    return dict(sorted(found.items()))
+
+
+@cache
+def _version(distribution: str) -> str:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return "unknown"
+
+
+def _keras_backend() -> str | None:
+    config = getattr(sys.modules.get("keras"), "config", None)
+    return str(config.backend()) if config is not None else None

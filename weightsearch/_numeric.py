@@ -1,0 +1,45 @@
+"""Arrays of any kind as numbers that can be added up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.linalg
+
+from weightsearch._records import Array
+
+__all__ = ["as_numbers", "norm"]
+
+
+def as_numbers(weight: Any) -> Array | None:
+    """Give a weight as float64, or complex128 if it is complex.
+
+    Parameters
+    ----------
+    weight : array-like of any shape
+        Booleans, integers, floats (``bfloat16`` and ``float8`` of ``ml_dtypes``
+        too) or complex numbers.
+
+    Returns
+    -------
+    ndarray or None
+        The same values, not copied where they have the type already; None where
+        they are no numbers (text, dates, records, objects).
+    """
+    array = np.asarray(weight)
+    kind = array.dtype.kind
+    if kind == "c":
+        return array.astype(np.complex128, copy=False)
+    # ml_dtypes registers its types under kind V, which numpy has for records.
+    if kind in "biuf" or (kind == "V" and array.dtype.type is not np.void):
+        return array.astype(np.float64, copy=False)
+    return None
+
+
+def norm(array: Array) -> float:
+    """Euclidean norm of all elements; neither overflows nor underflows midway."""
+    if array.size == 0:
+        return 0.0
+    # BLAS nrm2 scales as it goes; the root of a sum of squares does not.
+    return float(scipy.linalg.norm(array.ravel(), check_finite=False))

@@ -1,0 +1,393 @@
+"""From finished fits to the store: what a search plans, reuses and keeps."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from weightsearch._fits import FitCall, Outcome, PlannedFit
+from weightsearch._header import new_header
+from weightsearch._identity import (
+    SearchIdentity,
+    differences,
+    digest_splitter,
+    environment,
+    identify_search,
+)
+from weightsearch._params import encode_params
+from weightsearch._records import (
+    FAILED,
+    OK,
+    REFIT,
+    FitRecord,
+    RunResults,
+    Weights,
+)
+from weightsearch._splitting import RecordedSplitter, is_unrepeatable
+from weightsearch.exceptions import RefitFailedWarning
+from weightsearch.frameworks._registry import collect_weights
+from weightsearch.store import StoredFit, WriteSession
+
+__all__ = ["SearchRecorder"]
+
+
+class SearchRecorder:
+    """Keeps the fits of one ``fit`` call.
+
+    Parameters
+    ----------
+    session : WriteSession
+        Where the fits go. Left by :meth:`commit`, or as it is by :meth:`close`.
+    capture : {"refit", "splits", "both"}
+    resume : bool
+        Whether stored fits of the same identity are reused.
+    identify : bool
+        Whether fits get an identity at all; a private store has nothing to reuse.
+    verbose : int
+    settings : dict
+        What the run's header tells of the search.
+    """
+
+    def __init__(
+        self,
+        session: WriteSession,
+        *,
+        capture: str,
+        resume: bool,
+        identify: bool,
+        verbose: int,
+        settings: Mapping[str, Any],
+    ):
+        self.captures_splits = capture in ("splits", "both")
+        self.captures_refits = capture in ("refit", "both")
+        self.call: FitCall | None = None
+        self._session = session
+        self._resume = resume and identify
+        self._identify = identify
+        self._verbose = verbose
+        self._settings = dict(settings)
+        self._identity: SearchIdentity | None = None
+        self._splitter: RecordedSplitter | None = None
+        self._cv_digest = ""
+        self._params: list[str] = []
+        self._n_params_stored = 0
+        self._n_new = 0
+        self._kept_keys: dict[str, bool] = {}
+        self._reused_from: set[str] = set()
+        self._warned: set[tuple[type, str]] = set()
+
+    # -- evaluation -----------------------------------------------------------
+
+    @property
+    def may_recall(self) -> bool:
+        """Whether any stored fit could be reused."""
+        return (
+            self._resume and self._identity is not None and bool(self._session.headers)
+        )
+
+    def splitter(self, cv: Any) -> Any:
+        """Keep the splits of a splitter that would not give them again."""
+        if not self._identify:
+            return cv
+        self._cv_digest = digest_splitter(cv)
+        if not is_unrepeatable(cv):
+            return cv
+        self._splitter = RecordedSplitter(cv, self._unfinished_splits)
+        return self._splitter
+
+    def _unfinished_splits(self, X: Any, y: Any) -> Any:
+        """Return the splits of an unfinished run on the same data, or None."""
+        unfinished = [
+            header
+            for header in self._session.headers
+            if header.status != "complete"
+            and header.identity.get("cv") == self._cv_digest
+        ]
+        if not (self._resume and unfinished):
+            return None
+        data = SearchIdentity.data_digest(X, y)
+        for header in reversed(unfinished):
+            if header.identity.get("data") == data:
+                return self._session.splits(header.uid)
+        return None
+
+    def begin(self, call: FitCall) -> None:
+        """Open the run, at the first fit; later calls go on with it."""
+        if self.call is not None:
+            return
+        self.call = call
+        versions = environment(call.estimator)
+        if self._identify:
+            self._identity = identify_search(
+                call.estimator,
+                call.X,
+                call.y,
+                fit_params=call.fit_params,
+                score_params=call.score_params,
+                scorer=call.scorer,
+                settings={
+                    "return_train_score": call.return_train_score,
+                    "error_score": call.error_score,
+                },
+                versions=versions,
+            )
+        self._header = new_header(
+            call, versions, self._identity, self._cv_digest, self._settings
+        )
+        splits = self._splitter.splits if self._splitter is not None else None
+        self._session.begin(self._header, splits)
+
+    def plan(self, fit: PlannedFit) -> None:
+        """Take a candidate's params in when its first split comes."""
+        if fit.candidate == len(self._params):
+            self._params.append(encode_params(fit.params))
+
+    def recall(self, fit: PlannedFit) -> dict[str, Any] | None:
+        """Return the result of the same fit from the store, if it is there."""
+        key = self._split_key(fit)
+        stored = self._find(key, need_weights=self.captures_splits)
+        if stored is None:
+            return None
+        self._reuse(fit.candidate, fit.split, key, stored)
+        return dict(stored.result)
+
+    def record_split(self, fit: PlannedFit, outcome: Outcome) -> None:
+        """Make a finished fit durable."""
+        key = self._split_key(fit)
+        if not _all_finite(outcome.result.get("test_scores")):
+            # A score that could not be computed is tried again next time.
+            key = None
+        self._append(fit.candidate, fit.split, key, outcome)
+
+    def announce(self, n_reused: int, n_to_do: int) -> None:
+        """Say how many fits are reused, or why none is."""
+        if self._verbose < 1:
+            return
+        print(
+            f"{n_reused} of {n_reused + n_to_do} fits reused from "
+            f"{self._session.path}, {n_to_do} to do"
+        )
+        if n_reused == 0:
+            self._explain()
+
+    def _explain(self) -> None:
+        """Say what differs from the newest run of the same estimator."""
+        for header in reversed(self._session.headers):
+            if header.estimator.get("class") == self._header.estimator["class"]:
+                reasons = differences(
+                    header.identity,
+                    self._header.identity,
+                    header.environment,
+                    self._header.environment,
+                )
+                if reasons:
+                    print(f"  since run {header.name}: " + "; ".join(reasons))
+                return
+
+    # -- refits ---------------------------------------------------------------
+
+    def record_best(self, search: Any) -> Weights:
+        """Keep the weights of the best estimator, which scikit-learn has refit."""
+        weights, notes = collect_weights(search.best_estimator_)
+        index = int(search.best_index_)
+        key = self._refit_key(search.cv_results_["params"][index])
+        stored = self._find(key, need_weights=True)
+        if stored is not None and _same(self._session.weights(stored), weights):
+            self._reuse(index, REFIT, key, stored)
+        else:
+            result = {"fit_error": None, "fit_time": float(search.refit_time_)}
+            self._append(index, REFIT, key, Outcome(result, weights, tuple(notes)))
+        return weights
+
+    def refits_to_do(
+        self, search: Any, keep: int | str
+    ) -> list[tuple[int, Mapping[str, Any]]]:
+        """Candidates still to be refit, best-ranked first, the best one left out."""
+        to_do = []
+        reused = 0
+        for index in _ranked(search, keep):
+            params = search.cv_results_["params"][index]
+            key = self._refit_key(params)
+            stored = self._find(key, need_weights=True)
+            if stored is None:
+                to_do.append((index, params))
+            else:
+                self._reuse(index, REFIT, key, stored)
+                reused += 1
+        if self._verbose > 0 and (to_do or reused):
+            known = f" ({reused} more reused)" if reused else ""
+            print(f"Refitting {len(to_do)} candidates on all the data{known}")
+        return to_do
+
+    def record_refit(
+        self, candidate: int, params: Mapping[str, Any], outcome: Outcome
+    ) -> None:
+        """Make a refit durable, or note that it failed."""
+        error = outcome.result["fit_error"]
+        if error is not None:
+            reason = error.strip().splitlines()[-1]
+            self._warn(
+                RefitFailedWarning(
+                    f"The refit of candidate {candidate} failed, so it has no weights "
+                    f"in the store: {reason}"
+                )
+            )
+        self._append(candidate, REFIT, self._refit_key(params), outcome)
+
+    # -- the end --------------------------------------------------------------
+
+    def commit(self, search: Any, best: Weights | None) -> str:
+        """End the run and put it into the store.
+
+        Returns
+        -------
+        uid : str
+            Of the run that holds the results: this one, or an earlier one that
+            had all of it already.
+        """
+        self._store_params()
+        same = self._same_run()
+        if same is not None:
+            self._session.discard()
+            return same
+        index = getattr(search, "best_index_", None)
+        results = RunResults(
+            cv_results=_numeric_columns(search.cv_results_),
+            best_index=None if index is None else int(index),
+            best_weights=best,
+        )
+        self._session.commit(results, supersede=self._superseded())
+        return self._header.uid
+
+    def close(self) -> None:
+        """Leave what was recorded in the journal."""
+        if self._splitter is not None:
+            self._splitter.release()
+        self._session.close()
+
+    def _same_run(self) -> str | None:
+        """Return the uid of a complete run with just these candidates and fits."""
+        if self._n_new or len(self._reused_from) != 1:
+            return None
+        (uid,) = self._reused_from
+        header = next(h for h in self._session.headers if h.uid == uid)
+        if header.status != "complete":
+            return None
+        return uid if list(self._session.params(uid)) == self._params else None
+
+    def _superseded(self) -> list[str]:
+        """Unfinished runs of the same identity, all of which this run has too."""
+        fingerprint = self._header.fingerprint
+        if fingerprint is None:
+            return []
+        return [
+            header.uid
+            for header in self._session.headers
+            if header.status != "complete"
+            and header.fingerprint == fingerprint
+            and all(
+                self._kept_keys.get(key, -1) >= has_weights
+                for key, has_weights in self._session.keys(header.uid)
+            )
+        ]
+
+    # -- small things ---------------------------------------------------------
+
+    def _split_key(self, fit: PlannedFit) -> str | None:
+        if self._identity is None:
+            return None
+        return self._identity.fit_key(fit.params, (fit.train, fit.test))
+
+    def _refit_key(self, params: Mapping[str, Any]) -> str | None:
+        if self._identity is None:
+            return None
+        return self._identity.fit_key(params, None)
+
+    def _find(self, key: str | None, *, need_weights: bool) -> StoredFit | None:
+        if key is None or not self._resume:
+            return None
+        return self._session.find(key, need_weights=need_weights)
+
+    def _reuse(
+        self, candidate: int, split: int, key: str | None, stored: StoredFit
+    ) -> None:
+        assert key is not None
+        self._session.reuse(candidate, split, key, stored)
+        self._reused_from.add(stored.run_uid)
+        self._kept_keys[key] = stored.has_weights
+
+    def _append(
+        self, candidate: int, split: int, key: str | None, outcome: Outcome
+    ) -> None:
+        for note in outcome.notes:
+            self._warn(note)
+        self._store_params()
+        failed = outcome.result["fit_error"] is not None
+        self._session.append(
+            FitRecord(
+                candidate=candidate,
+                split=split,
+                status=FAILED if failed else OK,
+                key=key,
+                result=outcome.result,
+                weights=outcome.weights,
+            )
+        )
+        self._n_new += 1
+        if key is not None and not failed:
+            self._kept_keys[key] = outcome.weights is not None
+
+    def _store_params(self) -> None:
+        known = len(self._params)
+        if known > self._n_params_stored:
+            start = self._n_params_stored
+            self._session.set_params(start, self._params[start:known])
+            self._n_params_stored = known
+
+    def _warn(self, note: Warning) -> None:
+        """Pass a warning on, once for all the candidates that give it."""
+        mark = (type(note), str(note))
+        if mark not in self._warned:
+            self._warned.add(mark)
+            warnings.warn(note, stacklevel=2)
+
+
+def _ranked(search: Any, keep: int | str) -> Sequence[int]:
+    """Candidates to refit besides the best one, best-ranked first."""
+    results = search.cv_results_
+    metric = search.refit if search.multimetric_ else "score"
+    ranks = results.get(f"rank_test_{metric}") if isinstance(metric, str) else None
+    if ranks is None:
+        # A callable refit over several metrics has no ranking of its own.
+        ranks = next(
+            (column for name, column in results.items() if name[:10] == "rank_test_"),
+            np.zeros(len(results["params"])),
+        )
+    best = int(search.best_index_)
+    order = [int(i) for i in np.argsort(ranks, kind="stable") if i != best]
+    return order if isinstance(keep, str) else order[: keep - 1]
+
+
+def _all_finite(scores: Any) -> bool:
+    values = scores.values() if isinstance(scores, Mapping) else [scores]
+    return all(isinstance(v, str) is False and np.all(np.isfinite(v)) for v in values)
+
+
+def _same(a: Weights, b: Weights) -> bool:
+    """Whether two sets of weights are equal bit for bit."""
+    return list(a) == list(b) and all(
+        x.dtype == y.dtype and x.shape == y.shape and x.tobytes() == y.tobytes()
+        for x, y in zip(a.values(), b.values(), strict=True)
+    )
+
+
+def _numeric_columns(cv_results: Mapping[str, Any]) -> dict[str, Any]:
+    columns: Iterable[tuple[str, Any]] = (
+        (name, np.asarray(column))
+        for name, column in cv_results.items()
+        if name != "params" and not name.startswith("param_")
+    )
+    return {name: column for name, column in columns if column.dtype.kind in "biufc"}

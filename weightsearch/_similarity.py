@@ -1,0 +1,170 @@
+"""Similarity of representations that two models make of the same data."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import numpy as np
+import scipy.special
+from numpy.typing import ArrayLike
+
+from weightsearch._numeric import norm
+from weightsearch._records import Array
+
+__all__ = ["linear_cka", "mlp_activations"]
+
+_ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
+    "identity": lambda z: z,
+    "logistic": scipy.special.expit,
+    "tanh": np.tanh,
+    "relu": lambda z: np.maximum(z, 0),
+}
+_COEFS = re.compile(r"(?P<prefix>(?:.*/)?)coefs_/(?P<i>\d+)")
+
+
+def linear_cka(x: ArrayLike, y: ArrayLike) -> float:
+    r"""Linear centred kernel alignment of two representations of the same samples.
+
+    With columns centred [1]_,
+
+    .. math:: \frac{\|Y^T X\|_F^2}{\|X^T X\|_F \, \|Y^T Y\|_F}
+
+    It is 1 for representations that agree up to rotation (any order of the units
+    is one), reflection, scale and shift, and may be 0 for unrelated ones. Widths
+    need not agree.
+
+    Parameters
+    ----------
+    x : array-like of shape (n_samples, ...)
+        What one layer makes of the samples. Axes after the first are flattened.
+    y : array-like of shape (n_samples, ...)
+        What another layer makes of the same samples, in the same order.
+
+    Returns
+    -------
+    float
+        Between 0 and 1. NaN where a representation is the same for all samples.
+
+    Raises
+    ------
+    ValueError
+        The numbers of samples differ or are below 2, or values are not finite real
+        numbers.
+
+    Notes
+    -----
+    Computed over units or over samples, whichever is cheaper; both are the same
+    number. With fewer samples than units it is biased towards 1, also for unrelated
+    representations: use many samples.
+
+    References
+    ----------
+    .. [1] S. Kornblith, M. Norouzi, H. Lee and G. Hinton, Similarity of neural
+       network representations revisited, ICML 2019, arXiv:1905.00414, equations 3
+       and 4 and table 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from weightsearch.compare import linear_cka
+    >>> x = np.random.default_rng(0).normal(size=(50, 3))
+    >>> round(linear_cka(x, 5 * x[:, [2, 0, 1]] + 1), 12)
+    1.0
+    """
+    left, right = _centred(x, "x"), _centred(y, "y")
+    n_samples = len(left)
+    if len(right) != n_samples:
+        raise ValueError(
+            f"x has {n_samples} samples and y has {len(right)}: give what both layers "
+            "make of the same samples."
+        )
+    scale = _self_similarity(left) * _self_similarity(right)
+    if not scale:
+        return float("nan")
+    p, q = left.shape[1], right.shape[1]
+    if p * q <= n_samples * (p + q):
+        shared = norm(right.T @ left) ** 2
+    else:
+        shared = float(np.vdot(left @ left.T, right @ right.T))
+    return min(max(shared / scale, 0.0), 1.0)
+
+
+def _centred(representation: ArrayLike, name: str) -> Array:
+    values = np.asarray(representation)
+    if values.dtype.kind == "c" or values.ndim == 0:
+        raise ValueError(f"{name} must be an array of real numbers, a row a sample.")
+    values = values.astype(np.float64)
+    if len(values) < 2:
+        raise ValueError(f"{name} has {len(values)} samples; 2 are the least.")
+    if not np.isfinite(values).all():
+        raise ValueError(f"{name} has values that are not finite.")
+    values = values.reshape(len(values), -1)
+    centred = values - values.mean(axis=0)
+    # What is left of a constant column is rounding, not a representation.
+    size = np.abs(values).max(axis=0, initial=0.0)
+    centred[:, np.abs(centred).max(axis=0) <= 4e-16 * len(values) * size] = 0.0
+    # The measure is free of scale, so squares need not overflow.
+    return centred / (norm(centred) or 1.0)
+
+
+def _self_similarity(centred: Array) -> float:
+    n, p = centred.shape
+    return norm(centred.T @ centred if p <= n else centred @ centred.T)
+
+
+def mlp_activations(
+    weights: Mapping[str, Any],
+    X: ArrayLike,
+    activation: Literal["identity", "logistic", "tanh", "relu"] = "relu",
+) -> dict[str, Array]:
+    """Compute what the hidden layers of a scikit-learn MLP make of data.
+
+    For networks of Keras and torch, ask the framework: their weights do not tell
+    what is computed between them.
+
+    Parameters
+    ----------
+    weights : mapping of str to ndarray
+        Weights of one ``MLPClassifier`` or ``MLPRegressor``: ``coefs_/i`` and
+        ``intercepts_/i``, under any prefix.
+    X : array-like of shape (n_samples, n_features)
+        Data as the MLP itself gets it: after the steps of a pipeline before it.
+    activation : {"identity", "logistic", "tanh", "relu"}, default="relu"
+        The MLP's parameter of this name.
+
+    Returns
+    -------
+    dict of str to ndarray of shape (n_samples, n_units)
+        One for each hidden layer, under the name of its incoming weights, such as
+        ``coefs_/0``.
+
+    Raises
+    ------
+    ValueError
+        There is no MLP among the weights, or more than one; an unknown activation;
+        X has another number of features.
+    """
+    if activation not in _ACTIVATIONS:
+        raise ValueError(
+            f"activation must be one of {sorted(_ACTIVATIONS)}, got {activation!r}."
+        )
+    found = [match for name in weights if (match := _COEFS.fullmatch(name))]
+    prefixes = {match["prefix"] for match in found}
+    if len(prefixes) != 1:
+        where = f"{len(prefixes)} MLPs" if prefixes else "no MLP (coefs_/0, ...)"
+        raise ValueError(f"There must be one MLP among the weights, there is {where}.")
+    (prefix,) = prefixes
+    values = np.asarray(X)
+    first = weights[f"{prefix}coefs_/0"]
+    if values.ndim != 2 or values.shape[1] != len(first):
+        raise ValueError(
+            f"X must have shape (n_samples, {len(first)}), got {values.shape}."
+        )
+    activations = {}
+    for i in range(len(found) - 1):
+        name = f"{prefix}coefs_/{i}"
+        z = values @ weights[name] + weights[f"{prefix}intercepts_/{i}"]
+        activations[name] = values = _ACTIVATIONS[activation](z)
+    return activations

@@ -1,0 +1,101 @@
+"""Where a fitted search finds its run again, also after pickling."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import weakref
+from pathlib import Path
+from typing import Any
+
+from weightsearch.exceptions import StoreError, WeightsNotFoundError
+from weightsearch.run import Run
+from weightsearch.weight_store import WeightStore
+
+__all__ = ["PrivateFolder", "StoreReference"]
+
+
+class PrivateFolder:
+    """A temporary folder that goes when nobody holds it any more.
+
+    Pickling takes the store in it along; unpickling makes a new folder.
+    """
+
+    FILE = "search.h5"
+
+    def __init__(self) -> None:
+        folder = tempfile.mkdtemp(prefix="weightsearch-")
+        self.store = Path(folder) / self.FILE
+        self._finalizer = weakref.finalize(self, shutil.rmtree, folder, True)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"store": self.store.read_bytes()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__()  # type: ignore[misc]
+        self.store.write_bytes(state["store"])
+
+    def remove(self) -> None:
+        """Remove the folder now."""
+        self._finalizer()
+
+
+class StoreReference:
+    """A run in a store, opened when somebody asks.
+
+    Parameters
+    ----------
+    path : Path
+    run_uid : str
+    folder : PrivateFolder or None
+        Kept alive as long as this object, where the store is a private one.
+    """
+
+    def __init__(self, path: Path, run_uid: str, folder: PrivateFolder | None = None):
+        self._path = path.absolute()
+        self._run_uid = run_uid
+        self._folder = folder
+        self._store: WeightStore | None = None
+
+    @property
+    def path(self) -> Path:
+        """The store's file."""
+        return self._folder.store if self._folder is not None else self._path
+
+    @property
+    def private(self) -> bool:
+        """Whether the store goes with this object."""
+        return self._folder is not None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_store": None}
+
+    @property
+    def store(self) -> WeightStore:
+        """The open store."""
+        if self._store is None:
+            if not self.path.exists():
+                raise StoreError(
+                    f"The search was stored in {self.path}, which is not there. "
+                    "Put the file back, or fit again.",
+                    str(self.path),
+                )
+            self._store = WeightStore(self.path)
+        return self._store
+
+    @property
+    def run(self) -> Run:
+        """The search's run."""
+        for run in self.store.runs.values():
+            if run.uid == self._run_uid:
+                return run
+        raise WeightsNotFoundError(
+            f"{self.path} holds runs, but not the one of this search "
+            f"(uid {self._run_uid}): another file lies in its place."
+        )
+
+    def close(self) -> None:
+        """Close the file; it is opened again when needed."""
+        if self._store is not None:
+            self._store.close()
+            self._store = None

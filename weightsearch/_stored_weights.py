@@ -1,0 +1,87 @@
+"""Weights of one fit in a store, read when asked for."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
+
+from weightsearch._records import Array, Weights, WeightSpecs
+from weightsearch.exceptions import WeightsNotFoundError
+
+__all__ = ["StoredWeights", "listed"]
+
+
+class StoredWeights(Mapping[str, Array]):
+    """Weights of one fit in a store, read when asked for.
+
+    A read-only mapping from a weight's name to its array. A name that is tied to
+    another one (:attr:`ties`) gives that one's array, and is not counted again.
+    """
+
+    def __init__(
+        self,
+        specs: WeightSpecs,
+        read: Callable[[str], Array],
+        read_all: Callable[[], Weights],
+    ):
+        self._specs = {spec.name: spec for spec in specs.arrays}
+        self._read = read
+        self._read_all = read_all
+        self.ties = MappingProxyType(dict(specs.ties))
+        self.encodings = MappingProxyType(dict(specs.encodings))
+
+    def __getitem__(self, name: str) -> Array:
+        name = self.ties.get(name, name)
+        if name not in self._specs:
+            raise WeightsNotFoundError(
+                f"There is no weight {name!r}; there are {listed(self._specs)}."
+            )
+        return self._read(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._specs)
+
+    def __len__(self) -> int:
+        return len(self._specs)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._specs or name in self.ties
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of every array; nothing is read for it."""
+        return {name: spec.shape for name, spec in self._specs.items()}
+
+    def to_dict(self) -> Weights:
+        """Read all arrays at once.
+
+        Returns
+        -------
+        weights : dict of str -> ndarray
+        """
+        return self._read_all()
+
+    def __repr__(self) -> str:
+        shown = [f"{name}: {spec.shape}" for name, spec in self._specs.items()]
+        if len(shown) > 8:
+            shown[8:] = [f"... {len(shown) - 8} more"]
+        return f"<StoredWeights {', '.join(shown)}>"
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td>{html.escape(name)}</td><td>{spec.shape}</td>"
+            f"<td>{html.escape(spec.dtype)}</td></tr>"
+            for name, spec in list(self._specs.items())[:50]
+        )
+        more = len(self) - 50
+        tail = f"<tr><td colspan=3>... {more} more</td></tr>" if more > 0 else ""
+        head = "<tr><th>weight</th><th>shape</th><th>dtype</th></tr>"
+        return f"<table>{head}{rows}{tail}</table>"
+
+
+def listed(names: Iterable[str], limit: int = 12) -> str:
+    """Return names for an error's text, the first few of many."""
+    names = list(names)
+    shown = ", ".join(names[:limit])
+    return shown + (f" and {len(names) - limit} more" if len(names) > limit else "")

@@ -1,0 +1,153 @@
+"""Searches of scikit-learn that keep what every candidate learned."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.model_selection import GridSearchCV, ParameterGrid
+
+from weightsearch._tracked_search import TrackedSearch
+
+__all__ = ["WeightTrackingGridSearchCV"]
+
+
+class WeightTrackingGridSearchCV(GridSearchCV, TrackedSearch):  # type: ignore[misc]
+    """Grid search that keeps the weights of every candidate.
+
+    A :class:`sklearn.model_selection.GridSearchCV` in everything that it does and
+    returns. Besides, what each candidate learned is in an HDF5 store, under its
+    params.
+
+    Parameters
+    ----------
+    estimator : estimator object
+        As in :class:`~sklearn.model_selection.GridSearchCV`, like all parameters up
+        to `return_train_score`.
+    param_grid : dict or list of dictionaries
+        Names of parameters with the values to try. Every name is checked on the
+        estimator before the first fit.
+    scoring : str, callable, list, tuple or dict, default=None
+        How predictions on the test set are evaluated.
+    n_jobs : int, default=None
+        Number of fits that run in parallel, refits included.
+    refit : bool, str, or callable, default=True
+        Whether, and by which score, the best candidate is refit on all the data.
+        With ``refit=False`` there are no refits, so ``capture="refit"`` keeps
+        nothing but scores.
+    cv : int, cross-validation generator or an iterable, default=None
+        How the data is split.
+    verbose : int, default=0
+        From 1 on, also says how many fits were reused.
+    pre_dispatch : int, or str, default='2*n_jobs'
+        Number of fits that are sent to the workers ahead.
+    error_score : 'raise' or numeric, default=np.nan
+        The score of a fit that fails. With ``'raise'`` a refit that fails raises
+        too; otherwise it is recorded, with a `RefitFailedWarning`.
+    return_train_score : bool, default=False
+        Whether ``cv_results_`` has training scores.
+    store : path-like or None, default=None
+        The HDF5 file, made if it is not there; earlier runs in it are kept. None: a
+        private temporary file that lives as long as the search, see
+        :meth:`save_store`.
+    capture : {"refit", "splits", "both"}, default="refit"
+        Which models' weights are kept. ``"refit"``: every candidate is refit on all
+        the data, as scikit-learn does it with the best one. ``"splits"``: the models
+        that cross-validation fits anyway, without any extra fit. ``"both"``: both.
+        The best estimator's weights are kept in any case.
+    keep : int or "all", default="all"
+        How many candidates, the best-ranked ones, are refit and kept.
+    resume : bool, default=True
+        Whether fits of the same identity that `store` holds already are reused: of
+        an unfinished run, of a smaller grid, of the same script run before. Their
+        times are the stored ones. Fits that failed run again.
+    compression : {"gzip", "lzf"}, dict or None, default=None
+        How the store's arrays are compressed; a dict goes to
+        :meth:`h5py.Group.create_dataset` as it is.
+
+    Attributes
+    ----------
+    best_weights_ : dict of str -> ndarray
+        Weights of ``best_estimator_``, bit for bit.
+    weights_by_params_ : Mapping
+        From a candidate's params to its weights, read when asked for.
+    store_ : WeightStore
+        The store, open for reading.
+    run_ : Run
+        This search's run in it.
+    cv_results_, best_estimator_, best_score_, best_params_, best_index_, ...
+        As in :class:`~sklearn.model_selection.GridSearchCV`.
+
+    See Also
+    --------
+    WeightStore : Reads a store without the search.
+    extract_weights : The weights of any fitted estimator.
+
+    Notes
+    -----
+    With ``capture="refit"`` there are ``n_candidates * n_splits + n_candidates``
+    fits, with ``"splits"`` exactly those of `GridSearchCV`. The refits of the
+    other candidates run after all that scikit-learn does, so that whatever draws
+    from a global random state gives what it gave before.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from weightsearch import WeightTrackingGridSearchCV
+    >>> X, y = load_iris(return_X_y=True)
+    >>> search = WeightTrackingGridSearchCV(
+    ...     LogisticRegression(max_iter=1000), {"C": [0.1, 1.0, 10.0]}, cv=3
+    ... ).fit(X, y)
+    >>> search.best_weights_["coef_"].shape
+    (3, 4)
+    >>> search.weights_by_params_[{"C": 0.1}]["intercept_"].shape
+    (3,)
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **GridSearchCV._parameter_constraints,
+        **TrackedSearch._tracking_constraints,
+    }
+
+    def __init__(
+        self,
+        estimator: Any,
+        param_grid: Any,
+        *,
+        scoring: Any = None,
+        n_jobs: Any = None,
+        refit: Any = True,
+        cv: Any = None,
+        verbose: int = 0,
+        pre_dispatch: Any = "2*n_jobs",
+        error_score: Any = np.nan,
+        return_train_score: bool = False,
+        store: str | os.PathLike[str] | None = None,
+        capture: str = "refit",
+        keep: int | str = "all",
+        resume: bool = True,
+        compression: str | Mapping[str, Any] | None = None,
+    ):
+        super().__init__(
+            estimator,
+            param_grid,
+            scoring=scoring,
+            n_jobs=n_jobs,
+            refit=refit,
+            cv=cv,
+            verbose=verbose,
+            pre_dispatch=pre_dispatch,
+            error_score=error_score,
+            return_train_score=return_train_score,
+        )
+        self.store = store
+        self.capture = capture
+        self.keep = keep
+        self.resume = resume
+        self.compression = compression
+
+    def _known_candidates(self) -> Iterable[Mapping[str, Any]]:
+        return ParameterGrid(self.param_grid)

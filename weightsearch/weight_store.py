@@ -1,0 +1,159 @@
+"""A store of weights, open for reading."""
+
+from __future__ import annotations
+
+import html
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import BinaryIO
+
+import pandas as pd
+
+from weightsearch._records import RunSource
+from weightsearch._stored_weights import listed
+from weightsearch.exceptions import StoreError, WeightsNotFoundError
+from weightsearch.run import Run
+from weightsearch.store import Hdf5Store, Problem, consolidate, live_run, verify
+
+__all__ = ["WeightStore"]
+
+
+class WeightStore:
+    """A store of weights, open for reading.
+
+    Nothing in the file is executed and nothing but the file is read, so that a
+    stranger's store is safe to open. While a search writes to the store, its
+    finished fits are shown as one more run.
+
+    Parameters
+    ----------
+    source : path-like or binary file object
+        The store's path, or any seekable binary file with its bytes.
+
+    Raises
+    ------
+    StoreError
+        If there is no store, or it is damaged; see its children for the causes.
+
+    Examples
+    --------
+    >>> with WeightStore("search.h5") as store:  # doctest: +SKIP
+    ...     run = store.run()
+    ...     run.query("mean_test_score > 0.9")
+    """
+
+    def __init__(self, source: str | os.PathLike[str] | BinaryIO):
+        self.path: Path | None = None
+        self._file: Hdf5Store | None = None
+        if isinstance(source, str | os.PathLike):
+            self.path = Path(source).expanduser()
+            if self.path.exists():
+                self._file = Hdf5Store(self.path)
+            elif live_run(self.path) is None:
+                raise StoreError(f"There is no store at {self.path}.", str(self.path))
+        else:
+            self._file = Hdf5Store(source)
+
+    @property
+    def runs(self) -> Mapping[str, Run]:
+        """All runs by name, oldest first."""
+        runs = {name: Run(source) for name, source in self._stored.items()}
+        live = None if self.path is None else live_run(self.path)
+        if live is not None and all(
+            run.uid != live.header.uid for run in runs.values()
+        ):
+            runs[live.header.name] = Run(live)
+        return MappingProxyType(runs)
+
+    @property
+    def _stored(self) -> Mapping[str, RunSource]:
+        return {} if self._file is None else self._file.runs
+
+    def run(self, name: str | None = None) -> Run:
+        """One run.
+
+        Parameters
+        ----------
+        name : str, default=None
+            Its name; None: the newest one.
+
+        Raises
+        ------
+        WeightsNotFoundError
+            If there is none.
+        """
+        runs = self.runs
+        if name is None and runs:
+            return list(runs.values())[-1]
+        if name is None or name not in runs:
+            what = "any run" if name is None else f"a run {name!r}"
+            raise WeightsNotFoundError(
+                f"{self.path or 'This store'} does not have {what}; "
+                f"it has {listed(runs) or 'none'}."
+            )
+        return runs[name]
+
+    def to_frame(self) -> pd.DataFrame:
+        """Candidates of all runs in one DataFrame, with a column ``run``."""
+        frames = {name: run.candidates for name, run in self.runs.items()}
+        if not frames:
+            return pd.DataFrame()
+        return pd.concat(frames, names=["run"]).reset_index(level="run")
+
+    def verify(self) -> list[Problem]:
+        """Check every checksum, shape and reference of the store and its journal.
+
+        Returns
+        -------
+        problems : list of Problem
+            Each with ``place`` and ``message``; empty where all is well.
+        """
+        if self.path is None:
+            raise StoreError("verify needs a store that was opened by its path.")
+        return verify(self.path)
+
+    @staticmethod
+    def recover(path: str | os.PathLike[str]) -> bool:
+        """Put into the store what a crash has left in the journal beside it.
+
+        Not needed for reading or for the next ``fit``, which does it by itself.
+
+        Parameters
+        ----------
+        path : path-like
+            The store's path.
+
+        Returns
+        -------
+        recovered : bool
+            Whether there was anything to recover.
+
+        Raises
+        ------
+        StoreLockedError
+            If a fit is writing to the store.
+        """
+        return consolidate(Path(path).expanduser())
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
+
+    def __enter__(self) -> WeightStore:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<WeightStore {self.path or 'file object'}: {len(self.runs)} runs>"
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<li>{html.escape(repr(run))}</li>"
+            for run in list(self.runs.values())[-20:]
+        )
+        return f"<p>{html.escape(repr(self))}</p><ul>{rows}</ul>"
