@@ -1,0 +1,164 @@
+"""Searches killed with SIGKILL at any instant: nothing finished is lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from weightsearch import StoreError, WeightStore
+from weightsearch._records import REFIT
+
+pytestmark = [
+    pytest.mark.crash,
+    pytest.mark.skipif(os.name != "posix", reason="kills process groups"),
+]
+
+CHILD = Path(__file__).parent / "searching.py"
+TOTAL = {"refit": 24, "splits": 19, "both": 24}
+
+
+def command(store, log, kind, capture, n_jobs, shuffle=0):
+    args = [sys.executable, CHILD, store, log, kind, capture, n_jobs, shuffle]
+    return [str(arg) for arg in args]
+
+
+def finish(*args):
+    """Run a search to its end and return what it found."""
+    done = subprocess.run(command(*args), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def stored_fits(store):
+    """(candidate, split) of all fits without failure that a store shows."""
+    try:
+        opened = WeightStore(store)
+    except StoreError:
+        return set()
+    with opened:
+        return {
+            (int(candidate), int(split))
+            for run in opened.runs.values()
+            for candidate, split in zip(
+                run._table.candidate, run._table.split, strict=True
+            )
+        }
+
+
+def lines(log):
+    return len(log.read_text().splitlines()) if log.exists() else 0
+
+
+def workers_of(parent):
+    """Child processes of a process, straight from the system."""
+    found = subprocess.run(
+        ["ps", "-o", "pid=", "--ppid", str(parent)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return [int(pid) for pid in found.stdout.split()]
+
+
+def kill(child, who, rng):
+    if who == "worker":
+        for pid in workers_of(child.pid):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        child.wait(timeout=120)
+        os.killpg(child.pid, signal.SIGKILL) if child.poll() is None else None
+    elif who == "parent":
+        child.kill()
+        child.wait()
+        # Orphaned workers end by themselves; the next run must not wait for them.
+    else:
+        os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory):
+    """What an uninterrupted search finds, for each kind of capture."""
+    folder = tmp_path_factory.mktemp("reference")
+    return {
+        (capture, 1): finish(folder / f"{capture}.h5", folder / "l", "sklearn", capture, 1)
+        for capture in TOTAL
+    }
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_killed_at_a_random_instant(tmp_path, reference, seed):
+    """Whoever is killed whenever: all that was finished is there and is not redone."""
+    rng = random.Random(seed)
+    capture = ["refit", "splits", "both"][seed % 3]
+    n_jobs = 2 if seed % 4 == 3 else 1
+    who = rng.choice(["parent", "worker", "all"]) if n_jobs == 2 else "parent"
+    store, log = tmp_path / "s.h5", tmp_path / "fits.log"
+    args = (store, log, "sklearn", capture, n_jobs)
+
+    child = subprocess.Popen(
+        command(*args),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
+    assert child.stdout.readline() == "ready\n"
+    time.sleep(rng.uniform(0.0, 0.9 if n_jobs == 1 else 1.8))
+    seen = stored_fits(store)
+    kill(child, who, rng)
+    child.stdout.close()
+
+    kept = stored_fits(store)
+    assert seen <= kept
+    if store.exists():
+        with WeightStore(store) as opened:
+            assert opened.verify() == []
+    log.write_text("")
+    found = finish(*args)
+    assert found == reference[capture, 1]
+    # Only what is missing is fitted, and the best one as scikit-learn has it.
+    missing = TOTAL[capture] - len(kept)
+    refits = [fit for fit in kept if fit[1] == REFIT]
+    assert missing <= lines(log) <= missing + (1 if refits else 0)
+    assert [p.name for p in tmp_path.iterdir() if p.suffix == ".h5"] == ["s.h5"]
+    with WeightStore(store) as opened:
+        assert [run.status for run in opened.runs.values()] == ["complete"]
+        assert opened.verify() == []
+
+
+@pytest.mark.parametrize(("kind", "total"), [("torch", 16), ("keras", 8)])
+def test_networks_go_on_after_a_kill(tmp_path, kind, total):
+    """PyTorch and Keras searches go on where they were killed."""
+    pytest.importorskip({"torch": "skorch", "keras": "scikeras"}[kind])
+    store, log = tmp_path / "s.h5", tmp_path / "fits.log"
+    args = (store, log, kind, "both", 1, 1)
+    child = subprocess.Popen(
+        command(*args),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 120
+    while lines(log) < total // 2 + 1 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+    kept = stored_fits(store)
+    assert total // 2 <= len(kept) < total
+    log.write_text("")
+    found = finish(*args)
+    missing = total - len(kept)
+    assert missing <= lines(log) <= missing + 1
+    anew = finish(tmp_path / "anew.h5", log, kind, "both", 1, 1)
+    assert found == anew

@@ -1,0 +1,389 @@
+"""Fits that a store holds already are not made again."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from search_estimators import CountingClassifier, count_fits
+from sklearn.datasets import load_iris
+from sklearn.model_selection import KFold, ShuffleSplit, StratifiedKFold
+
+from weightsearch import (
+    StoreLockedError,
+    WeightStore,
+    WeightTrackingGridSearchCV,
+)
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(scope="module")
+def iris():
+    return load_iris(return_X_y=True)
+
+
+@pytest.fixture
+def log(tmp_path):
+    return str(tmp_path / "fits.log")
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "search.h5"
+
+
+def search(path, log, grid=(0.1, 1.0, 10.0), **kwargs):
+    kwargs = {"cv": 3, **kwargs}
+    return WeightTrackingGridSearchCV(
+        CountingClassifier(log), {"C": list(grid)}, store=path, **kwargs
+    )
+
+
+class Interrupting(CountingClassifier):
+    """Stops the whole search at a fit, as Ctrl-C does."""
+
+    def fit(self, X, y, sample_weight=None):
+        if count_fits(self.log) == self.pause:
+            raise KeyboardInterrupt
+        pause, self.pause = self.pause, 0
+        super().fit(X, y, sample_weight)
+        self.pause = pause
+        return self
+
+
+def interrupted(path, log, after, grid=(0.1, 1.0, 10.0), **kwargs):
+    """Run a search that ends in its fit number `after`."""
+    inner = search(path, log, grid, **kwargs)
+    inner.estimator = Interrupting(log, pause=after)
+    return inner
+
+
+def equal(a, b):
+    for name, column in a.cv_results_.items():
+        np.testing.assert_equal(column, b.cv_results_[name], err_msg=name)
+    assert a.best_params_ == b.best_params_
+    assert a.best_weights_.keys() == b.best_weights_.keys()
+    for name, array in a.best_weights_.items():
+        np.testing.assert_array_equal(array, b.best_weights_[name])
+
+
+# -- the same script again --------------------------------------------------------
+
+
+@pytest.mark.parametrize("capture", ["refit", "splits", "both"])
+def test_the_same_search_again_fits_the_best_only(iris, path, log, capture):
+    """A complete store leaves nothing to do but scikit-learn's own refit."""
+    first = search(path, log, capture=capture).fit(*iris)
+    n_fits = count_fits(log)
+    before = path.read_bytes()
+    second = search(path, log, capture=capture).fit(*iris)
+    assert count_fits(log) == n_fits + 1
+    equal(first, second)
+    assert path.read_bytes() == before
+    assert second.run_.uid == first.run_.uid
+
+
+def test_resume_false_fits_all_anew(iris, path, log):
+    """With resume=False nothing is reused, and the earlier run stays."""
+    search(path, log).fit(*iris)
+    search(path, log, resume=False).fit(*iris)
+    assert count_fits(log) == 2 * 12
+    with WeightStore(path) as store:
+        assert len(store.runs) == 2
+
+
+def test_a_change_of_scoring_keeps_the_refits(iris, path, log):
+    """Another scorer makes the splits anew; refits do not depend on it."""
+    search(path, log).fit(*iris)
+    search(path, log, scoring="f1_macro").fit(*iris)
+    assert count_fits(log) == 12 + 9 + 1
+
+
+# -- unfinished runs --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("capture", ["refit", "splits", "both"])
+@pytest.mark.parametrize("after", [1, 5, 9, 11])
+def test_an_interrupted_search_goes_on(iris, tmp_path, log, capture, after):
+    """After an interruption only what is missing is fitted, with equal results."""
+    path = tmp_path / "s.h5"
+    total = 9 + (1 if capture == "splits" else 3)
+    if after >= total:
+        pytest.skip("the search is over before")
+    with pytest.raises(KeyboardInterrupt):
+        interrupted(path, log, after, capture=capture).fit(*iris)
+    assert count_fits(log) == after
+    # The same estimator, without the interruption: pause is one of its params.
+    resumed = interrupted(path, log, after, capture=capture)
+    (tmp_path / "fits.log").write_text("x\n" * (after + 1))
+    resumed.fit(*iris)
+    # The best estimator is fitted by scikit-learn in any case.
+    best_again = 1 if after > 9 else 0
+    assert count_fits(log) == (after + 1) + total - after + best_again
+    plain = search(tmp_path / "other.h5", None, capture=capture).fit(*iris)
+    for name, column in plain.cv_results_.items():
+        if not name.endswith("_time"):
+            np.testing.assert_equal(column, resumed.cv_results_[name])
+    for params, weights in plain.weights_by_params_.items():
+        np.testing.assert_array_equal(
+            weights["coef_"], resumed.weights_by_params_[params]["coef_"]
+        )
+    with WeightStore(path) as store:
+        assert [run.status for run in store.runs.values()] == ["complete"]
+        assert store.verify() == []
+
+
+def test_verbose_says_how_much_is_reused(iris, path, log, capsys):
+    """verbose=1 tells reused fits and fits to do."""
+    search(path, log).fit(*iris)
+    search(path, log, grid=(0.1, 1.0, 10.0, 100.0), verbose=1).fit(*iris)
+    out = capsys.readouterr().out
+    assert "9 of 12 fits reused" in out
+    assert "3 to do" in out
+
+
+def test_failed_fits_run_again(iris, path, log):
+    """A fit that failed is not reused."""
+    estimator = CountingClassifier(log, fail_on=1.0)
+    grid = {"C": [0.1, 1.0]}
+    for _ in range(2):
+        with pytest.warns(UserWarning):
+            WeightTrackingGridSearchCV(estimator, grid, cv=3, store=path).fit(*iris)
+    # Second time: three splits and the refit of the failing one, and the best.
+    assert count_fits(log) == 8 + 5
+
+
+def test_keep_grows(iris, path, log):
+    """Asking for more refits later makes just those."""
+    search(path, log, keep=1).fit(*iris)
+    search(path, log, keep=3).fit(*iris)
+    assert count_fits(log) == 10 + 3
+
+
+@pytest.mark.parametrize(
+    "cv",
+    [
+        KFold(3, shuffle=True),
+        StratifiedKFold(3, shuffle=True),
+        ShuffleSplit(3),
+    ],
+    ids=repr,
+)
+def test_shuffled_splits_without_a_seed_go_on(iris, tmp_path, log, cv):
+    """An unfinished run goes on with its own splits, drawn at random as they were."""
+    path = tmp_path / "s.h5"
+    with pytest.raises(KeyboardInterrupt):
+        interrupted(path, log, 5, cv=cv).fit(*iris)
+    (tmp_path / "fits.log").write_text("x\n" * 6)
+    interrupted(path, log, 5, cv=cv).fit(*iris)
+    assert count_fits(log) == 6 + 12 - 5
+
+
+def test_shuffled_splits_without_a_seed_are_new_after_the_end(iris, path, log):
+    """A complete run's random splits are not forced on the next one."""
+    search(path, log, cv=KFold(3, shuffle=True)).fit(*iris)
+    search(path, log, cv=KFold(3, shuffle=True)).fit(*iris)
+    # Refits do not depend on the splits; the best one is fitted again.
+    assert count_fits(log) == 12 + 9 + 1
+
+
+def test_shuffled_splits_with_a_seed_are_reused(iris, path, log):
+    """A fixed random state gives the same splits, so their fits are reused."""
+    for _ in range(2):
+        search(path, log, cv=KFold(3, shuffle=True, random_state=4)).fit(*iris)
+    assert count_fits(log) == 12 + 1
+
+
+# -- growing grids ------------------------------------------------------------------
+
+
+def test_a_grown_grid_fits_what_is_new(iris, path, log):
+    """Another grid reuses what both have and equals a search made anew."""
+    search(path, log, grid=(0.1, 1.0)).fit(*iris)
+    n_fits = count_fits(log)
+    grown = search(path, log, grid=(100.0, 1.0, 10.0, 0.1)).fit(*iris)
+    new = count_fits(log) - n_fits
+    best_was_known = grown.best_params_["C"] in (0.1, 1.0)
+    assert new == 2 * 3 + 2 + best_was_known
+    anew = search(path.with_name("anew.h5"), None, (100.0, 1.0, 10.0, 0.1)).fit(*iris)
+    np.testing.assert_array_equal(
+        grown.cv_results_["mean_test_score"], anew.cv_results_["mean_test_score"]
+    )
+    for params, weights in anew.weights_by_params_.items():
+        np.testing.assert_array_equal(
+            weights["coef_"], grown.weights_by_params_[params]["coef_"]
+        )
+    with WeightStore(path) as store:
+        assert [len(run) for run in store.runs.values()] == [2, 4]
+        assert store.verify() == []
+
+
+def test_order_and_number_type_do_not_matter(iris, path, log):
+    """The grid's order and numpy's numbers change no fit."""
+    search(path, log, grid=(0.1, 1.0)).fit(*iris)
+    search(path, log, grid=(np.float64(1.0), np.float64(0.1)), n_jobs=2).fit(*iris)
+    assert count_fits(log) == 8 + 1
+
+
+@pytest.mark.parametrize("change", ["X", "y", "sample_weight", "estimator", "cv"])
+def test_any_change_is_noticed(iris, path, log, change, capsys):
+    """One value changed in the data or elsewhere, and nothing is reused."""
+    X, y = (a.copy() for a in iris)
+    weight = np.ones(150)
+    search(path, log).fit(X, y, sample_weight=weight)
+    n_fits = count_fits(log)
+    again = search(path, log, verbose=1)
+    if change == "X":
+        X[77, 2] += 1e-9
+    elif change == "y":
+        y[3] = 1
+    elif change == "sample_weight":
+        weight[5] = 1.5
+    elif change == "estimator":
+        again.estimator.set_params(fail_on=55)
+    else:
+        again.cv = 4
+    again.fit(X, y, sample_weight=weight)
+    # With another cv the refits are the same ones.
+    expected = 4 * 3 + 1 if change == "cv" else 12
+    assert count_fits(log) == n_fits + expected
+    words = {
+        "X": "data",
+        "y": "data",
+        "sample_weight": "sample_weight",
+        "estimator": "estimator",
+        "cv": "splitter",
+    }
+    assert words[change] in capsys.readouterr().out
+
+
+# -- builders whose code changes ------------------------------------------------------
+
+BUILDER = """
+from sklearn.linear_model import Ridge
+FACTOR = 1.0
+def build(scale=1.0):
+    return Ridge(alpha=scale * FACTOR)
+"""
+
+SCRIPT = """
+import sys
+from search_estimators import count_fits
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.datasets import load_diabetes
+from builder import build
+from weightsearch import WeightTrackingGridSearchCV
+import os
+
+class Built(RegressorMixin, BaseEstimator):
+    def __init__(self, builder=build, scale=1.0):
+        self.builder = builder
+        self.scale = scale
+    def fit(self, X, y):
+        with open(sys.argv[2], "a") as log:
+            log.write("fit\\n")
+        self.model_ = self.builder(scale=self.scale).fit(X, y)
+        return self
+    def predict(self, X):
+        return self.model_.predict(X)
+
+search = WeightTrackingGridSearchCV(
+    Built(), {"scale": [1.0, 2.0]}, cv=3, store=sys.argv[1], verbose=1
+).fit(*load_diabetes(return_X_y=True))
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reused"),
+    [
+        ("", "", True),
+        ("def build", "# a comment changes nothing\n\ndef build", True),
+        ("alpha=scale", "alpha=2 * scale", False),
+        ("scale=1.0", "scale=3.0", False),
+        ("FACTOR = 1.0", "FACTOR = 7.0", False),
+    ],
+    ids=["same", "comment", "body", "default", "global"],
+)
+def test_an_edited_builder_is_another_fit(tmp_path, old, new, reused):
+    """A builder's body, defaults and constants count, wherever it is imported from."""
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    builder = tmp_path / "builder.py"
+    outputs = []
+    for text in (BUILDER, BUILDER.replace(old, new) if old else BUILDER):
+        builder.write_text(text)
+        done = subprocess.run(
+            [sys.executable, "-B", script, tmp_path / "s.h5", tmp_path / "fits.log"],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={
+                **__import__("os").environ,
+                "PYTHONPATH": f"{HERE}:{tmp_path}:{HERE.parent.parent}",
+            },
+        )
+        assert done.returncode == 0, done.stderr
+        outputs.append(done.stdout)
+    assert count_fits(tmp_path / "fits.log") == (8 + 1 if reused else 16)
+    if not reused:
+        assert "code" in outputs[1]
+
+
+# -- one writer, many readers -----------------------------------------------------------
+
+
+def test_a_second_fit_into_one_store_ends_at_once(iris, path, log):
+    """While one thread fits into a store, another gets an error naming the holder."""
+    slow = search(path, log)
+    slow.estimator.pause = 0.2
+    thread = threading.Thread(target=slow.fit, args=iris)
+    thread.start()
+    try:
+        while not count_fits(log):
+            time.sleep(0.01)
+        with pytest.raises(StoreLockedError, match=r"search\.h5") as caught:
+            search(path, log).fit(*iris)
+        assert str(__import__("os").getpid()) in caught.value.holder
+    finally:
+        thread.join()
+    assert len(slow.weights_by_params_) == 3
+
+
+def test_a_reader_in_another_process_sees_finished_candidates(iris, path, log):
+    """A store opened while the search runs lists what is finished."""
+    slow = search(path, log, capture="splits")
+    slow.estimator.pause = 0.3
+    thread = threading.Thread(target=slow.fit, args=iris)
+    thread.start()
+    try:
+        while count_fits(log) < 4:
+            time.sleep(0.01)
+        code = textwrap.dedent(
+            """
+            import sys
+            from weightsearch import WeightStore
+            with WeightStore(sys.argv[1]) as store:
+                run = store.run()
+                frame = run.candidates
+                print(run.status, run.weights(0, split=0)["coef_"].shape)
+                print(frame["split0_test_score"].notna().sum() >= 1)
+            """
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code, path],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    finally:
+        thread.join()
+    assert done.stdout == "running (3, 4)\nTrue\n", done.stderr
+    with WeightStore(path) as store:
+        assert store.run().status == "complete"

@@ -1,0 +1,465 @@
+"""The search on scikit-learn's own estimators: fits, captures, store, parity."""
+
+from __future__ import annotations
+
+import gc
+import pickle
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import h5py
+import joblib
+import numpy as np
+import pytest
+from search_estimators import CountingClassifier, count_fits
+from sklearn.base import clone
+from sklearn.cluster import KMeans
+from sklearn.datasets import load_breast_cancer, load_iris
+from sklearn.exceptions import FitFailedWarning
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.model_selection import (
+    GridSearchCV,
+    GroupKFold,
+    cross_validate,
+)
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
+from sklearn.svm import SVC
+from sklearn.utils import estimator_html_repr
+
+from weightsearch import (
+    NoWeightsWarning,
+    RefitFailedWarning,
+    StoreWriteError,
+    WeightsNotFoundError,
+    WeightStore,
+    WeightTrackingGridSearchCV,
+    extract_weights,
+)
+
+GRID = {"C": [0.01, 0.1, 1.0, 10.0]}
+
+
+@pytest.fixture(scope="module")
+def iris():
+    return load_iris(return_X_y=True)
+
+
+@pytest.fixture
+def log(tmp_path):
+    return str(tmp_path / "fits.log")
+
+
+def equal_results(ours, theirs):
+    """Whether two cv_results_ agree to the bit, times apart."""
+    assert list(ours) == list(theirs)
+    for name in theirs:
+        if name.endswith("_time"):
+            assert np.shape(ours[name]) == np.shape(theirs[name])
+            continue
+        np.testing.assert_equal(ours[name], theirs[name], err_msg=name)
+        if isinstance(theirs[name], np.ndarray):
+            assert ours[name].dtype == theirs[name].dtype, name
+
+
+# -- number of fits -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("backend", ["loky", "threading"])
+@pytest.mark.parametrize(
+    ("capture", "keep", "expected"),
+    [
+        ("refit", "all", 4 * 3 + 4),
+        ("splits", "all", 4 * 3 + 1),
+        ("both", "all", 4 * 3 + 4),
+        ("refit", 2, 4 * 3 + 2),
+        ("refit", 1, 4 * 3 + 1),
+        ("refit", 99, 4 * 3 + 4),
+    ],
+)
+def test_number_of_fits(iris, log, n_jobs, backend, capture, keep, expected):
+    """A search fits as often as its capture and keep promise, and no more."""
+    with joblib.parallel_config(backend=backend):
+        search = WeightTrackingGridSearchCV(
+            CountingClassifier(log),
+            GRID,
+            cv=3,
+            n_jobs=n_jobs,
+            capture=capture,
+            keep=keep,
+        ).fit(*iris)
+    assert count_fits(log) == expected
+    n_refits = min(keep, 4) if keep != "all" else (1 if capture == "splits" else 4)
+    assert len(search.weights_by_params_) == n_refits
+
+
+def test_the_best_candidate_is_fitted_on_all_data_once(iris, log):
+    """Each candidate, the best one too, sees all 150 rows once."""
+    WeightTrackingGridSearchCV(CountingClassifier(log), GRID, cv=3).fit(*iris)
+    lines = Path(log).read_text().splitlines()
+    on_all = [line.split()[1] for line in lines if line.split()[2] == "150"]
+    assert sorted(map(float, on_all)) == GRID["C"]
+
+
+def test_no_refit_captures_no_refit(iris, log):
+    """With refit=False there is no fit more than GridSearchCV makes."""
+    search = WeightTrackingGridSearchCV(
+        CountingClassifier(log), GRID, cv=3, refit=False
+    ).fit(*iris)
+    assert count_fits(log) == 12
+    assert len(search.weights_by_params_) == 0
+    with pytest.raises(AttributeError, match="refit=False"):
+        search.best_weights_  # noqa: B018
+    with pytest.raises(WeightsNotFoundError, match="refit=False"):
+        search.run_.weights(0)
+
+
+# -- what is kept ---------------------------------------------------------------
+
+
+def test_refits_equal_fits_by_hand(iris):
+    """Captured refits are bit for bit those of clone, set_params, fit."""
+    X, y = iris
+    estimator = make_pipeline(
+        StandardScaler(), MLPClassifier(max_iter=20, random_state=3)
+    )
+    grid = {
+        "mlpclassifier__hidden_layer_sizes": [(5,), (4, 3)],
+        "mlpclassifier__alpha": [1e-4, 1.0],
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        search = WeightTrackingGridSearchCV(estimator, grid, cv=3, n_jobs=2).fit(X, y)
+        assert len(search.weights_by_params_) == 4
+        for params, weights in search.weights_by_params_.items():
+            by_hand = clone(estimator).set_params(**params).fit(X, y)
+            expected = extract_weights(by_hand)
+            assert list(weights) == list(expected)
+            for name, array in expected.items():
+                assert weights[name].dtype == array.dtype
+                assert weights[name].flags.c_contiguous == array.flags.c_contiguous
+                np.testing.assert_array_equal(weights[name], array, strict=True)
+
+
+def test_best_weights_are_those_of_the_best_estimator(iris):
+    """best_weights_ equals what a person takes out of best_estimator_ by hand."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        search = WeightTrackingGridSearchCV(
+            MLPClassifier(random_state=0, max_iter=30),
+            {"hidden_layer_sizes": [(6,), (3, 3)]},
+            cv=3,
+        ).fit(*iris)
+    best = search.best_estimator_
+    for i, coefs in enumerate(best.coefs_):
+        np.testing.assert_array_equal(search.best_weights_[f"coefs_/{i}"], coefs)
+    for i, intercepts in enumerate(best.intercepts_):
+        np.testing.assert_array_equal(
+            search.best_weights_[f"intercepts_/{i}"], intercepts
+        )
+
+
+def test_split_weights_equal_fits_on_the_training_part(iris):
+    """With capture="splits" each split's model is kept as it was fitted."""
+    X, y = iris
+    search = WeightTrackingGridSearchCV(
+        Ridge(), {"alpha": [0.1, 1.0]}, cv=4, capture="splits"
+    ).fit(X, y)
+    train = np.arange(len(X)) >= 38  # KFold's first test part has 38 rows
+    expected = Ridge(alpha=0.1).fit(X[train], y[train]).coef_
+    np.testing.assert_array_equal(
+        search.run_.weights({"alpha": 0.1}, split=0)["coef_"], expected
+    )
+    assert len(search.run_.weights_by_params(split=3)) == 2
+    with pytest.raises(WeightsNotFoundError, match="capture='splits'"):
+        other = 1 - search.best_index_
+        search.run_.weights(int(other))
+
+
+def test_a_failing_candidate_is_recorded(iris):
+    """A candidate that cannot be fitted has a status, an error and no weights."""
+    search = WeightTrackingGridSearchCV(
+        CountingClassifier(fail_on=0.1), GRID, cv=3, n_jobs=2
+    )
+    with pytest.warns(RefitFailedWarning, match="candidate 1"):
+        with pytest.warns(FitFailedWarning, match="3 fits failed"):
+            with pytest.warns(UserWarning, match="non-finite"):
+                search.fit(*iris)
+    assert list(search.run_.candidates["status"]) == ["ok", "failed", "ok", "ok"]
+    with pytest.raises(WeightsNotFoundError, match="cannot fit with C=0.1"):
+        search.weights_by_params_[{"C": 0.1}]
+    assert len(search.weights_by_params_) == 3
+
+
+def test_a_failing_refit_raises_with_error_score_raise(iris, tmp_path):
+    """error_score="raise" holds for refits too, and what was finished is kept."""
+    path = tmp_path / "s.h5"
+    search = WeightTrackingGridSearchCV(
+        CountingClassifier(),
+        {"fail_refit": [True, False], "C": [1e-5, 1.0]},
+        cv=3,
+        error_score="raise",
+        store=path,
+    )
+    # The best candidate comes first and refits well only without fail_refit.
+    search.param_grid = [
+        {"C": [1.0]},
+        {"C": [1e-5], "fail_refit": [True]},
+    ]
+    with pytest.raises(ValueError, match="cannot fit on all the data"):
+        search.fit(*iris)
+    with WeightStore(path) as store:
+        run = store.run()
+        assert run.status != "complete"
+        assert run.weights({"C": 1.0})["coef_"].shape == (3, 4)
+
+
+def test_what_learns_nothing_warns_once(iris):
+    """A KNN stores training data, not weights: one warning, no crash."""
+    search = WeightTrackingGridSearchCV(
+        KNeighborsClassifier(), {"n_neighbors": [1, 3, 5]}, cv=3, n_jobs=2
+    )
+    with pytest.warns(NoWeightsWarning) as caught:
+        search.fit(*iris)
+    assert len([w for w in caught if w.category is NoWeightsWarning]) == 1
+    assert search.best_weights_ == {}
+
+
+# -- as GridSearchCV does ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "kwargs",
+    [
+        {},
+        {"return_train_score": True},
+        {"scoring": ["accuracy", "f1_macro"], "refit": "f1_macro"},
+        {"scoring": ["accuracy", "f1_macro"], "refit": False},
+        {"scoring": "neg_log_loss"},
+        {"refit": lambda results: int(np.argmin(results["mean_test_score"]))},
+        {"scoring": lambda est, X, y: {"a": est.score(X, y), "b": 1.0}, "refit": "a"},
+        {"n_jobs": 2},
+    ],
+    ids=lambda kwargs: "-".join(kwargs) or "plain",
+)
+def test_results_are_those_of_grid_search(iris, kwargs):
+    """cv_results_, best_* and predictions are GridSearchCV's to the bit."""
+    estimator = SVC(probability=True, random_state=0) if "scoring" in kwargs else SVC()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        theirs = GridSearchCV(estimator, GRID, cv=3, **kwargs).fit(*iris)
+        ours = WeightTrackingGridSearchCV(estimator, GRID, cv=3, **kwargs).fit(*iris)
+    equal_results(ours.cv_results_, theirs.cv_results_)
+    for name in ("best_index_", "best_score_", "best_params_", "n_splits_"):
+        assert getattr(ours, name, None) == getattr(theirs, name, None)
+    if theirs.refit:
+        np.testing.assert_array_equal(ours.predict(iris[0]), theirs.predict(iris[0]))
+
+
+def test_global_random_state_is_left_as_sklearn_leaves_it_until_the_best(iris):
+    """The extra refits come last, so scores do not depend on them."""
+    estimator = MLPClassifier(hidden_layer_sizes=(3,), max_iter=5)
+    grid = {"alpha": [0.1, 1.0, 10.0]}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        np.random.seed(7)
+        theirs = GridSearchCV(estimator, grid, cv=3).fit(*iris)
+        np.random.seed(7)
+        ours = WeightTrackingGridSearchCV(estimator, grid, cv=3).fit(*iris)
+    equal_results(ours.cv_results_, theirs.cv_results_)
+    for a, b in zip(
+        ours.best_estimator_.coefs_, theirs.best_estimator_.coefs_, strict=True
+    ):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_pandas_groups_and_sample_weight(iris):
+    """DataFrames, groups and sample_weight go where GridSearchCV takes them."""
+    frame = load_iris(as_frame=True)
+    groups = np.arange(150) % 5
+    weight = np.linspace(0.5, 2.0, 150)
+    searches = [
+        cls(LogisticRegression(max_iter=200), GRID, cv=GroupKFold(3)).fit(
+            frame.data, frame.target, groups=groups, sample_weight=weight
+        )
+        for cls in (GridSearchCV, WeightTrackingGridSearchCV)
+    ]
+    equal_results(searches[1].cv_results_, searches[0].cv_results_)
+    assert list(searches[1].feature_names_in_) == list(frame.data.columns)
+    by_hand = LogisticRegression(max_iter=200, C=0.01).fit(
+        frame.data, frame.target, sample_weight=weight
+    )
+    np.testing.assert_array_equal(
+        searches[1].weights_by_params_[{"C": 0.01}]["coef_"], by_hand.coef_
+    )
+
+
+def test_sparse_and_unsupervised():
+    """Sparse X and estimators without y work."""
+    from scipy.sparse import csr_matrix
+
+    X, y = load_breast_cancer(return_X_y=True)
+    sparse = csr_matrix(MinMaxScaler().fit_transform(X))
+    search = WeightTrackingGridSearchCV(
+        LogisticRegression(max_iter=500), {"C": [0.1, 1.0]}, cv=3
+    ).fit(sparse, y)
+    assert search.best_weights_["coef_"].shape == (1, 30)
+    clusters = WeightTrackingGridSearchCV(
+        KMeans(n_init=1, random_state=0), {"n_clusters": [2, 3]}, cv=3
+    ).fit(X)
+    centers = clusters.weights_by_params_[{"n_clusters": 2}]["cluster_centers_"]
+    np.testing.assert_array_equal(
+        centers, KMeans(2, n_init=1, random_state=0).fit(X).cluster_centers_
+    )
+
+
+def test_params_that_are_estimators(iris):
+    """A grid over a pipeline's steps finds weights by the estimator itself."""
+    pipeline = make_pipeline(StandardScaler(), LogisticRegression(max_iter=300))
+    scalers = [StandardScaler(), MinMaxScaler(), "passthrough"]
+    search = WeightTrackingGridSearchCV(
+        pipeline, {"standardscaler": scalers, "logisticregression__C": [1.0]}, cv=3
+    ).fit(*iris)
+    weights = search.weights_by_params_[
+        {"standardscaler": MinMaxScaler(), "logisticregression__C": 1.0}
+    ]
+    assert "standardscaler/scale_" in weights
+    assert len(search.weights_by_params_.where(standardscaler="passthrough")) == 1
+
+
+def test_a_search_inside_others(iris):
+    """Nested searches work, and an inner search's weights can be extracted."""
+    inner = WeightTrackingGridSearchCV(LogisticRegression(max_iter=300), GRID, cv=3)
+    scores = cross_validate(inner, *iris, cv=3, n_jobs=2, return_estimator=True)
+    assert all(len(s.weights_by_params_) == 4 for s in scores["estimator"])
+    outer = WeightTrackingGridSearchCV(inner, {"scoring": ["accuracy"]}, cv=3)
+    outer.fit(*iris)
+    assert outer.best_weights_["best_estimator_/coef_"].shape == (3, 4)
+
+
+def test_clone_and_params(iris):
+    """clone, get_params and set_params see the new params."""
+    search = WeightTrackingGridSearchCV(
+        LogisticRegression(), GRID, store="x.h5", capture="both", keep=3
+    )
+    copy = clone(search)
+    assert copy.get_params(deep=False)["store"] == "x.h5"
+    assert copy.set_params(keep="all", estimator__C=2.0).keep == "all"
+    assert copy.estimator.C == 2.0
+    assert "capture='both'" in repr(search)
+
+
+def test_html_repr(iris):
+    """The HTML repr shows the search as scikit-learn shows one."""
+    search = WeightTrackingGridSearchCV(LogisticRegression(), GRID)
+    assert "WeightTrackingGridSearchCV" in estimator_html_repr(search)
+
+
+# -- the store --------------------------------------------------------------------
+
+
+def test_private_store_goes_with_the_search(iris):
+    """Without a path the store is a temporary file that goes with the object."""
+    search = WeightTrackingGridSearchCV(LogisticRegression(max_iter=300), GRID, cv=3)
+    search.fit(*iris)
+    path = search.store_.path
+    assert path.exists()
+    del search
+    gc.collect()
+    assert not path.parent.exists()
+
+
+def test_save_store_keeps_a_private_store(iris, tmp_path):
+    """save_store writes a store that opens without the search, overwriting none."""
+    search = WeightTrackingGridSearchCV(LogisticRegression(max_iter=300), GRID, cv=3)
+    search.fit(*iris)
+    path = search.save_store(tmp_path / "kept.h5")
+    with pytest.raises(StoreWriteError, match="already"):
+        search.save_store(path)
+    coef = search.best_weights_["coef_"]
+    del search
+    with WeightStore(path) as store:
+        np.testing.assert_array_equal(store.run().best_weights()["coef_"], coef)
+
+
+@pytest.mark.parametrize("private", [True, False])
+def test_pickle_and_read_in_another_process(iris, tmp_path, private):
+    """joblib takes a search to another process, weights included."""
+    search = WeightTrackingGridSearchCV(
+        LogisticRegression(max_iter=300),
+        GRID,
+        cv=3,
+        store=None if private else tmp_path / "s.h5",
+    ).fit(*iris)
+    joblib.dump(search, tmp_path / "search.joblib")
+    np.save(tmp_path / "coef.npy", search.weights_by_params_[{"C": 0.1}]["coef_"])
+    del search
+    code = (
+        "import sys, joblib, numpy as np\n"
+        "search = joblib.load(sys.argv[1])\n"
+        "coef = search.weights_by_params_[{'C': 0.1}]['coef_']\n"
+        "assert np.array_equal(coef, np.load(sys.argv[2]))\n"
+        "print(search.run_.status, len(search.run_))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "search.joblib", tmp_path / "coef.npy"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "complete 4\n", done.stderr
+
+
+def test_pickled_search_is_small_with_a_path(iris, tmp_path):
+    """A search with a store of its own does not carry the weights in its pickle."""
+    search = WeightTrackingGridSearchCV(
+        LogisticRegression(max_iter=300), GRID, cv=3, store=tmp_path / "s.h5"
+    ).fit(*iris)
+    assert search.store_.runs
+    assert len(pickle.dumps(search)) < 20_000
+
+
+def test_two_fits_make_two_runs(iris, tmp_path):
+    """A fit of another kind is a new run; the earlier one stays as it was."""
+    path = tmp_path / "s.h5"
+    WeightTrackingGridSearchCV(Ridge(), {"alpha": [1.0]}, cv=3, store=path).fit(*iris)
+    WeightTrackingGridSearchCV(
+        LogisticRegression(max_iter=300), GRID, cv=3, store=path
+    ).fit(*iris)
+    with WeightStore(path) as store:
+        first, second = store.runs.values()
+        assert first.estimator["class"].endswith("Ridge")
+        np.testing.assert_array_equal(
+            first.weights(0)["coef_"], Ridge().fit(*iris).coef_
+        )
+        assert len(second) == 4
+
+
+def test_layout_is_stacked(iris, tmp_path):
+    """Many candidates of one architecture share few datasets."""
+    path = tmp_path / "s.h5"
+    WeightTrackingGridSearchCV(
+        Ridge(), {"alpha": np.linspace(0.1, 5, 200)}, cv=2, store=path
+    ).fit(*iris)
+    with h5py.File(path) as file:
+        datasets = []
+        file.visititems(
+            lambda name, obj: datasets.append(name)
+            if isinstance(obj, h5py.Dataset)
+            else None
+        )
+    assert len(datasets) < 60
+
+
+def test_no_file_is_left_beside_the_store(iris, tmp_path):
+    """After fit there is the store and nothing else."""
+    path = tmp_path / "s.h5"
+    WeightTrackingGridSearchCV(
+        LogisticRegression(max_iter=300), GRID, cv=3, store=path
+    ).fit(*iris)
+    assert [p.name for p in tmp_path.iterdir()] == ["s.h5"]
