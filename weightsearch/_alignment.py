@@ -101,12 +101,15 @@ def align(
     >>> all(np.array_equal(aligned[name], a[name]) for name in a)
     True
     """
-    chains = find_chains({name: np.shape(w) for name, w in a.items()}, layers)
-    for chain in chains:
-        _check_same(chain, a, b)
+    reference = {name: np.asarray(weight) for name, weight in a.items()}
     aligned = {name: np.asarray(weight) for name, weight in b.items()}
+    shapes = {name: weight.shape for name, weight in reference.items()}
+    chains = find_chains(shapes, layers)
+    for side, weights in (("a", a), ("b", b)):
+        _refuse_ties(chains, getattr(weights, "ties", {}), side)
     for chain in chains:
-        orders = _Matching(chain, a, b).best()
+        _check_same(chain, reference, aligned)
+        orders = _Matching(chain, reference, aligned).best()
         for i, layer in enumerate(chain):
             kernel = aligned[layer.kernel]
             if i > 0:
@@ -120,36 +123,43 @@ def align(
     return aligned
 
 
-def _check_same(chain: Chain, a: Mapping[str, Any], b: Mapping[str, Any]) -> None:
-    names = [name for layer in chain for name in (layer.kernel, *layer.vectors)]
-    for name in names:
+def _weights_of(chain: Chain) -> list[str]:
+    return [name for layer in chain for name in (layer.kernel, *layer.vectors)]
+
+
+def _refuse_ties(chains: list[Chain], ties: Mapping[str, str], side: str) -> None:
+    used = {name for chain in chains for name in _weights_of(chain)}
+    for alias, name in ties.items():
+        if name in used:
+            raise AlignmentError(
+                f"{name!r} of {side} is shared with {alias!r}: its units belong to two "
+                "places at once and cannot be moved in one."
+            )
+
+
+def _check_same(chain: Chain, a: Mapping[str, Array], b: Mapping[str, Array]) -> None:
+    for name in _weights_of(chain):
         if name not in b:
             raise AlignmentError(
                 f"The architectures differ: {name!r} is in a but not in b."
             )
-        if np.shape(a[name]) != np.shape(b[name]):
+        if a[name].shape != b[name].shape:
             raise AlignmentError(
-                f"The architectures differ: {name!r} is {np.shape(a[name])} in a and "
-                f"{np.shape(b[name])} in b. Only units of equally wide layers match."
+                f"The architectures differ: {name!r} is {a[name].shape} in a and "
+                f"{b[name].shape} in b. Only units of equally wide layers match."
             )
-        for side, weights in (("a", a), ("b", b)):
-            ties: Mapping[str, str] = getattr(weights, "ties", {})
-            if tied := [k for k, kept in ties.items() if kept == name]:
-                raise AlignmentError(
-                    f"{name!r} of {side} is shared with {tied[0]!r}: its units belong "
-                    "to two places at once and cannot be moved in one."
-                )
 
 
 class _Matching:
     """The matching of one chain's hidden units, ``order[j]``: the unit of b at j."""
 
-    def __init__(self, chain: Chain, a: Mapping[str, Any], b: Mapping[str, Any]):
+    def __init__(self, chain: Chain, a: Mapping[str, Array], b: Mapping[str, Array]):
         self.widths = [layer.outputs.units for layer in chain[:-1]]
         self.kernels_a = _kernels(chain, a, "a")
         self.kernels_b = _kernels(chain, b, "b")
         self.vectors_a = _vectors(chain, a, "a")
         self.vectors_b = _vectors(chain, b, "b")
+        self._scale()
         self.n_in = self.kernels_a[0].shape[1]
         self.n_out = self.kernels_a[-1].shape[0]
 
@@ -176,6 +186,22 @@ class _Matching:
             if least == 0:
                 break
         return best
+
+    def _scale(self) -> None:
+        """Keep squares of very large or very small weights in range.
+
+        By a power of two, which changes no digit of any weight.
+        """
+        parts = [*self.kernels_a, *self.kernels_b, *self.vectors_a, *self.vectors_b]
+        largest = max(np.abs(part).max(initial=0.0) for part in parts)
+        factor = 2.0 ** -min(max(int(np.frexp(largest)[1]), -1000), 1000)
+        for group in (
+            self.kernels_a,
+            self.kernels_b,
+            self.vectors_a,
+            self.vectors_b,
+        ):
+            group[:] = [part * factor for part in group]
 
     def _descend(self, orders: list[Array]) -> None:
         for _ in range(_MAX_SWEEPS):
@@ -218,9 +244,6 @@ class _Matching:
         exact = _equal_rows(units_a, units_b)
         if exact is not None:
             return exact
-        # Scaled, neither very large nor very small weights leave the range.
-        units_a /= np.abs(units_a).max() or 1.0
-        units_b /= np.abs(units_b).max() or 1.0
         gains = (units_a @ units_b.conj().T).real
         places, order = linear_sum_assignment(gains, maximize=True)
         if current is not None:
@@ -252,7 +275,7 @@ class _Matching:
         return total
 
 
-def _kernels(chain: Chain, weights: Mapping[str, Any], side: str) -> list[Array]:
+def _kernels(chain: Chain, weights: Mapping[str, Array], side: str) -> list[Array]:
     """Every kernel as ``(units, units of the layer before, everything else)``."""
     kernels = []
     for layer in chain:
@@ -267,7 +290,7 @@ def _kernels(chain: Chain, weights: Mapping[str, Any], side: str) -> list[Array]
     return kernels
 
 
-def _vectors(chain: Chain, weights: Mapping[str, Any], side: str) -> list[Array]:
+def _vectors(chain: Chain, weights: Mapping[str, Array], side: str) -> list[Array]:
     """The learned vectors of every hidden layer side by side, a row a unit."""
     vectors = []
     for layer in chain[:-1]:
@@ -279,7 +302,7 @@ def _vectors(chain: Chain, weights: Mapping[str, Any], side: str) -> list[Array]
     return vectors
 
 
-def _finite(weights: Mapping[str, Any], name: str, side: str) -> Array:
+def _finite(weights: Mapping[str, Array], name: str, side: str) -> Array:
     values = as_numbers(weights[name])
     if values is None or not np.isfinite(values).all():
         raise AlignmentError(

@@ -25,6 +25,7 @@ _COUNTED = {"running_mean", "running_var", "moving_mean", "moving_variance"}
 _COUNTED |= {"mean", "variance", "count", "num_batches_tracked"}
 # Layers whose weights look like a dense or convolution layer's, but whose units
 # cannot change places freely, or whose axes lie the other way round.
+_OTHER_KINDS: tuple[str, ...]
 _OTHER_KINDS = ("attn", "attention", "lstm", "gru", "rnn", "embed", "transpose")
 _OTHER_KINDS += ("depthwise", "separable", "einsum", "group_norm", "groupnorm")
 _BRANCHES = ("downsample", "shortcut", "residual", "skip")
@@ -154,9 +155,7 @@ def find_chains(
     return chains
 
 
-def _groups(
-    shapes: Mapping[str, Shape], layers: Sequence[str] | None
-) -> list[_Group]:
+def _groups(shapes: Mapping[str, Shape], layers: Sequence[str] | None) -> list[_Group]:
     groups: dict[str, _Group] = {}
     strange: list[str] = []
     for name in shapes:
@@ -249,9 +248,7 @@ def _in_order(groups: list[_Group]) -> list[_Group]:
     return groups
 
 
-def _chain(
-    groups: list[_Group], shapes: Mapping[str, Shape], *, chosen: bool
-) -> Chain:
+def _chain(groups: list[_Group], shapes: Mapping[str, Shape], *, chosen: bool) -> Chain:
     chain: list[Layer] = []
     for group in groups:
         kernel = group.arrays.get("kernel") or group.arrays.get("weight")
@@ -273,9 +270,7 @@ def _layer(
     units = shape[in_axis] if before is None else before.outputs.units
     block, left = divmod(shape[in_axis], max(units, 1))
     flattened = (
-        before is not None
-        and len(shape) == 2
-        and len(shapes[before.kernel]) > 2
+        before is not None and len(shape) == 2 and len(shapes[before.kernel]) > 2
     )
     if before is not None and (left or block < 1 or (block > 1 and not flattened)):
         raise AlignmentError(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import hashlib
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -88,21 +89,147 @@ def pairwise_distances(
     out = np.full((n, n), np.nan)
     if n == 0:
         return out
-    good = np.arange(n)
-    lengths = None
-    if metric != "l2":
-        lengths = _lengths(rows)
-        good = np.flatnonzero(np.isfinite(lengths))
-        if metric == "cosine":
-            good = good[lengths[good] > 0]
-    scale = 1 / lengths if metric == "cosine" and lengths is not None else None
-    _fill(out, _Rows(rows, scale), good)
+    finite = np.array([np.isfinite(row).all() for row in rows])
+    lengths = _lengths(rows) if metric != "l2" else np.ones(n)
+    good = np.flatnonzero(finite & (lengths > 0) if metric == "cosine" else finite)
+    scale = None
+    if metric == "cosine":
+        scale = np.divide(1.0, lengths, out=np.zeros(n), where=lengths > 0)
+    _fill(out, _Rows(rows, scale), good, _working_type(rows))
     if metric == "cosine":
         out *= out
         out *= 0.5
-    elif metric == "relative" and lengths is not None:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            longer = np.maximum.outer(lengths, lengths)
-            np.divide(out, longer, out=out, where=longer > 0)
+    elif metric == "relative":
+        longer = np.maximum.outer(lengths, lengths)
+        # Between two that are all zero the distance is zero already.
+        np.divide(out, longer, out=out, where=longer > 0)
     np.fill_diagonal(out, 0.0)
     return out
+
+
+class _Rows:
+    """Long vectors, each times a factor of its own, given out block by block."""
+
+    def __init__(self, matrix: Array, scale: Array | None):
+        self.matrix = matrix
+        self.scale = scale
+
+    def block(self, index: Array, columns: slice, dtype: np.dtype[Any]) -> Array:
+        """Copy the columns of some rows."""
+        whole = len(index) == len(self.matrix)
+        part = self.matrix[:, columns] if whole else self.matrix[index, columns]
+        block: Array = part.astype(dtype)
+        if self.scale is not None:
+            block *= self.scale[index, None].astype(dtype)
+        return block
+
+    def vector(self, i: int) -> Array:
+        vector: Array = self.matrix[i].astype(np.float64)
+        return vector if self.scale is None else vector * self.scale[i]
+
+
+def _as_rows(stack: ArrayLike) -> Array:
+    array = np.asarray(stack)
+    if array.ndim == 0 or as_numbers(array[:0]) is None:
+        raise ValueError(
+            "stack must be an array of numbers of shape (n, ...), got shape "
+            f"{array.shape} and type {array.dtype}."
+        )
+    rows = array.reshape(len(array), -1) if array.size else np.empty((len(array), 0))
+    if rows.dtype.kind == "c":
+        # A complex vector is as long as that of its real and imaginary parts.
+        parts = np.ascontiguousarray(rows)
+        rows = parts.view(np.float32 if rows.dtype.itemsize == 8 else np.float64)
+    return rows
+
+
+def _working_type(rows: Array) -> np.dtype[Any]:
+    single = rows.dtype.kind not in "biu" and rows.dtype.itemsize <= 4
+    return np.dtype(np.float32 if single else np.float64)
+
+
+def _lengths(rows: Array) -> Array:
+    return np.array([norm(row.astype(np.float64)) for row in rows])
+
+
+def _fill(out: Array, rows: _Rows, index: Array, dtype: np.dtype[Any]) -> None:
+    """Write the Euclidean distances between some rows into ``out``."""
+    m = len(index)
+    if m <= _FEW:
+        _fill_directly(out, rows, index[np.stack(np.triu_indices(m, 1), axis=1)])
+        return
+    with np.errstate(over="ignore", invalid="ignore"):
+        squares, lost = _squared_distances(rows, index, dtype)
+        np.maximum(squares, 0, out=squares)
+        np.sqrt(squares, out=squares)
+    if m == len(out):
+        out[...] = squares
+    else:
+        out[np.ix_(index, index)] = squares
+    del squares
+    first, second = np.nonzero(lost)
+    del lost
+    if not len(first):
+        return
+    graph = csr_array((np.ones(len(first), bool), (first, second)), shape=(m, m))
+    count, labels = connected_components(graph, directed=False)
+    if count == 1 and dtype == np.float64:
+        _fill_directly(out, rows, index[np.stack([first, second], axis=1)])
+        return
+    sizes = np.bincount(labels, minlength=count)
+    by_label = np.split(np.argsort(labels, kind="stable"), np.cumsum(sizes)[:-1])
+    for members in by_label:
+        if len(members) > 1:
+            _fill(out, rows, index[members], np.dtype(np.float64))
+
+
+def _squared_distances(
+    rows: _Rows, index: Array, dtype: np.dtype[Any]
+) -> tuple[Array, Array]:
+    """Squared distances, and which pairs (above the diagonal) lost their digits."""
+    m, d = len(index), rows.matrix.shape[1]
+    tiles = [slice(i, min(i + _TILE, m)) for i in range(0, m, _TILE)]
+    width = max(256, _BLOCK_BYTES // (m * dtype.itemsize))
+    products = np.zeros((m, m))
+    for start in range(0, d, width):
+        block = rows.block(index, slice(start, start + width), dtype)
+        block -= block.mean(axis=0)
+        for k, upper in enumerate(tiles):
+            for right in tiles[k:]:
+                products[upper, right] += block[upper] @ block[right].T
+    squared_lengths = np.diag(products).copy()
+    lost = np.zeros((m, m), dtype=bool)
+    for k, upper in enumerate(tiles):
+        for right in tiles[k:]:
+            both = squared_lengths[upper, None] + squared_lengths[right]
+            tile = both - 2 * products[upper, right]
+            # A comparison with NaN is false, so what overflowed counts as lost.
+            lost[upper, right] = ~(tile > _LOST[dtype] * both)
+            products[upper, right] = tile
+            products[right, upper] = tile.T
+        lost[upper, upper] = np.triu(lost[upper, upper], 1)
+    return products, lost
+
+
+def _fill_directly(out: Array, rows: _Rows, pairs: Array) -> None:
+    """Write the distances of single pairs, equal rows looked at only once."""
+    kinds: dict[bytes, int] = {}
+    kind = {
+        int(i): kinds.setdefault(
+            hashlib.blake2b(rows.matrix[i].tobytes(), digest_size=16).digest(), int(i)
+        )
+        for i in np.unique(pairs)
+    }
+    known: dict[tuple[int, int], float] = {}
+    last, vector = -1, np.empty(0)
+    for i, j in pairs.tolist():
+        a, b = sorted((kind[i], kind[j]))
+        if a == b:
+            distance = 0.0
+        elif (a, b) in known:
+            distance = known[a, b]
+        else:
+            if a != last:
+                last, vector = a, rows.vector(a)
+            distance = known[a, b] = norm(vector - rows.vector(b))
+        out[i, j] = out[j, i] = distance

@@ -17,12 +17,9 @@ from typing import Any
 import numpy as np
 
 from weightsearch._identity_data import node
+from weightsearch._identity_estimators import without_neutral
 from weightsearch._identity_origin import versions_of
-from weightsearch._identity_values import (
-    Digester,
-    Unidentifiable,
-    without_neutral,
-)
+from weightsearch._identity_values import Digester, Unidentifiable
 from weightsearch.exceptions import IdentityWarning
 
 __all__ = [
@@ -30,6 +27,7 @@ __all__ = [
     "Unidentifiable",
     "differences",
     "digest",
+    "digest_splitter",
     "environment",
     "identify_search",
 ]
@@ -42,6 +40,7 @@ _IN_WORDS = {
     "fit_params": "the params of fit, such as sample_weight",
     "score_params": "the params of score",
     "scoring": "the scoring",
+    "cv": "the splitter",
     "settings": "return_train_score or error_score",
     "environment": "the versions of the libraries",
 }
@@ -70,6 +69,24 @@ def digest(obj: Any) -> str:
         If something in it has state that cannot be looked into.
     """
     return Digester().digest(obj).hex()
+
+
+def digest_splitter(cv: Any) -> str:
+    """Digest of a splitter; empty text where it has none.
+
+    Parameters
+    ----------
+    cv : splitter
+        As ``sklearn.model_selection.check_cv`` returns it.
+    """
+    return _digest_or_empty(cv)
+
+
+def _digest_or_empty(obj: Any) -> str:
+    try:
+        return digest(obj)
+    except Unidentifiable:
+        return ""
 
 
 def environment(*objects: Any) -> dict[str, str]:
@@ -125,6 +142,27 @@ class SearchIdentity:
         default_factory=list, repr=False, compare=False
     )
     _warned: set[str] = field(default_factory=set, repr=False, compare=False)
+    # One for all candidates: it remembers the code that they share.
+    _digester: Digester = field(default_factory=Digester, repr=False, compare=False)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # What was remembered for speed may hold functions that cannot be pickled.
+        return type(self), (dict(self.parts), self.fingerprint, dict(self._common))
+
+    @staticmethod
+    def data_digest(X: Any, y: Any) -> str:
+        """Digest of the data, as in ``parts["data"]``.
+
+        Parameters
+        ----------
+        X, y : array-like of shape (n_samples, ...), or None
+
+        Returns
+        -------
+        str
+            Empty where there is none.
+        """
+        return _digest_or_empty((X, y))
 
     def fit_key(
         self,
@@ -168,7 +206,8 @@ class SearchIdentity:
         return known
 
     def _params_digest(self, params: Mapping[str, Any]) -> bytes | None:
-        digester = Digester()
+        digester = self._digester
+        digester.distributions = set()
         parts = []
         for name, value in sorted(without_neutral(params).items()):
             try:
@@ -280,7 +319,6 @@ def _warn(what: str, error: Unidentifiable) -> None:
 def differences(
     old: Mapping[str, str],
     new: Mapping[str, str],
-    *,
     old_versions: Mapping[str, str] | None = None,
     new_versions: Mapping[str, str] | None = None,
 ) -> list[str]:
@@ -289,7 +327,7 @@ def differences(
     Parameters
     ----------
     old, new : mapping of str to str
-        ``SearchIdentity.parts`` of each.
+        ``SearchIdentity.parts`` of each, with ``cv`` where it is known.
     old_versions, new_versions : mapping of str to str, optional
         From :func:`environment`, to name the libraries that changed.
 
@@ -301,7 +339,7 @@ def differences(
     found = []
     for name, words in _IN_WORDS.items():
         before, after = old.get(name, ""), new.get(name, "")
-        if before and before == after:
+        if name not in {*old, *new} or (before and before == after):
             continue
         if not (before and after):
             words += " (not identifiable)"

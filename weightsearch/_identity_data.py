@@ -109,8 +109,8 @@ def _blocks(array: np.ndarray[Any, Any]) -> Iterable[np.ndarray[Any, Any]]:
         yield array[start : start + rows]
 
 
-def _bytes(array: np.ndarray[Any, Any]) -> memoryview:
-    return memoryview(array.reshape(-1).view(np.uint8))
+def _bytes(array: np.ndarray[Any, Any]) -> Any:
+    return array.reshape(-1).view(np.uint8)
 
 
 def _masked(array: Any, digest: Digest) -> bytes:

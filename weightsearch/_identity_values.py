@@ -12,7 +12,7 @@ import functools
 import logging
 import pickle
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import PurePath
 from types import (
@@ -26,7 +26,6 @@ from types import (
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator
 
 from weightsearch._identity_code import (
     ModuleName,
@@ -35,7 +34,14 @@ from weightsearch._identity_code import (
     compiled_content,
     function_content,
 )
-from weightsearch._identity_data import SIZE, data_digest, node
+from weightsearch._identity_data import data_digest, node
+from weightsearch._identity_estimators import (
+    ALWAYS_KEPT,
+    NOT_LEARNED,
+    is_frozen,
+    params_of,
+    without_neutral,
+)
 from weightsearch._identity_keras import keras_content
 from weightsearch._identity_origin import home, home_of_file, resolve
 
@@ -44,14 +50,8 @@ _PLAIN_SET = frozenset(_PLAIN)
 _LRU_CACHE = type(functools.lru_cache(lambda: None))
 _BITS_OF_TEXT = 4096  # longer integers have no decimal text by default
 
-NEUTRAL = ("n_jobs", "verbose", "pre_dispatch")
-"""Params that change how a fit runs and what it prints, not what it learns."""
 
-_NOT_LEARNED = ("_skl_callbacks", "_sklearn_version")
-_ALWAYS_KEPT = ("_metadata_request", "_sklearn_output_config")
-
-
-class Unidentifiable(Exception):  # noqa: N818
+class Unidentifiable(Exception):
     """Something has state that cannot be looked into.
 
     Attributes
@@ -71,11 +71,6 @@ class Unidentifiable(Exception):  # noqa: N818
         return type(self), (self.reason, self.path)
 
 
-def is_neutral(name: str) -> bool:
-    """Tell whether a param, nested or not, has no say in what a fit learns."""
-    return name.rpartition("__")[2] in NEUTRAL
-
-
 class Digester:
     """Makes digests and notes the distributions that took part in them.
 
@@ -91,7 +86,7 @@ class Digester:
         self._active: dict[int, int] = {}
         self._scope: _Scope | None = None
         self._roots: set[int] = set()
-        self._by_code: dict[int, tuple[Any, bytes]] = {}
+        self._by_code: dict[int, tuple[Any, bytes, set[str]]] = {}
         # True where even what an estimator has learned counts, since no clone
         # of it will be made before it is used.
         self._learned = False
@@ -135,7 +130,8 @@ class Digester:
 
     def _where(self) -> str:
         path = self._path
-        return "".join(path if len(path) <= 12 else [*path[:11], "..."])
+        where = "".join(path if len(path) <= 12 else [*path[:11], "..."])
+        return where.removeprefix(" > ")
 
     @contextmanager
     def _everything(self) -> Iterator[None]:
@@ -238,11 +234,16 @@ class Digester:
             return self._scope.reference(obj)
         known = self._by_code.get(id(obj))
         if known is not None:
+            self.distributions |= known[2]
             return known[1]
         if id(obj) in self._roots:
             return node("recursive", obj.__name__.encode())
-        result = self._code(obj)
-        self._by_code[id(obj)] = (obj, result)
+        before, self.distributions = self.distributions, set()
+        try:
+            result = self._code(obj)
+            self._by_code[id(obj)] = (obj, result, self.distributions)
+        finally:
+            self.distributions = before | self.distributions
         return result
 
     def _code(self, root: Any) -> bytes:
@@ -274,17 +275,16 @@ class Digester:
 
     def _method(self, obj: Any) -> bytes:
         owner = obj.__self__
-        if isinstance(obj, MethodType):
-            function = self.child(".__func__", obj.__func__)
-            with self._everything():
-                return node("method", function, self.child(".__self__", owner))
-        name = obj.__qualname__ or obj.__name__
+        name = getattr(obj, "__qualname__", obj.__name__)
         if owner is None or isinstance(owner, ModuleType) or _is_global_rng(owner):
-            module = obj.__module__ or getattr(owner, "__name__", "")
+            module = obj.__module__ or getattr(owner, "__name__", "numpy.random")
             self.distributions.update(home(module) or ())
             return node("builtin", f"{module}.{name}".encode())
         with self._everything():
-            return node("builtin method", name.encode(), self.child(".__self__", owner))
+            state = self.child(".__self__", owner)
+            if isinstance(obj, MethodType):
+                return node("method", self.child(".__func__", obj.__func__), state)
+            return node("builtin method", name.encode(), state)
 
     def _partial(self, obj: Any) -> bytes:
         return node(
@@ -306,28 +306,34 @@ class Digester:
         return node("Generator", self.child("", obj.bit_generator.state))
 
     def _object(self, obj: Any) -> bytes:
-        content = keras_content(obj)
+        try:
+            content = keras_content(obj)
+        except Exception as error:
+            # A class of the user's may have a get_config that raises anything.
+            raise Unidentifiable(
+                f"Keras cannot write the configuration of {type(obj).__qualname__} "
+                f"({error})",
+                self._where(),
+            ) from error
         if content is not None:
             with self._everything():
                 parts = (self.child(f" ({k})", v) for k, v in content)
                 return node("keras", *parts)
-        params = _params_of(obj)
+        params = params_of(obj)
         if params is not None:
             return self._estimator(obj, params)
         with self._everything():
             return self._reduced(obj)
 
     def _estimator(self, obj: Any, params: dict[str, Any]) -> bytes:
-        custom = getattr(type(obj), "__sklearn_clone__", None)
-        frozen = custom not in (None, getattr(BaseEstimator, "__sklearn_clone__", None))
-        before, self._learned = self._learned, self._learned or frozen
+        before, self._learned = self._learned, self._learned or is_frozen(obj)
         try:
             parts = [self.child("", type(obj))]
             for name, value in sorted(without_neutral(params).items()):
                 parts += [name.encode(), self.child(f".{name}", value)]
             state = getattr(obj, "__dict__", {})
-            for name in sorted(set(state) - set(params) - set(_NOT_LEARNED)):
-                if self._learned or name in _ALWAYS_KEPT:
+            for name in sorted(set(state) - set(params) - set(NOT_LEARNED)):
+                if self._learned or name in ALWAYS_KEPT:
                     parts += [name.encode(), self.child(f".{name}", state[name])]
         finally:
             self._learned = before
@@ -375,34 +381,6 @@ class _Scope:
         return node("reference", str(number).encode())
 
 
-def without_neutral(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Params without those that have no say in what a fit learns.
-
-    Parameters
-    ----------
-    params : mapping of str to object
-
-    Returns
-    -------
-    dict of str -> object
-    """
-    kept = {}
-    for name, value in params.items():
-        if is_neutral(name) or (name.endswith("memory") and _is_cache(value)):
-            continue
-        if type(value) is dict and name.endswith(("_kwargs", "_params")):
-            value = {k: v for k, v in value.items() if k not in NEUTRAL}
-        kept[name] = value
-    return kept
-
-
-def _is_cache(value: Any) -> bool:
-    """Tell whether a ``memory`` param names a cache, as scikit-learn's do."""
-    if value is None or isinstance(value, str | PurePath):
-        return True
-    return hasattr(value, "cache") and hasattr(value, "location")
-
-
 def _plain(value: Any) -> bytes:
     if type(value) is int and value.bit_length() > _BITS_OF_TEXT:
         return node("int", hex(value).encode())
@@ -410,7 +388,7 @@ def _plain(value: Any) -> bytes:
 
 
 def _python_scalar(value: Any) -> Any:
-    """The Python value of a numpy scalar; None where Python has no such type."""
+    """Return a numpy scalar as Python's; None where Python has no such type."""
     if isinstance(value, np.longdouble | np.clongdouble):
         return None
     if isinstance(value, np.bool_ | np.number | np.str_) and not isinstance(
@@ -427,33 +405,12 @@ def _simplified(value: Any) -> Any:
     return value
 
 
-def _params_of(obj: Any) -> dict[str, Any] | None:
-    get_params = getattr(obj, "get_params", None)
-    if not callable(get_params):
-        return None
-    try:
-        params = get_params(deep=False)
-    except TypeError:  # another library's method of the same name
-        return None
-    return params if isinstance(params, dict) else None
-
-
 def _is_global_rng(owner: Any) -> bool:
     # np.random.rand and its kin: the state of numpy's global generator is no part
     # of a function that draws from it, as it is none of np.random itself.
-    return owner is getattr(np.random.seed, "__self__", None)
+    return owner is getattr(np.random.rand, "__self__", None)
 
 
 def _module_of(obj: Any, name: str) -> str:
     module: str = pickle.whichmodule(obj, name)  # type: ignore[attr-defined]
     return module if module in sys.modules else "__main__"
-
-
-__all__ = [
-    "NEUTRAL",
-    "SIZE",
-    "Digester",
-    "Unidentifiable",
-    "is_neutral",
-    "without_neutral",
-]

@@ -101,12 +101,13 @@ def _centred(representation: ArrayLike, name: str) -> Array:
     if not np.isfinite(values).all():
         raise ValueError(f"{name} has values that are not finite.")
     values = values.reshape(len(values), -1)
-    centred = values - values.mean(axis=0)
+    centred: Array = values - values.mean(axis=0)
     # What is left of a constant column is rounding, not a representation.
     size = np.abs(values).max(axis=0, initial=0.0)
     centred[:, np.abs(centred).max(axis=0) <= 4e-16 * len(values) * size] = 0.0
     # The measure is free of scale, so squares need not overflow.
-    return centred / (norm(centred) or 1.0)
+    centred /= norm(centred) or 1.0
+    return centred
 
 
 def _self_similarity(centred: Array) -> float:

@@ -1,0 +1,93 @@
+# Every target is complete by itself: it makes the environment that it needs.
+# PYTHON is the interpreter that makes the environments.
+
+PYTHON ?= python3
+VENV ?= .venv
+COMPAT_VERSIONS ?= 1.6.1 1.7.2 1.8.0
+WORKERS ?= 2
+
+ifeq ($(OS),Windows_NT)
+BIN := Scripts
+else
+BIN := bin
+endif
+
+PY := $(VENV)/$(BIN)/python
+READY := $(VENV)/.ready
+PIP_INSTALL := -m pip install --quiet --quiet --disable-pip-version-check
+
+# One thread a process: with two cores and two test processes, more are slower.
+export OMP_NUM_THREADS ?= 1
+export OPENBLAS_NUM_THREADS ?= 1
+export TF_CPP_MIN_LOG_LEVEL ?= 3
+export MPLBACKEND ?= agg
+
+.PHONY: help demo test test-unit test-doctest test-parity test-crash test-slow \
+	test-compat lint typecheck docs clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo          search in three frameworks on real data, and show the store"
+	@echo "make test          unit and integration tests, doctests, README, parity"
+	@echo "make test-parity   scikit-learn's own tests of GridSearchCV with our class"
+	@echo "make test-crash    tests that kill processes"
+	@echo "make test-slow     tests that take long"
+	@echo "make test-compat   all that needs no framework, on scikit-learn $(COMPAT_VERSIONS)"
+	@echo "make lint          ruff: rules and format"
+	@echo "make typecheck     mypy --strict"
+	@echo "make docs          generated pages are up to date, links lead somewhere"
+	@echo "make clean         remove environments and what tools leave"
+
+$(READY): pyproject.toml constraints/ci.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PY) $(PIP_INSTALL) -c constraints/ci.txt -e ".[all,dev]"
+	@echo ready > $@
+
+demo: $(READY)
+	$(PY) examples/demo.py
+
+test: test-unit test-doctest test-parity
+
+test-unit: $(READY)
+	$(PY) -m pytest -n $(WORKERS) --dist loadgroup -m "not crash and not slow"
+
+test-doctest: $(READY)
+	$(PY) -m pytest --doctest-modules weightsearch
+
+test-parity: $(READY)
+	$(PY) tests/parity/run.py -n $(WORKERS)
+
+test-crash: $(READY)
+	$(PY) -m pytest -m crash
+
+test-slow: $(READY)
+	$(PY) -m pytest -m "slow and not crash"
+
+test-compat: $(COMPAT_VERSIONS:%=test-compat-%)
+
+test-compat-%: .venvs/sklearn-%/.ready
+	.venvs/sklearn-$*/$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup \
+		-m "not crash and not slow"
+	.venvs/sklearn-$*/$(BIN)/python tests/parity/run.py -n $(WORKERS)
+
+.venvs/sklearn-%/.ready: pyproject.toml constraints/compat.txt
+	$(PYTHON) -m venv .venvs/sklearn-$*
+	.venvs/sklearn-$*/$(BIN)/python $(PIP_INSTALL) -c constraints/compat.txt \
+		"scikit-learn==$*" -e ".[test]"
+	@echo ready > $@
+
+.PRECIOUS: .venvs/sklearn-%/.ready
+
+lint: $(READY)
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+
+typecheck: $(READY)
+	$(PY) -m mypy
+
+docs: $(READY)
+	$(PY) tools/check_docs.py
+
+clean:
+	rm -rf .venv .venvs build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

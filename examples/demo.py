@@ -1,0 +1,109 @@
+"""Three searches in three frameworks, one store, and what can be read from it.
+
+    python examples/demo.py [folder]
+
+Runs the three examples beside this file on data that comes with scikit-learn, all
+into one store, and shows the candidates with their weights, best first.
+"""
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import keras_digits
+import pandas as pd
+import sklearn_mlp
+import torch_breast_cancer
+
+from weightsearch import WeightStore, weight_stats
+
+EXAMPLES = (sklearn_mlp, keras_digits, torch_breast_cancer)
+
+
+def show_progress(search):
+    """Give the search a progress bar, or messages before scikit-learn 1.9."""
+    try:
+        from sklearn.callback import ProgressBar
+    except ImportError:
+        search.verbose = 1
+    else:
+        search.set_callbacks(ProgressBar(max_propagation_depth=0))
+
+
+def run_searches(path):
+    """Run the three searches into one store."""
+    for number, example in enumerate(EXAMPLES, start=1):
+        print(f"\n[{number}/{len(EXAMPLES)}] {example.NAME}", flush=True)
+        search, X, y = example.build(path)
+        show_progress(search)
+        begin = time.perf_counter()
+        search.fit(X, y)
+        print(
+            f"{len(search.cv_results_['params'])} candidates in "
+            f"{time.perf_counter() - begin:.1f} s, best accuracy "
+            f"{search.best_score_:.3f}",
+            flush=True,
+        )
+
+
+def short(params):
+    """Params without the names of pipeline steps."""
+    return ", ".join(f"{k.rpartition('__')[2]}={v}" for k, v in params.items())
+
+
+def weights_table(run):
+    """One row a weight, candidates from the best to the last."""
+    order = run.candidates.sort_values("rank_test_score", kind="stable").index
+    rows = []
+    for place, candidate in enumerate(order, start=1):
+        score = run.candidates.loc[candidate, "mean_test_score"]
+        params = short(run.params(candidate))
+        stats = weight_stats(run.weights(candidate).to_dict())
+        for name, weight in stats.iterrows():
+            shape = " x ".join(str(n) for n in weight["shape"])
+            norm = round(weight["l2"], 3)
+            label = f"{place}. {score:.3f}"
+            rows.append((label, candidate, params, name, shape, norm))
+    columns = ["score", "candidate", "params", "weight", "shape", "norm"]
+    return pd.DataFrame(rows, columns=columns).set_index(columns[:4])
+
+
+def show(path):
+    """Print what a person wants to see of a store."""
+    with WeightStore(path) as store:
+        for run, example in zip(store.runs.values(), EXAMPLES, strict=True):
+            print(f"\n=== {example.NAME}: run {run.name}\n")
+            print(weights_table(run).to_string())
+        run = store.run()
+        ranked = run.candidates.sort_values("rank_test_score", kind="stable").index
+        best, second = (int(number) for number in ranked[:2])
+        print(f"\n=== Candidates {best} and {second} of the last run, compared\n")
+        print(run.compare(best, second).to_string())
+
+
+def main(folder=None):
+    folder = Path(folder or tempfile.mkdtemp(prefix="weightsearch-demo-"))
+    path = folder / "demo.h5"
+    begin = time.perf_counter()
+    run_searches(path)
+    show(path)
+    size = path.stat().st_size / 1e6
+    print(
+        f"\nAll done in {time.perf_counter() - begin:.0f} s. The store: {size:.2f} MB"
+    )
+    print(f"""
+Open it again, in Python:
+
+    from weightsearch import WeightStore
+    store = WeightStore({str(path)!r})
+    store.runs                          # the three runs, oldest first
+    run = store.run()                   # the newest
+    run.candidates                      # a table of params and scores
+    run.weights(0)                      # name -> ndarray, read when asked for
+
+or with any HDF5 viewer; the best model's weights are in /runs/*/best.""")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:2])

@@ -1,0 +1,240 @@
+"""A run held in memory: what the store is written from, and compared with."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from weightsearch._records import (
+    FAILED,
+    OK,
+    REFIT,
+    Array,
+    FitRecord,
+    FitTable,
+    RunHeader,
+    RunResults,
+    Weights,
+    WeightSpec,
+    WeightSpecs,
+)
+from weightsearch.store._codec import dtype_text
+from weightsearch.store._reader import Hdf5Run, Hdf5Store
+from weightsearch.store._writer import write_store
+
+STORE_UID = "c" * 32
+
+
+class MemoryRun:
+    """A :class:`RunSource` of a list of records."""
+
+    def __init__(
+        self,
+        records: Sequence[FitRecord],
+        *,
+        name: str = "20250101T000000Z-aaaa",
+        uid: str = "a" * 32,
+        status: str = "running",
+        params: Sequence[str] | None = None,
+        splits: list[tuple[Array, Array]] | None = None,
+        started: str = "2025-01-01T00:00:00+00:00",
+    ):
+        self.records = list(records)
+        self.uid = uid
+        self.header = RunHeader(
+            uid,
+            name,
+            status,
+            started,
+            environment={"python": "3.12.1"},
+            estimator={"class": "sklearn.linear_model.Ridge", "params": "alpha=1.0"},
+            settings={"n_splits": 3, "capture": "both"},
+            identity={"data": "0" * 32},
+        )
+        count = 1 + max((record.candidate for record in records), default=-1)
+        texts = [f'{{"alpha":{index / 7!r}}}' for index in range(count)]
+        self._params = list(texts if params is None else params)
+        self._splits = splits
+
+    def params(self) -> Sequence[str]:
+        return self._params
+
+    def fits(self) -> FitTable:
+        records = self.records
+        return FitTable(
+            np.array([record.candidate for record in records], np.int64),
+            np.array([record.split for record in records], np.int64),
+            np.array([record.status == FAILED for record in records], bool),
+            np.array([record.weights is not None for record in records], bool),
+            np.array([record.key or "" for record in records], "S32"),
+        )
+
+    def result(self, row: int) -> dict[str, Any]:
+        return dict(self.records[row].result)
+
+    def specs(self, row: int) -> WeightSpecs | None:
+        weights = self.records[row].weights
+        return None if weights is None else specs_of(weights)
+
+    def read(self, row: int, name: str) -> Array:
+        weights = self.records[row].weights
+        assert weights is not None
+        return weights[name]
+
+    def read_all(self, row: int) -> Weights:
+        weights = self.records[row].weights
+        assert weights is not None
+        return weights
+
+    def stack(self, name: str, rows: Sequence[int]) -> Array:
+        return np.stack([self.read(row, name) for row in rows])
+
+    def cv_results(self) -> dict[str, Array]:
+        return {}
+
+    def best_index(self) -> int | None:
+        return None
+
+    def best_specs(self) -> WeightSpecs | None:
+        return None
+
+    def read_best(self, name: str) -> Array:
+        raise KeyError(name)
+
+    def splits(self) -> list[tuple[Array, Array]] | None:
+        return self._splits
+
+
+def specs_of(weights: Weights) -> WeightSpecs:
+    """Describe weights as a journal does."""
+    return WeightSpecs(
+        tuple(
+            WeightSpec(name, array.shape, dtype_text(array.dtype), order_of(array))
+            for name, array in weights.items()
+        ),
+        weights.ties,
+        weights.encodings,
+    )
+
+
+def order_of(array: Array) -> str:
+    """Memory order of an array, as the store knows it."""
+    flags = array.flags
+    return "F" if flags.f_contiguous and not flags.c_contiguous else "C"
+
+
+def refit(candidate: int, weights: Weights | None, **result: Any) -> FitRecord:
+    """Make the record of a refit."""
+    key = f"{candidate:032x}"
+    return FitRecord(candidate, REFIT, OK, key, {"fit_time": 0.5} | result, weights)
+
+
+def mlp_weights(rng: np.random.Generator, hidden: int = 3) -> Weights:
+    """Weights as a small MLPClassifier has them."""
+    return Weights(
+        {
+            "coefs_/0": rng.normal(size=(4, hidden)),
+            "coefs_/1": rng.normal(size=(hidden, 2)),
+            "intercepts_/0": rng.normal(size=hidden),
+            "intercepts_/1": rng.normal(size=2),
+        }
+    )
+
+
+def mlp_run(count: int = 8, **options: Any) -> MemoryRun:
+    """A run of refits whose hidden layers have two sizes in turn."""
+    rng = np.random.default_rng(0)
+    records = [
+        refit(index, mlp_weights(rng, 3 + index % 2), test_scores={"score": 0.5})
+        for index in range(count)
+    ]
+    return MemoryRun(records, **options)
+
+
+def mlp_results(run: MemoryRun) -> RunResults:
+    """Results of a run, as a finished search has them."""
+    count = len(run.params())
+    columns = {
+        "mean_test_score": np.linspace(0, 1, count),
+        "rank_test_score": np.arange(count, 0, -1, dtype=np.int32),
+        "mean_test_a/b": np.full(count, np.nan),
+    }
+    return RunResults(columns, count - 1, run.records[-1].weights)
+
+
+def write(
+    path: Path,
+    *runs: Any,
+    keep: Sequence[Any] = (),
+    results: dict[str, RunResults] | None = None,
+    compression: Any = None,
+) -> Path:
+    """Write a store of these runs."""
+    write_store(
+        path,
+        store_uid=STORE_UID,
+        keep=keep,
+        add=runs,
+        results=results or {},
+        durable=False,
+        compression=compression,
+    )
+    return path
+
+
+def good_store(path: Path, count: int = 8) -> Path:
+    """Write a store with one complete run."""
+    splits = [(np.arange(4), np.arange(4, 6)), (np.arange(2, 6), np.arange(2))]
+    run = mlp_run(count, splits=splits)
+    return write(path, run, results={run.uid: mlp_results(run)})
+
+
+def everything(store: Hdf5Store) -> list[Any]:
+    """Read all that a store has, to compare it with another reading."""
+    return [item for run in store.runs.values() for item in _content(run)]
+
+
+def _content(run: Hdf5Run) -> list[Any]:
+    fits = run.fits()
+    content: list[Any] = [run.header, list(run.params()), run.best_index()]
+    content += [vars(fits), run.cv_results(), run.splits()]
+    for row in range(len(fits)):
+        content += [run.result(row), run.specs(row)]
+        if fits.has_weights[row]:
+            content.append(dict(run.read_all(row)))
+    best = run.best_specs()
+    content.append(best)
+    if best is not None:
+        content.append({spec.name: run.read_best(spec.name) for spec in best.arrays})
+    return content
+
+
+def same(left: Any, right: Any) -> bool:
+    """Tell whether two contents are equal, arrays bit for bit."""
+    if isinstance(left, np.ndarray) and isinstance(right, np.ndarray):
+        return (
+            left.dtype == right.dtype
+            and left.shape == right.shape
+            and order_of(left) == order_of(right)
+            and _bytes(left) == _bytes(right)
+        )
+    if isinstance(left, dict) and isinstance(right, dict):
+        return list(left) == list(right) and all(
+            same(left[key], right[key]) for key in left
+        )
+    if isinstance(left, (list, tuple)) and isinstance(right, (list, tuple)):
+        return len(left) == len(right) and all(map(same, left, right))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return bool(left == right)
+
+
+def _bytes(array: Array) -> bytes:
+    # A copy leaves out the padding between fields, which means nothing.
+    clean = np.zeros(array.shape, array.dtype)
+    clean[...] = array
+    return clean.tobytes()

@@ -1,0 +1,1197 @@
+"""What makes two fits the same fit, and what does not."""
+
+from __future__ import annotations
+
+import collections
+import copy
+import datetime
+import decimal
+import enum
+import functools
+import importlib.util
+import itertools
+import logging
+import os
+import pathlib
+import pickle
+import re
+import subprocess
+import sys
+import textwrap
+import threading
+import warnings
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.stats
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from scipy import sparse
+from sklearn import linear_model
+from sklearn.datasets import load_iris
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression, SGDClassifier
+from sklearn.metrics import f1_score, get_scorer, make_scorer
+from sklearn.metrics._scorer import _MultimetricScorer
+from sklearn.model_selection import GridSearchCV, KFold, check_cv
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+
+from weightsearch._identity import (
+    SearchIdentity,
+    Unidentifiable,
+    differences,
+    digest,
+    digest_splitter,
+    environment,
+    identify_search,
+)
+from weightsearch._identity_estimators import without_neutral
+from weightsearch.exceptions import IdentityWarning
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+@pytest.fixture
+def load(tmp_path):
+    """Import a module of a given text, under the same name each time."""
+    numbers = itertools.count()
+
+    def load_text(text: str, name: str = "builders") -> ModuleType:
+        # A folder of its own, or the byte code of the last one might be taken.
+        folder = tmp_path / str(next(numbers))
+        folder.mkdir()
+        path = folder / f"{name}.py"
+        path.write_text(textwrap.dedent(text), encoding="utf-8")
+        spec = importlib.util.spec_from_file_location(name, path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+        return module
+
+    before = set(sys.modules)
+    yield load_text
+    for name in set(sys.modules) - before:
+        if (getattr(sys.modules[name], "__file__", "") or "").startswith(str(tmp_path)):
+            del sys.modules[name]
+
+
+def run_python(code: str, folder: pathlib.Path, seed: int = 0) -> str:
+    """Run code in a new process, with modules of a folder at hand."""
+    paths = [str(ROOT), str(folder)]
+    env = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(paths),
+        "PYTHONHASHSEED": str(seed),
+        "KERAS_BACKEND": "tensorflow",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+# Values -----------------------------------------------------------------------
+
+
+class Unit(np.ndarray[Any, Any]):
+    """An array of a class of its own."""
+
+
+DISTINCT = [
+    None,
+    False,
+    0,
+    0.0,
+    -0.0,
+    0j,
+    "0",
+    "",
+    b"",
+    b"0",
+    True,
+    1,
+    1.0,
+    float("nan"),
+    float("inf"),
+    10**5000,
+    10**5000 + 1,
+    (),
+    [],
+    {},
+    set(),
+    (1,),
+    [1],
+    [1.0],
+    [True],
+    [1, 2],
+    [12],
+    [[1], 2],
+    [[1, 2]],
+    ["1", "2"],
+    ["1, 2"],
+    {1},
+    {1: 2},
+    {1: 2.0},
+    {"1": 2},
+    {2: 1},
+    {1: {2: 3}},
+    slice(1),
+    slice(0, 1),
+    range(1),
+    range(2),
+    pathlib.PurePosixPath("a/b"),
+    "a/b",
+    datetime.date(2020, 1, 2),
+    datetime.datetime(2020, 1, 2),
+    datetime.datetime(2020, 1, 2, tzinfo=datetime.UTC),
+    datetime.timedelta(1),
+    decimal.Decimal("0.1"),
+    0.1,
+    np.float32(0.1),
+    np.datetime64("2020-01-02"),
+    np.array(1),
+    np.array([1]),
+    np.array([1.0]),
+    np.array([1], dtype=np.int32),
+    np.array([[1]]),
+    np.array([], dtype=np.int64),
+    np.array(["a"]),
+    np.array(["a"], dtype=object),
+    np.array([(1, 2.0)], dtype=[("a", int), ("b", float)]),
+    np.array([(1, 2.0)], dtype=[("a", int), ("c", float)]),
+    np.ma.array([1, 2], mask=[0, 1]),
+    np.ma.array([1, 2], mask=[1, 0]),
+    np.array([1, 2]),
+    np.array([[1]]).view(Unit),
+    np.dtype("f4"),
+    np.dtype("f8"),
+    np.float32,
+    np.float64,
+    sparse.csr_matrix([[0, 1]]),
+    sparse.csr_array([[0, 1]]),
+    sparse.csc_array([[0, 1]]),
+    sparse.coo_array([[0, 1]]),
+    sparse.coo_array([[1, 0]]),
+    sparse.dia_array([[1, 0]]),
+    sparse.lil_array([[1, 0]]),
+    pd.Series([1, 2]),
+    pd.Series([1, 2], name="a"),
+    pd.Series([1, 2], index=[1, 0]),
+    pd.Series([1.0, 2]),
+    pd.Series([1, None], dtype="Int64"),
+    pd.Series([None, 1], dtype="Int64"),
+    pd.Series(["a", "b"], dtype="category"),
+    pd.Series(["b", "a"], dtype="category"),
+    pd.Series(["a", "b"], dtype=pd.CategoricalDtype(["b", "a"])),
+    pd.Series(["a", "b"], dtype=pd.CategoricalDtype(["b", "a"], ordered=True)),
+    pd.Series(["a", "b"]),
+    pd.Series(["a", None]),
+    pd.Series([["a"], ["b"]]),
+    pd.Series(pd.to_datetime(["2020-01-02"])),
+    pd.Series(pd.to_datetime(["2020-01-02"]).tz_localize("UTC")),
+    pd.DataFrame({"a": [1, 2]}),
+    pd.DataFrame({"b": [1, 2]}),
+    pd.DataFrame({"a": [1, 3]}),
+    pd.DataFrame({"a": [1, 2]}, index=[1, 2]),
+    pd.DataFrame({"a": [1, 2], "b": [3, 4]}),
+    pd.DataFrame({"b": [3, 4], "a": [1, 2]}),
+    pd.Index([1, 2]),
+    pd.MultiIndex.from_tuples([(1, 2)]),
+    np.random.RandomState(0),
+    np.random.RandomState(1),
+    np.random.default_rng(0),
+    np.random.default_rng(1),
+    re.compile("a"),
+    re.compile("a", re.IGNORECASE),
+    len,
+    max,
+    np.tanh,
+    np.exp,
+    scipy.stats.uniform(0, 1),
+    scipy.stats.uniform(0, 2),
+    f1_score,
+    LogisticRegression,
+    LogisticRegression(),
+    LogisticRegression(C=2),
+    LogisticRegression(C=2.0),
+    LogisticRegression(random_state=0),
+    RandomForestClassifier(max_features=1),
+    RandomForestClassifier(max_features=1.0),
+    KFold(3),
+    KFold(3, shuffle=True),
+    functools.partial(max, 1),
+    functools.partial(max, 2),
+    functools.partial(max, key=1),
+    collections.OrderedDict(a=1),
+    {"a": 1},
+    logging.getLogger("a"),
+    itertools,
+]
+
+
+def test_different_values_have_different_digests():
+    """No two of many values that are easily confused share a digest."""
+    digests = {}
+    for value in DISTINCT:
+        digests.setdefault(digest(value), []).append(value)
+    assert [values for values in digests.values() if len(values) > 1] == []
+
+
+def test_copies_have_equal_digests():
+    """A deep copy is as good as its original."""
+    for value in DISTINCT:
+        if not isinstance(value, ModuleType):
+            assert digest(copy.deepcopy(value)) == digest(value), value
+
+
+def test_digest_has_32_hexadecimal_digits():
+    """A digest is text of 128 bits."""
+    assert re.fullmatch("[0-9a-f]{32}", digest([1, "a"]))
+
+
+def test_order_of_dicts_and_sets_does_not_matter():
+    """Equal dicts and sets are the same however they were filled."""
+    assert digest({"a": 1, "b": [2]}) == digest({"b": [2], "a": 1})
+    assert digest({"a", "b", (1, "c")}) == digest({(1, "c"), "b", "a"})
+
+
+def test_type_of_number_does_not_matter():
+    """A numpy scalar is the Python number that it holds, in containers too."""
+    assert digest(np.float64(0.1)) == digest(0.1)
+    assert digest([np.int64(3), 0.5]) == digest([3, 0.5])
+    assert digest({"a": (np.bool_(True), np.str_("x"))}) == digest({"a": (True, "x")})
+    assert digest([np.int32(1), object]) == digest([1, object])
+
+
+def test_integers_count_as_integers_only():
+    """1, 1.0 and True are three params: one feature, all features, a switch."""
+    assert len({digest(1), digest(1.0), digest(True)}) == 3
+
+
+def test_layout_in_memory_does_not_matter():
+    """Order, strides, byte order and memory maps are no part of an array."""
+    rng = np.random.default_rng(0)
+    array = rng.normal(size=(300, 40))
+    wide = np.repeat(array, 2, axis=1)
+    assert digest(np.asfortranarray(array)) == digest(array)
+    assert digest(wide[:, ::2]) == digest(array)
+    assert digest(array.astype(">f8")) == digest(array)
+    assert digest(array[::-1][::-1]) == digest(array)
+
+
+def test_large_array_is_hashed_in_blocks(tmp_path):
+    """A large array that is not contiguous has the digest of its copy."""
+    rng = np.random.default_rng(0)
+    array = rng.normal(size=(70_000, 40))
+    known = digest(array)
+    assert digest(np.asfortranarray(array)) == known
+    np.save(tmp_path / "x.npy", array)
+    assert digest(np.load(tmp_path / "x.npy", mmap_mode="r")) == known
+
+
+def test_long_double_padding_does_not_matter():
+    """Bytes between long doubles are random and do not count."""
+    clean = np.zeros(4, dtype=np.longdouble)
+    dirty = np.full(4, -1, dtype=np.int64).view(np.uint8)
+    other = np.frombuffer(bytes(dirty) * 8, dtype=np.uint8)[: clean.nbytes].copy()
+    other = other.view(np.longdouble)
+    other[:] = 0
+    assert digest(other) == digest(clean)
+
+
+def test_frame_in_pieces_is_the_same_frame():
+    """How pandas keeps its columns together is no part of a frame."""
+    frame = pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]})
+    pieces = pd.DataFrame({"a": frame["a"].copy()})
+    pieces["b"] = frame["b"].copy()
+    assert digest(pieces) == digest(frame)
+
+
+def test_cycles_end():
+    """Values that hold themselves have a digest."""
+    ring: list[Any] = [1]
+    ring.append(ring)
+    other: list[Any] = [2]
+    other.append(other)
+    assert digest(ring) != digest(other)
+
+
+def test_deep_nesting_is_unidentifiable():
+    """What is nested beyond Python's depth is refused, not crashed on."""
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+    with pytest.raises(Unidentifiable, match="deep"):
+        digest(deep)
+
+
+def test_opaque_values_are_unidentifiable(tmp_path):
+    """Locks, open files and generators have state that cannot be seen."""
+    with (tmp_path / "f").open("w") as file:
+        for opaque in (threading.Lock(), (i for i in [1]), file):
+            with pytest.raises(Unidentifiable, match="cannot be read"):
+                digest(opaque)
+
+
+def test_unidentifiable_says_where():
+    """The error names the way to the thing inside the object."""
+    lock = threading.Lock()
+    with pytest.raises(Unidentifiable) as caught:
+        digest(FunctionTransformer(kw_args={"a": [1, lock]}))
+    assert caught.value.path == ".kw_args['a'][1]"
+    assert "lock" in caught.value.reason
+    assert pickle.loads(pickle.dumps(caught.value)).path == caught.value.path
+
+
+class WithHandle:
+    """Something that keeps a lock, and says how to leave it out."""
+
+    def __init__(self, size: int):
+        self.size = size
+        self.lock = threading.Lock()
+
+    def __getstate__(self) -> dict[str, int]:
+        return {"size": self.size}
+
+
+def test_getstate_makes_an_opaque_object_identifiable():
+    """An object that leaves its opaque part out of its state has a digest."""
+    assert digest(WithHandle(1)) == digest(WithHandle(1))
+    assert digest(WithHandle(1)) != digest(WithHandle(2))
+
+
+class Slotted:
+    """A class without a dict."""
+
+    __slots__ = ("a",)
+
+    def __init__(self, a: int):
+        self.a = a
+
+
+class Colour(enum.Enum):
+    """Two members."""
+
+    RED = 1
+    BLUE = 2
+
+
+Pair = collections.namedtuple("Pair", "a b")
+
+
+def test_objects_of_own_classes_are_known_by_class_and_state():
+    """Slots, enumerations and named tuples differ by value and by class."""
+    values = [
+        Slotted(1),
+        Slotted(2),
+        Colour.RED,
+        Colour.BLUE,
+        Pair(1, 2),
+        Pair(2, 1),
+        (1, 2),
+    ]
+    assert len({digest(value) for value in values}) == len(values)
+    assert digest(Slotted(1)) == digest(Slotted(1))
+
+
+def test_generators_of_random_numbers_are_known_by_their_state():
+    """A generator that has moved on is another one."""
+    for rng in (np.random.RandomState(0), np.random.default_rng(0)):
+        before = digest(rng)
+        rng.normal()
+        assert digest(rng) != before
+
+
+def test_function_of_the_global_generator_is_known_by_name():
+    """np.random.rand is the same function after it was called."""
+    before = digest(np.random.rand)
+    np.random.rand()
+    assert digest(np.random.rand) == before
+
+
+# Code -------------------------------------------------------------------------
+
+BUILDER = """
+import numpy as np
+UNITS = 8
+
+def helper(n):
+    return n + 1
+
+def build(units=4, *, rate=0.1):
+    layers = [helper(units) for _ in range(UNITS)]
+    return np.sum(layers) * rate
+"""
+
+CHANGES = {
+    "body": ("* rate", "/ rate"),
+    "constant": ("n + 1", "n + 2"),
+    "default": ("units=4", "units=5"),
+    "keyword default": ("rate=0.1", "rate=0.2"),
+    "global constant": ("UNITS = 8", "UNITS = 9"),
+    "helper": ("return n + 1", "return n - 1"),
+    "called function": ("np.sum", "np.max"),
+    "name of a param": ("(n):\n    return n", "(m):\n    return m"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_changed_code_is_noticed(load, change):
+    """Another body, default, constant or helper is another function."""
+    before = digest(load(BUILDER).build)
+    assert digest(load(BUILDER.replace(*CHANGES[change])).build) != before
+
+
+NO_CHANGES = {
+    "nothing": ("", ""),
+    "comment": ("    layers", "    # a comment\n    layers"),
+    "blank lines": ("def build", "\n\n\n\ndef build"),
+    "another function": ("def build", "def unused():\n    pass\n\ndef build"),
+    "another constant": ("UNITS = 8", "UNITS = 8\nOTHER = 3"),
+    "annotation": ("(n)", "(n: int)"),
+}
+
+
+@pytest.mark.parametrize("change", NO_CHANGES)
+def test_unchanged_code_is_the_same(load, change):
+    """Comments, blank lines and code that is not used do not matter."""
+    before = digest(load(BUILDER).build)
+    assert digest(load(BUILDER.replace(*NO_CHANGES[change])).build) == before
+
+
+def test_docstring_does_not_matter(load):
+    """A docstring may be changed, added or taken away."""
+    text = 'def build():\n    {}\n    class Net:\n        "{}"\n    return Net, None'
+    texts = [text.format(*words) for words in (("'a'", "a"), ("'b'", "b"), ("", "a"))]
+    assert len({digest(load(t).build) for t in texts}) == 1
+
+
+def test_name_of_module_does_not_matter(load):
+    """A function that moves from one module of the user's to another is the same."""
+    one = load(BUILDER, "one").build
+    assert digest(load(BUILDER, "other").build) == digest(one)
+
+
+def test_closure_values_are_noticed():
+    """Functions made by one function differ by what they were made with."""
+
+    def make(n):
+        return lambda x: x + n
+
+    assert digest(make(1)) == digest(make(1))
+    assert digest(make(1)) != digest(make(2))
+
+
+def test_lambdas_are_known_by_their_code():
+    """A lambda needs no source."""
+    texts = ("lambda x: x + 1", "lambda x: x + 1", "lambda x: x + 2")
+    one, same, other = (eval(text) for text in texts)
+    assert digest(one) == digest(same) != digest(other)
+
+
+def test_global_of_an_inner_function_is_noticed(load):
+    """Functions inside a function read globals too."""
+    text = "N = 1\ndef build():\n    def inner():\n        return N\n    return inner"
+    before = digest(load(text).build)
+    assert digest(load(text.replace("N = 1", "N = 2")).build) != before
+
+
+def test_recursive_functions_end(load):
+    """Functions that call each other have digests that notice both bodies."""
+    text = """
+    def even(n):
+        return n == 0 or odd(n - 1)
+
+    def odd(n):
+        return n != 0 and even(n - 1)
+    """
+    first = load(text)
+    before = digest(first.even)
+    assert before != digest(first.odd)
+    assert digest(load(text).even) == before
+    assert digest(load(text.replace("n != 0", "n > 0")).even) != before
+
+
+def test_function_that_holds_itself_in_a_set_ends(load):
+    """Even a set of functions that holds its reader has a digest."""
+    text = "def build():\n    return len(ALL)\nALL = {build}"
+    assert digest(load(text).build) == digest(load(text).build)
+
+
+def test_function_of_another_module_is_noticed(load):
+    """What is reached through an imported module of the user's counts."""
+    helper = "def units():\n    return {}\n"
+    text = "import helpers\ndef build():\n    return helpers.units()\n"
+    load(helper.format(1), "helpers")
+    before = digest(load(text).build)
+    load(helper.format(1) + "def unused(): pass\n", "helpers")
+    assert digest(load(text).build) == before
+    load(helper.format(2), "helpers")
+    assert digest(load(text).build) != before
+
+
+@pytest.mark.parametrize(
+    "statement", ["from helpers import units", "import helpers; units = helpers.units"]
+)
+def test_module_that_is_imported_inside_is_noticed(load, monkeypatch, statement):
+    """An import in a function's body leads to the module, loaded or not."""
+    text = f"def build():\n    {statement}\n    return units()\n"
+    digests = []
+    for n in (1, 1, 2):
+        helpers = load(f"'About.'\n\ndef units():\n    return {n}\n", "helpers")
+        folder = str(pathlib.Path(str(helpers.__file__)).parent)
+        del sys.modules["helpers"]
+        with monkeypatch.context() as patch:
+            patch.syspath_prepend(folder)
+            digests.append(digest(load(text).build))
+            assert "helpers" not in sys.modules
+    assert digests[0] == digests[1] != digests[2]
+
+
+NET = """
+class Base:
+    size = 3
+
+    def forward(self, x):
+        return x * self.size
+
+class Net(Base):
+    def __init__(self, n=1):
+        super().__init__()
+        self.n = n
+
+    @property
+    def twice(self):
+        return 2 * self.n
+
+    @staticmethod
+    def plain(x):
+        return x + 1
+"""
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("x * self.size", "x + self.size"),
+        ("size = 3", "size = 4"),
+        ("n=1", "n=2"),
+        ("2 * self.n", "3 * self.n"),
+        ("x + 1", "x + 2"),
+        ("class Net(Base)", "class Net"),
+        ("class Net", "class Other(Base): pass\nclass Net"),
+    ],
+)
+def test_changed_class_is_noticed(load, change):
+    """Methods, properties, attributes, bases and their bases are a class."""
+    before = digest(load(NET).Net)
+    same = change[1].startswith("class Other")
+    assert (digest(load(NET.replace(*change)).Net) == before) is same
+
+
+def test_instance_of_a_changed_class_is_noticed(load):
+    """An object is known by the code of its class as well."""
+    before = digest(load(NET).Net(5))
+    assert digest(load(NET).Net(5)) == before
+    assert digest(load(NET.replace("x + 1", "x - 1")).Net(5)) != before
+
+
+def test_dataclass_is_identifiable(load):
+    """A dataclass made twice of the same text is the same."""
+    text = """
+    from __future__ import annotations
+    import dataclasses, abc, typing
+
+    @dataclasses.dataclass(frozen=True)
+    class Config(abc.ABC):
+        a: int = 1
+        b: list[int] = dataclasses.field(default_factory=list)
+    """
+    before = digest(load(text).Config)
+    assert digest(load(text).Config) == before
+    assert digest(load(text.replace("int = 1", "int = 2")).Config) != before
+
+
+def test_wrapped_functions_lead_to_what_they_wrap(load):
+    """Decorators do not hide code: wraps, partial, lru_cache, methods."""
+    text = """
+    import functools, contextlib
+
+    def deco(f):
+        @functools.wraps(f)
+        def inner(*args):
+            return f(*args)
+        return inner
+
+    def base(x):
+        return x + 1
+
+    class A:
+        def method(self):
+            return base(1)
+
+    VALUES = {
+        "wraps": deco(base),
+        "partial": functools.partial(base, 1),
+        "cache": functools.lru_cache(base),
+        "method": A().method,
+        "library": contextlib.contextmanager(base),
+        "bare": contextlib.ContextDecorator()(base),
+    }
+    """
+    before, same = load(text).VALUES, load(text).VALUES
+    other = load(text.replace("x + 1", "x + 2")).VALUES
+    for name, value in before.items():
+        assert digest(same[name]) == digest(value), name
+        assert digest(other[name]) != digest(value), name
+
+
+def test_installed_code_is_known_by_name():
+    """scikit-learn's classes and functions do not lead into scikit-learn's code."""
+    copied = type("LogisticRegression", (LogisticRegression,), {})
+    assert digest(copied) != digest(LogisticRegression)
+    assert digest(LogisticRegression) == digest(getattr(linear_model, copied.__name__))
+
+
+def test_compiled_transformer_of_the_user_is_identifiable(load):
+    """scikit-learn's own wrapping of a user's methods leads to the user's code."""
+    text = """
+    from sklearn.base import BaseEstimator, TransformerMixin
+
+    class Shift(TransformerMixin, BaseEstimator):
+        def __init__(self, by=1):
+            self.by = by
+
+        def fit(self, X, y=None, sample_weight=None):
+            return self
+
+        def transform(self, X):
+            return X + self.by
+    """
+    before = digest(load(text).Shift())
+    assert digest(load(text).Shift()) == before
+    assert digest(load(text.replace("X + self.by", "X - self.by")).Shift()) != before
+
+
+# Estimators -------------------------------------------------------------------
+
+
+def test_what_an_estimator_has_learned_does_not_matter():
+    """A search clones its estimator, so a fitted one is as good as a new one."""
+    X, y = load_iris(return_X_y=True)
+    pipe = make_pipeline(StandardScaler(), LogisticRegression())
+    before = digest(pipe)
+    pipe.fit(X, y)
+    assert digest(pipe) == before
+
+
+def test_what_a_frozen_estimator_has_learned_matters():
+    """A frozen estimator is used as it is, so what it has learned counts."""
+    frozen = pytest.importorskip("sklearn.frozen").FrozenEstimator
+    X, _ = load_iris(return_X_y=True)
+    one = make_pipeline(frozen(StandardScaler().fit(X)), LogisticRegression())
+    other = make_pipeline(frozen(StandardScaler().fit(X + 1)), LogisticRegression())
+    assert digest(one) != digest(other)
+    assert digest(one) == digest(copy.deepcopy(one))
+
+
+def test_fitted_estimator_inside_a_function_matters(load):
+    """A fitted estimator that a function reads as a global is used as it is."""
+    X, _ = load_iris(return_X_y=True)
+    module = load("def build(X):\n    return SCALER.transform(X)\n")
+    module.SCALER = StandardScaler().fit(X)
+    before = digest(module.build)
+    module.SCALER = StandardScaler().fit(X + 1)
+    assert digest(module.build) != before
+
+
+def test_workers_and_words_do_not_matter():
+    """n_jobs, verbose and a cache change no result, at any depth."""
+    loud = GridSearchCV(
+        make_pipeline(
+            StandardScaler(),
+            RandomForestClassifier(n_jobs=2, verbose=3),
+            memory="cache",
+            verbose=True,
+        ),
+        {"randomforestclassifier__max_depth": [1]},
+        n_jobs=2,
+        pre_dispatch=4,
+    )
+    still = GridSearchCV(
+        make_pipeline(StandardScaler(), RandomForestClassifier()),
+        {"randomforestclassifier__max_depth": [1]},
+    )
+    assert digest(loud) == digest(still)
+
+
+def test_neutral_params_of_candidates_are_left_out():
+    """A candidate's n_jobs and verbose, nested ones too, make no other fit."""
+    params = {"a__n_jobs": 1, "fit__verbose": 0, "fit_kwargs": {"verbose": 1, "x": 2}}
+    assert without_neutral({**params, "C": 1}) == {"fit_kwargs": {"x": 2}, "C": 1}
+
+
+def test_memory_that_is_no_cache_is_kept():
+    """A param called memory that holds a number is a param like another."""
+    assert without_neutral({"memory": 0.9}) == {"memory": 0.9}
+
+
+def test_metadata_requests_matter():
+    """Asking for sample_weight changes what a fit gets."""
+    from sklearn import config_context
+
+    with config_context(enable_metadata_routing=True):
+        asking = LogisticRegression().set_fit_request(sample_weight=True)
+    assert digest(asking) != digest(LogisticRegression())
+
+
+# Searches ---------------------------------------------------------------------
+
+
+def identify(estimator=None, **changes: Any) -> SearchIdentity:
+    """Identify a search on iris, but for what is given."""
+    X, y = load_iris(return_X_y=True)
+    estimator = LogisticRegression() if estimator is None else estimator
+    arguments: dict[str, Any] = {
+        "X": X,
+        "y": y,
+        "fit_params": {},
+        "score_params": {},
+        "scorer": get_scorer("accuracy"),
+        "settings": {"return_train_score": False, "error_score": np.nan},
+        "versions": environment(estimator),
+        **changes,
+    }
+    return identify_search(
+        estimator, arguments.pop("X"), arguments.pop("y"), **arguments
+    )
+
+
+SPLIT = (np.arange(100), np.arange(100, 150))
+
+
+def changed(array: np.ndarray[Any, Any], by: float = 1e-9) -> np.ndarray[Any, Any]:
+    """Copy an array and change one value."""
+    copied = array.copy()
+    copied[77] = copied[77] + by
+    return copied
+
+
+IRIS_X, IRIS_Y = load_iris(return_X_y=True)
+OF_EVERY_FIT = {
+    "one value of X": {"X": changed(IRIS_X)},
+    "one label": {"y": changed(IRIS_Y, 1)},
+    "sample_weight": {"fit_params": {"sample_weight": np.ones(150)}},
+    "estimator": {"estimator": SGDClassifier()},
+    "random_state": {"estimator": LogisticRegression(random_state=1)},
+    "version": {"versions": {**environment(LogisticRegression()), "numpy": "1.0"}},
+}
+OF_SPLITS = {
+    "scorer": {"scorer": get_scorer("f1_macro")},
+    "scorer's params": {"scorer": make_scorer(f1_score, average="micro")},
+    "sign": {"scorer": make_scorer(f1_score, greater_is_better=False)},
+    "many scorers": {"scorer": {"a": get_scorer("accuracy"), "b": get_scorer("r2")}},
+    "scorers in one": {
+        "scorer": _MultimetricScorer(scorers={"a": get_scorer("accuracy")})
+    },
+    "score params": {"score_params": {"sample_weight": np.ones(150)}},
+    "train score": {"settings": {"return_train_score": True, "error_score": np.nan}},
+}
+
+
+@pytest.mark.parametrize("change", OF_EVERY_FIT)
+def test_change_of_what_is_fitted_changes_every_key(change):
+    """Data, fit params, estimator and versions decide on splits and refits."""
+    before, after = identify(), identify(**OF_EVERY_FIT[change])
+    assert after.fingerprint != before.fingerprint
+    assert after.fit_key({"C": 1}) != before.fit_key({"C": 1})
+    assert after.fit_key({"C": 1}, SPLIT) != before.fit_key({"C": 1}, SPLIT)
+
+
+@pytest.mark.parametrize("change", OF_SPLITS)
+def test_change_of_scoring_leaves_refits(change):
+    """Scoring decides on what is kept of a split, not on a refit."""
+    before, after = identify(), identify(**OF_SPLITS[change])
+    assert after.fingerprint != before.fingerprint
+    assert after.fit_key({"C": 1}) == before.fit_key({"C": 1})
+    assert after.fit_key({"C": 1}, SPLIT) != before.fit_key({"C": 1}, SPLIT)
+
+
+def test_keys_are_equal_for_equal_searches():
+    """The same search identified anew has the same keys."""
+    one = identify(LogisticRegression(n_jobs=1))
+    same = identify(LogisticRegression(n_jobs=2, verbose=1))
+    assert one.fingerprint == same.fingerprint
+    params = {"C": np.float64(0.1), "penalty": "l2"}
+    equal = {"penalty": "l2", "C": 0.1, "verbose": 3}
+    copied = tuple(indices.astype(np.int32) for indices in SPLIT)
+    assert one.fit_key(params, SPLIT) == same.fit_key(equal, copied)
+
+
+def test_keys_differ_by_params_and_split():
+    """Every candidate, split and refit has a key of its own."""
+    identity = identify()
+    splits = list(check_cv(3, IRIS_Y, classifier=True).split(IRIS_X, IRIS_Y))
+    keys = {
+        identity.fit_key({"C": C}, split)
+        for C in (1, 1.0, True, "1", 2, (1,), [1], LogisticRegression(), f1_score)
+        for split in (None, *splits)
+    }
+    assert len(keys) == 9 * 4
+    assert all(re.fullmatch("[0-9a-f]{32}", str(key)) for key in keys)
+
+
+def test_swapped_train_and_test_are_another_split():
+    """A split is train and test, in this order."""
+    identity = identify()
+    assert identity.fit_key({}, SPLIT) != identity.fit_key({}, SPLIT[::-1])
+
+
+def test_many_splits_do_not_share_keys():
+    """Indices of splits that are gone are not taken for new ones."""
+    identity = identify()
+    keys = {
+        identity.fit_key({}, (np.arange(n), np.arange(n, n + 2))) for n in range(600)
+    }
+    assert len(keys) == 600
+
+
+def test_versions_behind_a_candidate_count():
+    """A key knows the versions of what only a candidate brings in."""
+    import weightsearch._identity as module
+
+    identity = identify()
+    before = identity.fit_key({"base": LogisticRegression()})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "versions_of", lambda names: dict.fromkeys(names, "0"))
+        assert identity.fit_key({"base": LogisticRegression()}) != before
+
+
+def test_unidentifiable_param_warns_once_and_has_no_key():
+    """The warning names the param and says what to do; others keep their keys."""
+    identity = identify()
+    opaque = {"C": 1, "hook": threading.Lock()}
+    with pytest.warns(IdentityWarning, match=r"'hook'.*lock.*__getstate__"):
+        assert identity.fit_key(opaque, SPLIT) is None
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert identity.fit_key(dict(opaque), None) is None
+        assert identity.fit_key({"C": 1}, SPLIT) is not None
+
+
+def test_unidentifiable_estimator_has_no_fingerprint():
+    """Without an identity of the estimator no fit has one."""
+    estimator = FunctionTransformer(kw_args={"lock": threading.Lock()})
+    with pytest.warns(IdentityWarning, match=r"estimator.*kw_args\['lock'\]"):
+        identity = identify(estimator)
+    assert identity.fingerprint is None
+    assert identity.fit_key({}, SPLIT) is None
+
+
+def test_unidentifiable_scorer_leaves_refits():
+    """Without an identity of the scorer refits still have theirs."""
+    lock = threading.Lock()
+    with pytest.warns(IdentityWarning, match="scoring"):
+        identity = identify(scorer=functools.partial(f1_score, labels=lock))
+    assert identity.fit_key({}, SPLIT) is None
+    assert identity.fit_key({}) == identify().fit_key({})
+
+
+def test_identity_can_be_pickled():
+    """An identity that was used keeps its keys in another process."""
+    identity = identify()
+    key = identity.fit_key({"f": lambda x: x}, SPLIT)
+    again = pickle.loads(pickle.dumps(identity))
+    assert again == identity
+    assert again.fit_key({"f": lambda x: x}, SPLIT) == key
+
+
+def test_data_digest_is_that_of_the_search():
+    """The data alone can be compared with that of a stored run."""
+    assert SearchIdentity.data_digest(IRIS_X, IRIS_Y) == identify().parts["data"]
+    assert SearchIdentity.data_digest(threading.Lock(), None) == ""
+
+
+def test_splitters_have_digests():
+    """Splitters differ by params and by explicit splits."""
+    cvs = [KFold(3), KFold(4), KFold(3, shuffle=True, random_state=0)]
+    cvs += [check_cv([SPLIT]), check_cv([SPLIT[::-1]])]
+    assert len({digest_splitter(cv) for cv in cvs}) == len(cvs)
+    assert digest_splitter(KFold(3)) == digest_splitter(KFold(3))
+    assert digest_splitter(threading.Lock()) == ""
+
+
+def test_environment_names_what_takes_part():
+    """Python, processor, and the libraries of the estimator; no others."""
+    found = environment(LogisticRegression())
+    assert found["python"] == ".".join(map(str, sys.version_info[:3]))
+    assert found["numpy"] == np.__version__
+    assert {"machine", "scikit-learn", "scipy"} < set(found)
+    assert "pandas" not in found
+    assert "pandas" in environment(LogisticRegression(), pd.DataFrame)
+
+
+def test_environment_of_an_unidentifiable_estimator():
+    """What was met before the opaque part is still named."""
+    opaque = FunctionTransformer(pd.get_dummies, kw_args={"a": threading.Lock()})
+    assert "scikit-learn" in environment(opaque)
+
+
+def test_differences_are_plain_words():
+    """Each part that differs is named; versions are told apart."""
+    old = identify()
+    versions = {**environment(LogisticRegression()), "scikit-learn": "1.0"}
+    new = identify(X=changed(IRIS_X), versions=versions)
+    now = environment(LogisticRegression())
+    assert differences(old.parts, old.parts) == []
+    assert differences(old.parts, new.parts, now, versions) == [
+        "the data (X or y)",
+        f"versions: scikit-learn {now['scikit-learn']} -> 1.0",
+    ]
+    assert differences({**old.parts, "cv": "a"}, {**old.parts, "cv": "b"}) == [
+        "the splitter"
+    ]
+
+
+def test_differences_name_what_is_unidentifiable():
+    """A part without identity is a difference, and is called so."""
+    old = identify()
+    without = {**old.parts, "estimator": ""}
+    assert differences(without, without) == [
+        "the estimator's class, params or code (not identifiable)"
+    ]
+
+
+# Other processes --------------------------------------------------------------
+
+
+def test_identity_is_the_same_in_another_process(tmp_path):
+    """Neither the seed of hashes nor the process is part of an identity."""
+    (tmp_path / "builders.py").write_text(BUILDER + NET, encoding="utf-8")
+    code = """
+        import builders, numpy as np, pandas as pd
+        from sklearn.ensemble import StackingClassifier, RandomForestClassifier
+        from sklearn.svm import SVC
+        from sklearn.metrics import get_scorer
+        from weightsearch._identity import digest, environment, identify_search
+        est = StackingClassifier([("a", SVC()), ("b", RandomForestClassifier())])
+        rng = np.random.default_rng(0)
+        X = pd.DataFrame({"a": rng.normal(size=9), "b": list("abcabcabc")})
+        found = identify_search(est, X, X.b, fit_params={"w": {"x", "y", "z"}},
+            score_params={}, scorer=get_scorer("roc_auc"), settings={},
+            versions=environment(est))
+        print(found.parts, found.fit_key({"f": builders.build, "c": builders.Net,
+            "s": {"p", "q", 3}, "i": builders.Net(2), "l": lambda x: {"u", "v"}}))
+    """
+    one, other = (run_python(code, tmp_path, seed) for seed in (1, 2))
+    assert one == other
+    assert "None" not in one
+
+
+def test_script_and_module_have_the_same_identity(tmp_path):
+    """A class of a script is the same when it is imported, and when run again."""
+    (tmp_path / "builders.py").write_text(BUILDER + NET, encoding="utf-8")
+    show = "from weightsearch._identity import digest; print(digest([build, Net(1)]))"
+    script = run_python(BUILDER + NET + show, tmp_path)
+    module = run_python(f"from builders import build, Net; {show}", tmp_path)
+    assert script == module
+
+
+TORCH = """
+import torch, skorch
+
+class Net(torch.nn.Module):
+    def __init__(self, units=4):
+        super().__init__()
+        self.fc = torch.nn.Linear(3, units)
+
+    def forward(self, X):
+        return torch.softmax(self.fc(X), dim=-1)
+
+class Halve(skorch.callbacks.Callback):
+    def on_epoch_end(self, net, **kwargs):
+        net.lr /= 2
+
+torch.manual_seed(0)
+net = skorch.NeuralNetClassifier(
+    Net, optimizer=torch.optim.Adam, callbacks=[("halve", Halve())], device="cpu"
+)
+instance = skorch.NeuralNetClassifier(Net())
+"""
+
+
+def test_torch_module_body_is_noticed_across_processes(tmp_path):
+    """Another module body, callback or set of start weights is another net."""
+    pytest.importorskip("skorch")
+    code = """
+        from builders import net, instance
+        from weightsearch._identity import digest, environment
+        print(digest(net), digest(instance), sorted(environment(net)))
+    """
+    changes = [("", ""), ("", ""), ("softmax", "log_softmax"), ("lr /= 2", "lr /= 3")]
+    changes += [("manual_seed(0)", "manual_seed(1)")]
+    found = []
+    for number, change in enumerate(changes):
+        text = TORCH.replace(*change) if change[0] else TORCH
+        (tmp_path / "builders.py").write_text(text, encoding="utf-8")
+        found.append(run_python(code, tmp_path, number).split(maxsplit=2))
+    first, same, body, callback, seed = found
+    assert first == same
+    assert {"skorch", "torch", "numpy"} < set(eval(first[2]))
+    assert body[0] != first[0] != callback[0]
+    assert body[1] != first[1]
+    assert seed[0] == first[0]
+    assert seed[1] != first[1]
+
+
+KERAS = """
+import keras
+from scikeras.wrappers import KerasClassifier
+
+class Shift(keras.layers.Layer):
+    def call(self, x):
+        return x + 1
+
+def build(units=4):
+    return keras.Sequential([keras.layers.Dense(units), Shift()])
+
+def made():
+    keras.utils.set_random_seed(0)
+    return keras.Sequential([keras.Input((3,)), keras.layers.Dense(2), Shift()])
+
+wrapped = KerasClassifier(
+    build, model__units=3, loss=keras.losses.Huber(), fit__verbose=0,
+    optimizer=keras.optimizers.Adam(0.01), callbacks=keras.callbacks.EarlyStopping(),
+)
+"""
+
+
+def test_keras_objects_have_identities_across_processes(tmp_path):
+    """Builders, models, optimizers, losses and callbacks of Keras are known."""
+    pytest.importorskip("scikeras")
+    code = """
+        import keras
+        from builders import *
+        from weightsearch._identity import digest, environment
+        adam = [digest(keras.optimizers.Adam(rate)) for rate in (0.1, 0.1, 0.2)]
+        assert adam[0] == adam[1] != adam[2]
+        first, second = made(), made()
+        assert first.inputs[0].name != second.inputs[0].name
+        assert digest(first) == digest(second)
+        second.set_weights([w + 1 for w in second.get_weights()])
+        assert digest(first) != digest(second)
+        huber = []
+        for delta in (1.0, 1.0, 2.0):
+            model = made()
+            model.compile("adam", keras.losses.Huber(delta))
+            huber.append(digest(model))
+        assert huber[0] == huber[1] != huber[2]
+        print(digest(wrapped), digest(first), sorted(environment(wrapped)))
+    """
+    found = []
+    changes = [("", ""), ("fit__verbose=0", "fit__verbose=2"), ("x + 1", "x + 2")]
+    changes += [("Huber()", "Huber(2.0)")]
+    for number, change in enumerate(changes):
+        text = KERAS.replace(*change) if change[0] else KERAS
+        (tmp_path / "builders.py").write_text(text, encoding="utf-8")
+        found.append(run_python(code, tmp_path, number).split(maxsplit=2))
+    first, quiet, layer, loss = found
+    assert first == quiet
+    expected = {"keras", "keras backend", "scikeras", "tensorflow"}
+    assert expected < set(eval(first[2]))
+    assert layer[0] != first[0] != loss[0]
+    assert layer[1] != first[1] == loss[1]
+
+
+def test_torch_tensors_are_known_by_content():
+    """Tensors differ by value, shape and type; bfloat16 too."""
+    torch = pytest.importorskip("torch")
+    tensors = [
+        torch.zeros(2),
+        torch.zeros(3),
+        torch.ones(2),
+        torch.zeros(2, dtype=torch.bfloat16),
+        torch.ones(2, dtype=torch.bfloat16),
+        torch.tensor(0.0),
+        torch.float32,
+        torch.device("cpu"),
+        torch.nn.Parameter(torch.zeros(2)),
+    ]
+    assert len({digest(tensor) for tensor in tensors}) == len(tensors)
+    one = torch.arange(6.0).reshape(2, 3)
+    assert digest(one.T.contiguous().T) == digest(one)
+
+
+# Properties -------------------------------------------------------------------
+
+SCALARS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(allow_nan=False),
+    st.text(max_size=5),
+    st.binary(max_size=5),
+)
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4),
+        st.lists(inner, max_size=4).map(tuple),
+        st.dictionaries(st.text(max_size=3), inner, max_size=4),
+        st.frozensets(SCALARS, max_size=4),
+    ),
+    max_leaves=10,
+)
+
+
+def spelled(value: Any) -> str:
+    """Write a value so that equal text means equal type and content."""
+    if isinstance(value, dict):
+        items = sorted((spelled(k), spelled(v)) for k, v in value.items())
+        return f"dict{items}"
+    if isinstance(value, frozenset):
+        return f"frozenset{sorted(map(spelled, value))}"
+    if isinstance(value, list | tuple):
+        return f"{type(value).__name__}{[spelled(item) for item in value]}"
+    return f"{type(value).__name__} {value!r}"
+
+
+@given(VALUES, VALUES)
+@settings(max_examples=300, deadline=None)
+def test_digests_are_equal_exactly_for_equal_values(one, other):
+    """Two values share a digest if, and only if, they are spelled the same."""
+    assert (digest(one) == digest(other)) is (spelled(one) == spelled(other))
+    assert digest(copy.deepcopy(one)) == digest(one)
+
+
+@given(
+    hnp.arrays(
+        st.sampled_from(["f8", "f4", "i8", "u1", "c16", "?", "U3", ">i4"]),
+        hnp.array_shapes(min_dims=1, max_dims=3, max_side=5),
+    ),
+    st.data(),
+)
+@settings(max_examples=200, deadline=None)
+def test_every_byte_of_an_array_counts(array, data):
+    """An array with one element changed has another digest; a copy has not."""
+    assert digest(np.asfortranarray(array)) == digest(array)
+    at = data.draw(st.integers(0, array.size - 1))
+    other = array.copy()
+    number = other.flat[at]
+    other.flat[at] = "new" if array.dtype.kind == "U" else not number
+    if other.tobytes() != array.tobytes():
+        assert digest(other) != digest(array)

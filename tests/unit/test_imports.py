@@ -1,0 +1,165 @@
+"""The layering of the package: imports go downwards only, and none is heavy."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from fnmatch import fnmatchcase
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parents[2] / "weightsearch"
+
+PARTS = {
+    "exceptions": {"exceptions"},
+    "records": {"_records"},
+    "compare": {
+        "_alignment",
+        "_chains",
+        "_distances",
+        "_effects",
+        "_numeric",
+        "_similarity",
+        "_weight_stats",
+        "compare",
+    },
+    "frameworks": {"frameworks"},
+    "identity": {"_identity*"},
+    "params": {"_params*"},
+    "store": {"store"},
+    "reading": {"_candidates", "_query", "_stored_weights", "run", "weight_store"},
+    "fitting": {"_fits", "_fitting", "_grid_check", "_splitting"},
+    "recording": {"_header", "_recorder"},
+    "search": {"_store_reference", "_tracked_search", "search"},
+    "plot": {"plot"},
+    "report": {"report"},
+    "cli": {"__main__", "cli"},
+    "names": {"__init__"},
+}
+"""The package's parts, each with its modules."""
+
+LAYERS = (
+    {"exceptions"},
+    {"records"},
+    {"compare", "frameworks", "identity", "store"},
+    {"params"},
+    {"fitting", "reading"},
+    {"recording"},
+    {"search"},
+    {"plot", "report"},
+    {"cli"},
+    {"names"},
+)
+"""Parts from the lowest up. A part imports what is below it, and its own modules."""
+
+WRITING = {"fitting", "identity", "recording"}
+READING = {"compare", "reading", "plot", "report"}
+HEAVY = {"keras", "matplotlib", "scikeras", "skorch", "tensorflow", "torch"}
+
+
+def _part(module: str) -> str:
+    """Name the part of a module, ``store`` for ``weightsearch.store._layout``."""
+    name = [*module.split("."), "__init__"][1]
+    parts = [
+        part
+        for part, patterns in PARTS.items()
+        if any(fnmatchcase(name, pattern) for pattern in patterns)
+    ]
+    assert len(parts) == 1, f"{module} has no place in PARTS, or more than one"
+    return parts[0]
+
+
+def _module_name(path: Path) -> str:
+    names = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(names[:-1] if names[-1] == "__init__" else names)
+
+
+def _sources() -> dict[str, str]:
+    return {
+        _module_name(path): path.read_text(encoding="utf-8")
+        for path in sorted(PACKAGE.rglob("*.py"))
+    }
+
+
+def _imported(module: str, source: str, known: set[str]) -> set[str]:
+    """Modules of the package that a module imports, anywhere in its code."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module} has a relative import"
+            # ``from package import submodule`` imports the submodule.
+            submodules = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= (submodules & known) or {str(node.module)}
+    return {name for name in found if name in known} - {module}
+
+
+def _graph() -> dict[str, set[str]]:
+    sources = _sources()
+    known = set(sources)
+    return {name: _imported(name, source, known) for name, source in sources.items()}
+
+
+def _rank(part: str) -> int:
+    return next(rank for rank, layer in enumerate(LAYERS) if part in layer)
+
+
+def test_every_part_has_a_layer():
+    """Each part stands in exactly one layer."""
+    assert sorted(PARTS) == sorted(part for layer in LAYERS for part in layer)
+
+
+def test_imports_go_downwards():
+    """No module imports another part of its own layer, or one of a higher layer."""
+    upward = [
+        f"{module} -> {target}"
+        for module, targets in _graph().items()
+        for target in targets
+        if (here := _part(module)) != (there := _part(target))
+        and _rank(there) >= _rank(here)
+    ]
+
+    assert upward == []
+
+
+def test_no_import_cycles():
+    """Not even two modules of one part import each other."""
+    # static_order raises CycleError, which names the cycle.
+    order = list(TopologicalSorter(_graph()).static_order())
+
+    assert len(order) == len(_graph())
+
+
+def test_writing_and_reading_meet_only_in_the_store():
+    """The half that fits and the half that reads do not import each other."""
+    crossing = [
+        f"{module} -> {target}"
+        for module, targets in _graph().items()
+        for target in targets
+        for here, there in ((WRITING, READING), (READING, WRITING))
+        if _part(module) in here and _part(target) in there
+    ]
+
+    assert crossing == []
+
+
+def test_import_is_light():
+    """Importing the package loads no framework and no plotting."""
+    code = "import weightsearch, sys; print(*sys.modules)"
+    output = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    ).stdout
+
+    loaded = {name.partition(".")[0] for name in output.split()}
+
+    assert "weightsearch" in loaded
+    assert loaded & HEAVY == set()
+
+
+def test_sources_are_found():
+    """The tests above look at the package's files, not at an empty folder."""
+    assert {"weightsearch", "weightsearch.exceptions", "weightsearch._records"} <= set(
+        _graph()
+    )

@@ -1,0 +1,156 @@
+"""Compare what models have learned: pure functions on names and arrays.
+
+Everything here takes weights as a mapping of names to arrays, wherever they come
+from (a store, a fitted search, :func:`weightsearch.extract_weights`, a file), and
+needs numpy, scipy and pandas only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from weightsearch._alignment import align
+from weightsearch._chains import AlignmentError
+from weightsearch._distances import pairwise_distances
+from weightsearch._effects import score_correlation, variance_explained
+from weightsearch._numeric import as_numbers, norm
+from weightsearch._records import Array
+from weightsearch._similarity import linear_cka, mlp_activations
+from weightsearch._weight_stats import STATISTICS, weight_stats
+
+__all__ = [
+    "STATISTICS",
+    "AlignmentError",
+    "align",
+    "compare",
+    "linear_cka",
+    "mlp_activations",
+    "pairwise_distances",
+    "score_correlation",
+    "variance_explained",
+    "weight_stats",
+]
+
+_align = align  # The parameter of this name hides the function in compare.
+_NUMBERS = (
+    "l2_a",
+    "l2_b",
+    "l2_distance",
+    "relative_distance",
+    "cosine",
+    "max_abs_difference",
+    "sign_difference",
+)
+
+
+def compare(
+    a: Mapping[str, Any], b: Mapping[str, Any], *, align: bool = False
+) -> pd.DataFrame:
+    r"""Compare two sets of weights, weight by weight.
+
+    Parameters
+    ----------
+    a, b : mapping of str to array-like
+        Weights of two models. They need not have the same architecture.
+    align : bool, default=False
+        Whether to put the hidden units of ``b`` into the order of ``a`` first, by
+        :func:`align`. Without it two networks that differ only in the order of
+        their units seem far apart.
+
+    Returns
+    -------
+    DataFrame
+        A row a weight: those of ``a`` in order, then those that only ``b`` has. The
+        index is called ``name``.
+
+        - ``shape_a``, ``shape_b`` (tuple of int, None on the side without it);
+        - ``l2_a``, ``l2_b``: Euclidean norms :math:`\|a\|`, :math:`\|b\|`;
+        - ``l2_distance`` :math:`\|a - b\|`;
+        - ``relative_distance`` :math:`\|a - b\| / \max(\|a\|, \|b\|)`, between 0 and 2,
+          the same from either side [1]_; 0 where both are all zero;
+        - ``cosine`` :math:`\mathrm{Re} \langle a, b \rangle / (\|a\| \|b\|)` [2]_; NaN
+          where one is all zero;
+        - ``max_abs_difference`` :math:`\max |a - b|`;
+        - ``sign_difference``: share of the elements of differing sign (negative,
+          zero, positive); NaN for complex weights;
+        - ``in``: ``"both"``, ``"a"`` or ``"b"``.
+
+        Numbers are NaN where they cannot be had: the weight is on one side only, the
+        shapes differ, there are no elements, or they are no numbers. Computed in
+        float64.
+
+    Raises
+    ------
+    AlignmentError
+        With ``align=True``, if the units cannot be matched; see :func:`align`.
+
+    References
+    ----------
+    .. [1] L. Törnqvist, P. Vartia and Y. O. Vartia, How should relative changes be
+       measured?, The American Statistician 39(1), 1985.
+    .. [2] G. Salton and M. J. McGill, Introduction to Modern Information Retrieval,
+       McGraw-Hill, 1983, section 4.1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from weightsearch.compare import compare
+    >>> a = {"coef_": np.array([3.0, 4.0]), "intercept_": np.array(1.0)}
+    >>> b = {"coef_": np.array([3.0, 3.0])}
+    >>> compare(a, b)[["l2_a", "l2_distance", "relative_distance", "in"]]
+                l2_a  l2_distance  relative_distance    in
+    name
+    coef_        5.0          1.0                0.2  both
+    intercept_   1.0          NaN                NaN     a
+    """
+    if align:
+        b = _align(a, b)
+    names = [*a, *(name for name in b if name not in a)]
+    columns = ["shape_a", "shape_b", *_NUMBERS, "in"]
+    frame = pd.DataFrame(
+        [_row(name, a, b) for name in names],
+        index=pd.Index(names, name="name", dtype=object),
+        columns=columns,
+    )
+    return frame.astype({"shape_a": object, "shape_b": object, "in": object})
+
+
+def _row(name: str, a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
+    row: dict[str, Any] = {"shape_a": None, "shape_b": None}
+    row |= dict.fromkeys(_NUMBERS, np.nan)
+    row["in"] = "both" if name in a and name in b else "a" if name in a else "b"
+    values: list[Array] = []
+    for side, weights in (("a", a), ("b", b)):
+        if name in weights:
+            weight = np.asarray(weights[name])
+            row[f"shape_{side}"] = weight.shape
+            numbers = as_numbers(weight)
+            if numbers is not None and numbers.size:
+                row[f"l2_{side}"] = norm(numbers)
+                values.append(numbers)
+    if len(values) == 2 and values[0].shape == values[1].shape:
+        with np.errstate(all="ignore"):
+            row |= _difference(values[0], values[1], row["l2_a"], row["l2_b"])
+    return row
+
+
+def _difference(a: Array, b: Array, l2_a: float, l2_b: float) -> dict[str, float]:
+    difference = a - b
+    distance = norm(difference)
+    longer = max(l2_a, l2_b)
+    found = {
+        "l2_distance": distance,
+        "relative_distance": distance / longer if longer else 0.0,
+        "max_abs_difference": float(np.abs(difference).max()),
+    }
+    if l2_a and l2_b:
+        # Scaled first, so that the products stay in range.
+        cosine = float(np.vdot(a / l2_a, b / l2_b).real)
+        found["cosine"] = 1.0 if distance == 0 else min(max(cosine, -1.0), 1.0)
+    if a.dtype.kind != "c" and b.dtype.kind != "c":
+        found["sign_difference"] = float(np.mean(np.sign(a) != np.sign(b)))
+    return found

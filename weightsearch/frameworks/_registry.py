@@ -1,0 +1,303 @@
+"""Who extracts the weights of what: the one way from an estimator to its weights.
+
+A class is looked up along its method resolution order, so a user's subclass of a
+known class is known too. The modules of the frameworks are imported only when an
+estimator of theirs comes by.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+from sklearn.exceptions import NotFittedError
+
+from weightsearch._records import Weights
+from weightsearch.exceptions import NoWeightsWarning, UnstorableWeightsWarning
+from weightsearch.frameworks._session import Session, leave_out, merge, session
+
+__all__ = [
+    "Extractor",
+    "collect_weights",
+    "extract_parts",
+    "extract_weights",
+    "find_extractor",
+    "leave_out",
+    "merge",
+    "qualified_name",
+    "register_extractor",
+    "registered_extractors",
+    "use_extractors",
+]
+
+Extractor = Callable[[Any], Weights]
+"""Takes a fitted estimator, gives its weights."""
+
+_FALLBACK = "weightsearch.frameworks.sklearn"
+
+_BUILTIN = {
+    "sklearn": _FALLBACK,
+    "keras": "weightsearch.frameworks.keras",
+    "scikeras": "weightsearch.frameworks.keras",
+    "skorch": "weightsearch.frameworks.torch",
+    "torch": "weightsearch.frameworks.torch",
+}
+"""Root package of a class -> the module whose ``EXTRACTORS`` knows it."""
+
+_registered: dict[type | str, Extractor] = {}
+
+
+def extract_weights(estimator: Any) -> Weights:
+    """Get what a fitted estimator has learned, as named arrays.
+
+    Names are the framework's own: fitted attributes in scikit-learn, with the index
+    of a list behind a slash (``coefs_/0``), ``state_dict`` keys in PyTorch, variable
+    paths in Keras. The name of a pipeline's step or of another part comes first
+    (``mlpclassifier/coefs_/0``). Equal architectures have equal names.
+
+    Parameters
+    ----------
+    estimator : object
+        A fitted estimator: of scikit-learn, in its style, of a known framework, or
+        of a class given to :func:`register_extractor`.
+
+    Returns
+    -------
+    Weights
+        Name -> ndarray, in the model's order, bit for bit, with the model's dtype
+        and memory order. The arrays may be the model's own memory: copy them if you
+        go on training it, and never write to them.
+
+    Raises
+    ------
+    TypeError
+        If `estimator` is a class, or nothing that could be fitted.
+    sklearn.exceptions.NotFittedError
+        If `estimator` is not fitted.
+
+    Warns
+    -----
+    NoWeightsWarning
+        If the estimator has learned no weights, with the reason.
+    UnstorableWeightsWarning
+        If something was learned that only Python can hold, with its name.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LinearRegression
+    >>> weights = extract_weights(LinearRegression().fit([[0.0], [1.0]], [1.0, 3.0]))
+    >>> list(weights)
+    ['coef_', 'intercept_']
+    """
+    if isinstance(estimator, type):
+        raise TypeError(
+            f"{estimator.__name__} is a class; extract_weights takes a fitted instance."
+        )
+    cls = type(estimator)
+    if find_extractor(cls) is None and not hasattr(estimator, "fit"):
+        raise TypeError(
+            f"{qualified_name(cls)} is no estimator that is known here: it has no fit "
+            "method. Use weightsearch.register_extractor to say how its weights are "
+            "found."
+        )
+    check_fitted = getattr(_resolve(cls)[1], "check_fitted", None)
+    if check_fitted is not None:
+        check_fitted(estimator)
+
+    weights, notes = _extract(estimator)
+    for note in notes:
+        warnings.warn(note, stacklevel=2)
+    return weights
+
+
+def collect_weights(estimator: Any) -> tuple[Weights, list[Warning]]:
+    """Get the weights of an estimator that has just been fitted, without warning.
+
+    For workers, whose warnings nobody sees.
+
+    Parameters
+    ----------
+    estimator : object
+        Known to be fitted, so one that shows no trace of it has no weights.
+
+    Returns
+    -------
+    weights : Weights
+        As of :func:`extract_weights`; empty where there are none.
+    notes : list of Warning
+        What :func:`extract_weights` would have warned of.
+    """
+    try:
+        return _extract(estimator)
+    except NotFittedError as error:
+        name = type(estimator).__name__
+        return Weights(), [NoWeightsWarning(f"{name} has no weights to keep: {error}")]
+
+
+def register_extractor(type_or_name: type | str, extractor: Extractor) -> None:
+    """Say how the weights of a class, and of its subclasses, are found.
+
+    A later registration for the same class takes the place of an earlier one, and
+    any registration goes before what is built in for that class.
+
+    Parameters
+    ----------
+    type_or_name : type or str
+        The class, or its qualified name ``"module.Qualname"``, so that its module
+        need not be imported.
+    extractor : callable
+        Takes a fitted instance and returns its :class:`Weights`, or any mapping of
+        names to arrays. It should raise
+        :class:`sklearn.exceptions.NotFittedError` where the instance is not fitted,
+        and must neither train nor predict.
+
+    Raises
+    ------
+    TypeError
+        If `type_or_name` is neither a class nor a str, or `extractor` cannot be
+        called.
+    ValueError
+        If a name has no module.
+
+    Examples
+    --------
+    >>> register_extractor("some_package.Booster", lambda booster: booster.leaves())
+    """
+    if not isinstance(type_or_name, (type, str)):
+        raise TypeError(
+            f"type_or_name must be a class or its qualified name, got {type_or_name!r}."
+        )
+    if isinstance(type_or_name, str) and "." not in type_or_name.strip("."):
+        raise ValueError(
+            f"{type_or_name!r} is no qualified name: write it as 'module.Qualname'."
+        )
+    if not callable(extractor):
+        raise TypeError(f"extractor must be callable, got {extractor!r}.")
+    _registered[type_or_name] = extractor
+
+
+def registered_extractors() -> dict[type | str, Extractor]:
+    """Copy of the user's registrations, to be sent to worker processes."""
+    return dict(_registered)
+
+
+def use_extractors(extractors: Mapping[type | str, Extractor]) -> None:
+    """Take over the registrations of the process that sent the task."""
+    _registered.update(extractors)
+
+
+def extract_parts(parts: Iterable[tuple[str, Any]]) -> Weights:
+    """Extract the parts of a composite, each under its name.
+
+    For use in extractors. Parts never warn; what they leave out is named by the
+    warning of the whole.
+
+    Parameters
+    ----------
+    parts : iterable of (str, object)
+        Names and fitted parts. An empty name adds no prefix. None, and words such
+        as "drop" and "passthrough" in place of a part, are skipped.
+
+    Returns
+    -------
+    Weights
+        ``"<name>/<name in the part>"`` -> ndarray, ties and encodings alike. A part
+        that is not fitted, or that contains the whole, has none.
+    """
+    merged = Weights()
+    with session() as (current, _):
+        for name, part in parts:
+            if part is None or isinstance(part, str) or id(part) in current.active:
+                continue
+            with current.within(name, part):
+                merge(merged, _run_part(part), name)
+    return merged
+
+
+def find_extractor(cls: type) -> Extractor | None:
+    """The extractor of a class or of its nearest known base; None without one."""
+    found = _find(cls)
+    return None if found is None else found[0]
+
+
+def qualified_name(cls: type) -> str:
+    """``module.Qualname`` of a class."""
+    return f"{cls.__module__}.{cls.__qualname__}"
+
+
+def _find(cls: type) -> tuple[Extractor, ModuleType | None] | None:
+    """Extractor of a class, with the framework's module unless the user gave it."""
+    for base in cls.__mro__:
+        name = qualified_name(base)
+        registered = _registered.get(base) or _registered.get(name)
+        if registered is not None:
+            return registered, None
+        builtin = _BUILTIN.get(base.__module__.partition(".")[0])
+        if builtin is not None:
+            module = import_module(builtin)
+            extractors: dict[str, Extractor] = module.EXTRACTORS
+            if name in extractors:
+                return extractors[name], module
+    return None
+
+
+def _resolve(cls: type) -> tuple[Extractor, ModuleType | None]:
+    """As :func:`_find`; what nobody knows is taken for scikit-learn's style."""
+    found = _find(cls)
+    if found is None:
+        module = import_module(_FALLBACK)
+        found = module.extract_attributes, module
+    return found
+
+
+def _extract(estimator: Any) -> tuple[Weights, list[Warning]]:
+    with session() as (current, outermost):
+        current.active.add(id(estimator))
+        try:
+            weights = _run(estimator)
+        finally:
+            current.active.discard(id(estimator))
+    # Inside another extraction it is a part, and the whole speaks for its parts.
+    return weights, _notes(estimator, weights, current) if outermost else []
+
+
+def _run(estimator: Any) -> Weights:
+    extractor, _ = _resolve(type(estimator))
+    weights = extractor(estimator)
+    # A plain dict is the natural thing to return from a short extractor.
+    return weights if isinstance(weights, Weights) else Weights(weights)
+
+
+def _run_part(part: Any) -> Weights:
+    try:
+        return _run(part)
+    except NotFittedError:
+        # The whole is fitted, so this is a template that was only ever cloned.
+        return Weights()
+
+
+def _notes(estimator: Any, weights: Weights, current: Session) -> list[Warning]:
+    """Build the warnings that the whole deserves."""
+    notes: list[Warning] = []
+    name = type(estimator).__name__
+    if current.left_out:
+        what = "; ".join(f"{path}: {reason}" for path, reason in current.left_out)
+        notes.append(
+            UnstorableWeightsWarning(
+                f"Some of what {name} learned cannot be stored and is left out. {what}."
+            )
+        )
+    if not weights:
+        _, module = _resolve(type(estimator))
+        explain = getattr(module, "why_no_weights", None)
+        why = "it has no arrays" if explain is None else explain(estimator)
+        notes.append(
+            NoWeightsWarning(
+                f"{name} has no weights to keep: {why}. If it keeps them elsewhere, "
+                "say where with weightsearch.register_extractor."
+            )
+        )
+    return notes

@@ -1,0 +1,106 @@
+"""What the parts of one extraction share: the way to them, and what they left out."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+from weightsearch._records import Weights
+from weightsearch.exceptions import UnstorableWeightsWarning
+
+__all__ = ["join", "leave_out", "merge", "session"]
+
+SEPARATOR = "/"
+
+
+@dataclass
+class Session:
+    """What one extraction, with all its parts, has seen so far."""
+
+    path: list[str] = field(default_factory=list)
+    """Names of the parts on the way to the current one."""
+    active: set[int] = field(default_factory=set)
+    """``id`` of the estimators on that way: meeting one again is a cycle."""
+    left_out: list[tuple[str, str]] = field(default_factory=list)
+    """Full names that cannot be stored, each with the reason."""
+
+    @contextmanager
+    def within(self, name: str, part: object) -> Iterator[None]:
+        """Descend into a part."""
+        self.path.append(name)
+        self.active.add(id(part))
+        try:
+            yield
+        finally:
+            self.active.discard(id(part))
+            self.path.pop()
+
+
+# A context variable, since fits may end in several threads at a time.
+_current: ContextVar[Session | None] = ContextVar("_current", default=None)
+
+
+@contextmanager
+def session() -> Iterator[tuple[Session, bool]]:
+    """Join the extraction that is going on, or begin one.
+
+    Yields
+    ------
+    session : Session
+    outermost : bool
+        Whether it began here.
+    """
+    outer = _current.get()
+    inner = outer or Session()
+    token = _current.set(inner)
+    try:
+        yield inner, outer is None
+    finally:
+        _current.reset(token)
+
+
+def leave_out(name: str, reason: str) -> None:
+    """Note that the weight `name` of the current part cannot be stored.
+
+    Parameters
+    ----------
+    name : str
+        Its name within the part.
+    reason : str
+        What it is instead of an array of numbers; half a sentence without a stop.
+
+    Warns
+    -----
+    UnstorableWeightsWarning
+        At once if no extraction is going on, else with the whole's warning.
+    """
+    current = _current.get()
+    if current is None:
+        warnings.warn(
+            f"{name} is left out: {reason}.", UnstorableWeightsWarning, stacklevel=3
+        )
+    else:
+        path = SEPARATOR.join(part for part in (*current.path, name) if part)
+        current.left_out.append((path, reason))
+
+
+def merge(into: Weights, weights: Weights, prefix: str = "") -> None:
+    """Add `weights` to `into`, names prefixed; one whose name is taken is left out."""
+    for name, array in weights.items():
+        full = join(prefix, name)
+        if full in into:
+            leave_out(name, "its name is taken")
+        else:
+            into[full] = array
+    for alias, name in weights.ties.items():
+        into.ties.setdefault(join(prefix, alias), join(prefix, name))
+    for name, encoding in weights.encodings.items():
+        into.encodings.setdefault(join(prefix, name), encoding)
+
+
+def join(prefix: str, name: str) -> str:
+    """Join two parts of a weight's name, either of which may be empty."""
+    return f"{prefix}{SEPARATOR}{name}" if prefix and name else prefix or name

@@ -1,0 +1,456 @@
+"""The journal beside a store, written: a fit is safe as soon as it is appended.
+
+Bytes first, in one append-only file; then the row with offsets and checksums, in a
+SQLite database, whose commit makes the fit count. ``docs/journal.md`` is the
+normative page of the format.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import os
+import sqlite3
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from weightsearch._records import FAILED, Array, FitRecord, RunHeader, RunResults
+from weightsearch.exceptions import StoreWriteError
+from weightsearch.store import _journal_format as fmt
+from weightsearch.store import _json, _steps
+from weightsearch.store._aside import sync_folder
+from weightsearch.store._journal_arrays import Record, pack
+from weightsearch.store._journal_bytes import ByteLog
+
+__all__ = ["Journal", "remove_journal"]
+
+_LAYOUTS_KNOWN = 64
+_PARAMS_BYTES = 1 << 20
+_SYNC_SECONDS = 5.0
+_SYNC_FITS = 2000
+
+
+class Journal:
+    """The journal of one run, for the one process that writes it.
+
+    Parameters
+    ----------
+    folder : Path
+        The journal's folder, held by a :class:`~weightsearch.store._lock.StoreLock`,
+        without a journal in it.
+    durable : bool, default=True
+        Whether a power cut may cost no more than the last seconds. Death of the
+        process costs nothing in either case.
+
+    Notes
+    -----
+    Methods may be called from any thread, one at a time goes on.
+    """
+
+    def __init__(self, folder: Path, *, durable: bool = True):
+        self._folder = folder
+        self._durable = durable
+        self._mutex = threading.RLock()
+        self._database: sqlite3.Connection | None = None
+        self._bytes: ByteLog | None = None
+        self._pid = os.getpid()
+        self._n_fits = 0
+        self._layouts: OrderedDict[tuple[Any, ...], int] = OrderedDict()
+        self._synced_fits = 0
+        self._synced_at = time.monotonic()
+        self._finished = False
+
+    @property
+    def n_fits(self) -> int:
+        """Fits that are safe in the journal."""
+        return self._n_fits
+
+    def begin(
+        self, header: RunHeader, splits: Sequence[tuple[Array, Array]] | None = None
+    ) -> None:
+        """Make the journal.
+
+        Parameters
+        ----------
+        header : RunHeader
+        splits : list of (train, test) index arrays, or None
+            Kept where the splitter would not give them again.
+
+        Raises
+        ------
+        StoreWriteError
+            If the files cannot be written.
+        """
+        if self._database is not None:
+            raise RuntimeError("A journal holds one run; begin was called already.")
+        with self._mutex, self._explaining():
+            log = self._bytes = ByteLog(self._folder / fmt.ARRAYS)
+            try:
+                self._database = self._make_database(log, header, splits)
+                if self._durable:
+                    sync_folder(self._folder)
+            except BaseException:
+                self.close()
+                remove_journal(self._folder)
+                raise
+
+    def set_params(self, start: int, encoded: Sequence[str]) -> None:
+        """Add candidates' params, from candidate ``start`` on, each as JSON text."""
+        with self._mutex, self._explaining(), self._transaction() as (database, _):
+            for first, block in _blocks(encoded):
+                number = _next_id(database, "params")
+                text = _json.dumps(list(block))
+                _insert(database, "params", (number, start + first, text))
+
+    def append(self, record: FitRecord) -> None:
+        """Make a finished fit safe.
+
+        Raises
+        ------
+        StoreWriteError
+            If it cannot be written; fits appended before are safe.
+        TypeError
+            If an array is of a type that a store does not hold.
+        """
+        weights = record.weights
+        block = None
+        if weights is not None:
+            block = pack(weights, weights.ties, weights.encodings)
+        self._append(
+            (record.candidate, record.split, int(record.status == FAILED)),
+            record.key,
+            block,
+            int(block is not None),
+            (_json.dumps(record.result), None, None),
+        )
+
+    def append_reference(
+        self,
+        candidate: int,
+        split: int,
+        key: str | None,
+        source_uid: str,
+        source_row: int,
+        *,
+        has_weights: bool = True,
+    ) -> None:
+        """Note a fit that a run of the store has already.
+
+        Parameters
+        ----------
+        source_uid, source_row : str, int
+            The run and its row.
+        has_weights : bool
+            Whether that row has weights.
+        """
+        self._append(
+            (candidate, split, 0),
+            key,
+            None,
+            int(has_weights),
+            (None, source_uid, source_row),
+        )
+
+    def finish(self, results: RunResults) -> None:
+        """Add what is known at the end and mark the run as complete, durably."""
+        parts = [fmt.P_CV_RESULTS]
+        finish = {
+            "best_index": results.best_index,
+            "finished": datetime.datetime.now(datetime.UTC).isoformat(),
+            "n_fits": self._n_fits,
+            "parts": parts,
+        }
+        best = results.best_weights
+        with self._mutex, self._explaining(), self._transaction() as (database, log):
+            self._write_part(database, log, fmt.P_CV_RESULTS, pack(results.cv_results))
+            if best is not None:
+                parts.append(fmt.P_BEST)
+                block = pack(best, best.ties, best.encodings)
+                self._write_part(database, log, fmt.P_BEST, block)
+            if self._durable:
+                log.sync()
+            _set_meta(database, fmt.M_SYNCED, self._n_fits if self._durable else 0)
+            _set_meta(database, fmt.M_FINISH, finish)
+        self._finished = True
+        with self._mutex, self._explaining():
+            if self._durable:
+                _checkpoint(database)
+        _steps.reached(_steps.RUN_FINISHED)
+
+    def close(self) -> None:
+        """Close the files; what was appended stays."""
+        with self._mutex:
+            database, self._database = self._database, None
+            log, self._bytes = self._bytes, None
+            if self._pid != os.getpid():
+                # A forked child must leave its parent's files and locks alone.
+                return
+            if log is not None:
+                if database is None:
+                    log.abandon()
+                else:
+                    kind = fmt.FINISHED if self._finished else fmt.CLOSED
+                    log.close(kind, self._n_fits, durable=self._durable)
+            if database is not None:
+                database.close()
+
+    # -- inside ---------------------------------------------------------------
+
+    def _append(
+        self,
+        place: tuple[int, int, int],
+        key: str | None,
+        block: Record | None,
+        has_weights: int,
+        rest: tuple[str | None, str | None, int | None],
+    ) -> None:
+        with self._mutex, self._explaining():
+            database, log = self._opened()
+            number, end = self._n_fits, log.end
+            position = log.append(fmt.FIT, number, block)
+            _steps.reached(_steps.BYTES_WRITTEN)
+            known = None if block is None else self._layouts.get(block.layout)
+            values = (number, *place, has_weights, int(time.time() * 1000), key)
+            crcs = None if block is None else block.crcs
+            try:
+                if block is None or known is not None:
+                    # One statement is a transaction of its own.
+                    _insert(database, "fit", (*values, position, known, crcs, *rest))
+                else:
+                    with self._transaction():
+                        known = self._add_layout(database, block)
+                        _insert(
+                            database, "fit", (*values, position, known, crcs, *rest)
+                        )
+                self._n_fits = number + 1
+            except BaseException:
+                # An interrupt may come just after the commit.
+                if _has_fit(database, number):
+                    self._n_fits = number + 1
+                else:
+                    log.take_back(end)
+                raise
+            _steps.reached(_steps.ROW_WRITTEN)
+            if self._durable and (
+                self._n_fits - self._synced_fits >= _SYNC_FITS
+                or time.monotonic() - self._synced_at >= _SYNC_SECONDS
+            ):
+                self._sync(database, log)
+
+    def _write_part(
+        self, database: sqlite3.Connection, log: ByteLog, name: str, block: Record
+    ) -> None:
+        number = _next_id(database, "part")
+        position = log.append(fmt.PART, number, block)
+        layout = self._layouts.get(block.layout)
+        if layout is None:
+            layout = self._add_layout(database, block)
+        _insert(database, "part", (number, name, layout, position, block.crcs))
+
+    def _add_layout(self, database: sqlite3.Connection, block: Record) -> int:
+        number = _next_id(database, "layout")
+        _insert(database, "layout", (number, block.spec()))
+        self._layouts[block.layout] = number
+        if len(self._layouts) > _LAYOUTS_KNOWN:
+            # A layout that comes again is written again, which is allowed.
+            self._layouts.popitem(last=False)
+        return number
+
+    def _sync(self, database: sqlite3.Connection, log: ByteLog) -> None:
+        """Bring all to the disk: bytes first, then that they are there, then rows."""
+        log.sync()
+        _set_meta(database, fmt.M_SYNCED, self._n_fits)
+        _checkpoint(database)
+        self._synced_fits = self._n_fits
+        self._synced_at = time.monotonic()
+
+    def _make_database(
+        self,
+        log: ByteLog,
+        header: RunHeader,
+        splits: Sequence[tuple[Array, Array]] | None,
+    ) -> sqlite3.Connection:
+        """Make the database aside, so that readers never meet a half-made one."""
+        aside = self._folder / fmt.NEW_DATABASE
+        database = self._connect(aside)
+        try:
+            for statement in fmt.TABLES.values():
+                database.execute(statement)
+            database.execute(f"PRAGMA application_id={fmt.APPLICATION_ID}")
+            database.execute(f"PRAGMA user_version={fmt.JOURNAL_VERSION}")
+            with self._transaction(database, log):
+                for name, value in (
+                    (fmt.M_FORMAT, fmt.FORMAT),
+                    (fmt.M_VERSION, fmt.JOURNAL_VERSION),
+                    (fmt.M_WRITER, _writer_version()),
+                    (fmt.M_HEADER, asdict(header)),
+                    (fmt.M_SPLITS, None if splits is None else len(splits)),
+                    (fmt.M_SYNCED, 0),
+                ):
+                    _set_meta(database, name, value)
+                if splits is not None:
+                    arrays = {
+                        f"{number}/{role}": indices
+                        for number, pair in enumerate(splits)
+                        for role, indices in zip(("train", "test"), pair, strict=True)
+                    }
+                    self._write_part(database, log, fmt.P_SPLITS, pack(arrays))
+                    if self._durable:
+                        log.sync()
+        finally:
+            database.close()
+        aside.replace(self._folder / fmt.DATABASE)
+        return self._connect(self._folder / fmt.DATABASE)
+
+    def _connect(self, path: Path) -> sqlite3.Connection:
+        database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        try:
+            (mode,) = database.execute("PRAGMA journal_mode=WAL").fetchone()
+            if mode != "wal":
+                raise StoreWriteError(
+                    f"{self._folder} lies on a file system that SQLite cannot keep a "
+                    "write-ahead log on, as some network drives; put the store on a "
+                    "local disk.",
+                    str(self._folder),
+                )
+            level = "NORMAL" if self._durable else "OFF"
+            database.execute(f"PRAGMA synchronous={level}")
+            if self._durable:
+                # Checkpoints come when the bytes are on the disk, not before.
+                database.execute("PRAGMA wal_autocheckpoint=0")
+        except BaseException:
+            database.close()
+            raise
+        return database
+
+    def _opened(self) -> tuple[sqlite3.Connection, ByteLog]:
+        if self._database is None or self._bytes is None:
+            raise RuntimeError("The journal is not open: begin comes first.")
+        return self._database, self._bytes
+
+    @contextlib.contextmanager
+    def _transaction(
+        self, *opened: Any
+    ) -> Iterator[tuple[sqlite3.Connection, ByteLog]]:
+        """All or nothing, also of the bytes and of what this object remembers."""
+        database, log = opened or self._opened()
+        end, known = log.end, self._layouts.copy()
+        database.execute("BEGIN IMMEDIATE")
+        try:
+            yield database, log
+            database.execute("COMMIT")
+        except BaseException:
+            self._layouts = known
+            if database.in_transaction:
+                database.execute("ROLLBACK")
+                log.take_back(end)
+            raise
+
+    @contextlib.contextmanager
+    def _explaining(self) -> Iterator[None]:
+        """Turn what the system says into what the user can do."""
+        try:
+            yield
+        except StoreWriteError:
+            raise
+        except (OSError, sqlite3.Error) as error:
+            fits = f"{self._n_fits} finished fit{'' if self._n_fits == 1 else 's'}"
+            safe = (
+                f"{fits} of this run are safe in {self._folder}"
+                if (self._n_fits)
+                else "No fit of this run had been kept yet"
+            )
+            raise StoreWriteError(
+                f"The journal {self._folder} cannot be written: {error}. {safe}, and "
+                "what was in the store before is untouched. Make room on that disk, "
+                "or see that it can be written to, and call fit again: it goes on "
+                "where it stopped.",
+                str(self._folder),
+            ) from error
+
+
+def remove_journal(folder: Path) -> bool:
+    """Remove a journal's files, but not the lock.
+
+    Returns
+    -------
+    bool
+        False if a file is still in use (Windows); the next writer removes it.
+    """
+    # The database goes first: without it, the other files mean nothing.
+    for name in (
+        fmt.DATABASE,
+        fmt.DATABASE + "-wal",
+        fmt.DATABASE + "-shm",
+        fmt.ARRAYS,
+        fmt.NEW_DATABASE,
+        fmt.NEW_DATABASE + "-wal",
+        fmt.NEW_DATABASE + "-shm",
+        fmt.NEW_DATABASE + "-journal",
+    ):
+        try:
+            (folder / name).unlink(missing_ok=True)
+        except PermissionError:
+            return False
+    return True
+
+
+def _insert(database: sqlite3.Connection, table: str, values: tuple[Any, ...]) -> None:
+    database.execute(_INSERTS[table], (*values, fmt.row_crc(table, values)))
+
+
+def _next_id(database: sqlite3.Connection, table: str) -> int:
+    (last,) = database.execute(f"SELECT max(id) FROM {table}").fetchone()
+    return 0 if last is None else int(last) + 1
+
+
+def _has_fit(database: sqlite3.Connection, number: int) -> bool:
+    try:
+        found = database.execute("SELECT 1 FROM fit WHERE id=?", (number,)).fetchone()
+    except sqlite3.Error:
+        # A row without its bytes, if there is one, does not count either.
+        return False
+    return found is not None
+
+
+_INSERTS = {
+    table: f"INSERT INTO {table} VALUES({','.join('?' * statement.count(','))},?)"
+    for table, statement in fmt.TABLES.items()
+}
+
+
+def _set_meta(database: sqlite3.Connection, name: str, value: Any) -> None:
+    number = fmt.META_IDS[name]
+    row = (number, name, _json.dumps(value))
+    database.execute(
+        "INSERT OR REPLACE INTO meta VALUES(?,?,?,?)", (*row, fmt.row_crc("meta", row))
+    )
+
+
+def _checkpoint(database: sqlite3.Connection) -> None:
+    database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
+
+def _blocks(texts: Sequence[str]) -> Iterator[tuple[int, Sequence[str]]]:
+    """Cut texts into blocks of limited size; yields position and texts."""
+    first = size = 0
+    for number, text in enumerate(texts):
+        if size and size + len(text) > _PARAMS_BYTES:
+            yield first, texts[first:number]
+            first, size = number, 0
+        size += len(text)
+    if first < len(texts):
+        yield first, texts[first:]
+
+
+def _writer_version() -> str:
+    try:
+        return version("weightsearch")
+    except PackageNotFoundError:
+        return ""

@@ -1,0 +1,112 @@
+"""The journal's append-only file of bytes, written."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from weightsearch.store import _journal_format as fmt
+from weightsearch.store._journal_arrays import Record
+
+__all__ = ["ByteLog"]
+
+_COALESCE = 1 << 20
+"""Smaller pieces are put together up to this many bytes before they are written."""
+
+
+class ByteLog:
+    """A new file that records are appended to.
+
+    Parameters
+    ----------
+    path : Path
+        Where there is no file yet.
+
+    Attributes
+    ----------
+    end : int
+        Where the next record starts; what lies behind it does not count.
+    """
+
+    def __init__(self, path: Path):
+        self._file = path.open("xb", buffering=0)
+        self.end = 0
+
+    def append(self, kind: int, number: int, record: Record | None) -> int:
+        """Write a record's frame and bytes.
+
+        Returns
+        -------
+        int
+            Position of the record's first byte.
+        """
+        nbytes = 0 if record is None else record.nbytes
+        head = fmt.pack_frame(kind, number, nbytes)
+        start = self.end
+        try:
+            self._file.seek(start)
+            for piece in _coalesce(head, [] if record is None else record.pieces):
+                _write_all(self._file, piece)
+        except BaseException:
+            self.take_back(start)
+            raise
+        self.end = start + len(head) + nbytes
+        return start + len(head)
+
+    def take_back(self, end: int) -> None:
+        """Forget what was written from a position on."""
+        self.end = end
+        # The bytes do no harm where they are; taking them away only makes room.
+        with contextlib.suppress(OSError):
+            self._file.truncate(end)
+
+    def sync(self) -> None:
+        """Wait until all is on the disk."""
+        os.fsync(self._file.fileno())
+
+    def close(self, kind: int, n_fits: int, *, durable: bool) -> None:
+        """Write the last frame and close the file."""
+        with self._file:
+            try:
+                self._file.seek(self.end)
+                self._file.write(fmt.pack_frame(kind, n_fits, 0))
+                self._file.truncate(self.end + fmt.FRAME.size)
+                if durable:
+                    self.sync()
+            except OSError:
+                # It only helps to notice damage; without room it is missing.
+                self.take_back(self.end)
+
+    def abandon(self) -> None:
+        """Close the file as it is."""
+        self._file.close()
+
+
+def _coalesce(head: bytes, pieces: Sequence[Any]) -> Iterator[Any]:
+    """Put small pieces together, so that a record of many arrays is a few writes."""
+    small: list[Any] = [head]
+    size = len(head)
+    for piece in pieces:
+        if size + piece.nbytes > _COALESCE:
+            yield b"".join(small)
+            small, size = [], 0
+        if piece.nbytes > _COALESCE:
+            yield piece
+        else:
+            small.append(piece)
+            size += piece.nbytes
+    if small:
+        yield b"".join(small)
+
+
+def _write_all(file: Any, piece: Any) -> None:
+    total = memoryview(piece).nbytes
+    written = file.write(piece)
+    if written < total:
+        # A signal, a full disk or a system's limit has cut it short.
+        rest = memoryview(piece).cast("B")
+        while written < total:
+            written += file.write(rest[written:])

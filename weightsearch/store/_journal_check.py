@@ -1,0 +1,141 @@
+"""Everything that can be wrong with a store and its journal, as a list."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from weightsearch.exceptions import StoreError
+from weightsearch.store import _journal_format as fmt
+from weightsearch.store._journal_content import JournalContent
+from weightsearch.store._journal_reader import JournalRun
+from weightsearch.store._lookup import StoreLookup
+from weightsearch.store._verify import Problem, verify_file
+
+__all__ = ["verify", "verify_journal"]
+
+
+def verify(path: Path) -> list[Problem]:
+    """Check every checksum, shape and reference of a store and of its journal.
+
+    Parameters
+    ----------
+    path : Path
+        The store's file; there may be a journal alone.
+
+    Returns
+    -------
+    list of Problem
+        Empty where all is well.
+
+    Raises
+    ------
+    StoreError
+        If there is neither a file nor a journal.
+    """
+    path = Path(path).resolve()
+    has_journal = (fmt.journal_path(path) / fmt.DATABASE).exists()
+    if path.exists():
+        problems = list(verify_file(path))
+    elif has_journal:
+        problems = []
+    else:
+        raise StoreError(f"There is no store at {path}.", str(path))
+    return problems + (verify_journal(path) if has_journal else [])
+
+
+def verify_journal(path: Path) -> list[Problem]:
+    """Check the journal beside a store: rows, bytes, references, and what is missing.
+
+    Parameters
+    ----------
+    path : Path
+        The store's file, resolved.
+    """
+    folder = fmt.journal_path(path)
+    lookup = StoreLookup(path)
+    try:
+        with JournalRun(folder, lookup.resolve) as run:
+            return list(_problems(folder, run))
+    except FileNotFoundError:
+        # It has gone into the store since.
+        return []
+    except StoreError as error:
+        return [_problem(folder, error)]
+    finally:
+        lookup.close()
+
+
+def _problems(folder: Path, run: JournalRun) -> Iterator[Problem]:
+    content = run.content
+    # Before the rows: the writer adds bytes first.
+    size = content.file.size
+    frames = _frames(content)
+    run.fits()
+    for text in content.database.problems():
+        yield Problem(f"{folder.name}/{fmt.DATABASE}", text)
+    if run.n_lost:
+        yield Problem(
+            folder.name, f"the arrays of the last {run.n_lost} fits are missing"
+        )
+    for row, message in run.damaged():
+        yield Problem(f"{folder.name}, fit {content.columns.ids[row]}", message)
+    for check in (run.splits, run.cv_results, lambda: _read_best(run)):
+        try:
+            check()
+        except StoreError as error:
+            yield _problem(folder, error)
+    yield from _frame_problems(folder, content, frames, size)
+
+
+def _read_best(run: JournalRun) -> None:
+    specs = run.best_specs()
+    for spec in specs.arrays if specs is not None else ():
+        run.read_best(spec.name)
+
+
+def _frames(content: JournalContent) -> dict[int, tuple[int, int]]:
+    """Return kind and number of each frame by the position of its first byte."""
+    frames: dict[int, tuple[int, int]] = {}
+    position = 0
+    while (frame := content.file.frame(position)) is not None:
+        kind, number, nbytes = frame
+        position += fmt.FRAME.size
+        frames[position] = (kind, number)
+        position += nbytes
+    return frames
+
+
+def _frame_problems(
+    folder: Path, content: JournalContent, frames: dict[int, tuple[int, int]], size: int
+) -> Iterator[Problem]:
+    n_fits = 0
+    astray: list[str] = []
+    for kind, table, column in ((fmt.PART, "part", 3), (fmt.FIT, "fit", 7)):
+        for number, row in content.database.rows(table):
+            n_fits = number + 1
+            if row is None:
+                yield Problem(
+                    f"{folder.name}, {table} {number}", "its checksum is wrong"
+                )
+            elif row[column] <= size and frames.get(row[column]) != (kind, number):
+                astray.append(f"{table} {number}")
+    if astray:
+        yield Problem(
+            f"{folder.name}, {astray[0]}",
+            f"{fmt.ARRAYS} has no frame where its arrays start; {len(astray)} rows in "
+            "all are so",
+        )
+    # One fit may have been under way when the writer died.
+    lost = {n for kind, n in frames.values() if kind == fmt.FIT and n > n_fits}
+    if lost:
+        yield Problem(
+            f"{folder.name}, fit {n_fits}",
+            f"the rows of {len(lost) + 1} fits are missing, though {fmt.ARRAYS} has "
+            "their arrays",
+        )
+
+
+def _problem(folder: Path, error: StoreError) -> Problem:
+    place = getattr(error, "place", "")
+    return Problem(f"{folder.name}, {place}" if place else folder.name, str(error))

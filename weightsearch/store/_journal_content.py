@@ -1,0 +1,342 @@
+"""A journal's content: tables checked row by row, and arrays of its bytes."""
+
+from __future__ import annotations
+
+import threading
+import zlib
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from weightsearch._records import Array, RunHeader, Weights
+from weightsearch.exceptions import CorruptStoreError, WeightsNotFoundError
+from weightsearch.store import _journal_format as fmt
+from weightsearch.store import _json
+from weightsearch.store._journal_arrays import Layout
+from weightsearch.store._journal_columns import Columns
+from weightsearch.store._journal_database import ByteFile, Database, Row
+
+__all__ = ["Block", "JournalContent"]
+
+_LAYOUTS_KEPT = 256
+_SMALL_RECORD = 1 << 20
+_MAPPINGS = {"environment", "estimator", "settings", "identity"}
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Where the arrays of a fit or of a part lie."""
+
+    place: str
+    layout: int
+    position: int
+    crcs: bytes
+
+    @classmethod
+    def of_fit(cls, row: Row) -> Block:
+        """Return the block of a row of the table ``fit`` that has one."""
+        return cls(f"fit {row[0]}", row[8], row[7], row[9] or b"")
+
+
+class JournalContent:
+    """What a journal's files hold, as far as it was committed at the last refresh.
+
+    Parameters
+    ----------
+    folder : Path
+    salvage : bool
+        Count damaged rows of the table ``fit`` in :attr:`n_lost` and go on, instead
+        of raising an error.
+
+    Attributes
+    ----------
+    header : RunHeader
+        As it was when the run began.
+    columns : Columns
+    n_lost : int
+    """
+
+    header: RunHeader
+
+    def __init__(self, folder: Path, *, salvage: bool = False):
+        self.folder = folder
+        self.n_lost = 0
+        self.columns = Columns()
+        self.params: list[str] = []
+        self._salvage = salvage
+        self._mutex = threading.RLock()
+        self._layouts: OrderedDict[int, Layout] = OrderedDict()
+        self._meta: dict[str, Any] = {}
+        self._n_params_rows = 0
+        self._n_seen = 0
+        self._n_whole = 0
+        self._last: tuple[int, Row] | None = None
+        self.database = Database(folder)
+        try:
+            self.file = self._open_file()
+        except BaseException:
+            self.database.close()
+            raise
+        try:
+            self.refresh()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the files."""
+        with self._mutex:
+            self.database.close()
+            self.file.close()
+
+    def corrupt(self, place: str, what: str) -> CorruptStoreError:
+        """Make the error for damage at a place."""
+        return self.database.corrupt(place, what)
+
+    @property
+    def synced(self) -> int:
+        """Fits whose bytes were on the disk; a power cut may have torn later ones."""
+        return int(self._meta.get(fmt.M_SYNCED, 0))
+
+    @property
+    def finish(self) -> dict[str, Any] | None:
+        """What was noted at the end; None while the run goes on."""
+        return self._meta.get(fmt.M_FINISH)
+
+    @property
+    def n_splits(self) -> int | None:
+        """Number of splits that are kept here; None where none are."""
+        return self._meta.get(fmt.M_SPLITS)
+
+    # -- loading --------------------------------------------------------------
+
+    def _open_file(self) -> ByteFile:
+        try:
+            return ByteFile(self.folder / fmt.ARRAYS)
+        except FileNotFoundError as error:
+            if not self.database.path.exists():
+                # The database goes first when a journal is removed.
+                raise
+            raise self.corrupt(fmt.ARRAYS, "the file is missing") from error
+
+    def refresh(self) -> None:
+        """See what was committed until now."""
+        with self._mutex:
+            self.database.refresh()
+            # Before the rows: what the last frame counts was committed before it.
+            last = self.file.last_frame()
+            with self.database.snapshot():
+                self._load_meta()
+                self._load_params()
+                self._load_fits()
+            self._drop_torn_tail()
+            if last is not None and not self._salvage:
+                self._check_last(last)
+
+    def _load_meta(self) -> None:
+        meta: dict[str, Any] = {}
+        for number, row in self.database.rows("meta"):
+            if row is None:
+                raise self.corrupt(f"meta {number}", "its checksum is wrong")
+            name = row[1].decode("utf-8", "replace")
+            meta[name] = self.json(row[2], f"meta {name}")
+        if meta.get(fmt.M_FORMAT) != fmt.FORMAT:
+            raise self.corrupt("meta format", "it is no journal of weightsearch")
+        if meta.get(fmt.M_VERSION) != fmt.JOURNAL_VERSION:
+            raise self.corrupt("meta journal_version", "it contradicts the header's")
+        self.header = self._parse_header(meta.get(fmt.M_HEADER))
+        self._check_meta(meta)
+        self._meta = meta
+
+    def _parse_header(self, value: Any) -> RunHeader:
+        try:
+            known = {field.name: value[field.name] for field in fields(RunHeader)}
+            for name, item in known.items():
+                kind: Any = Mapping if name in _MAPPINGS else str
+                if not (
+                    isinstance(item, kind) or (name, item) == ("fingerprint", None)
+                ):
+                    raise TypeError(f"{name} is {item!r:.100}")
+            return RunHeader(**known)
+        except (KeyError, TypeError) as error:
+            raise self.corrupt("meta header", f"{error}") from error
+
+    def _check_meta(self, meta: Mapping[str, Any]) -> None:
+        finish = meta.get(fmt.M_FINISH)
+        counts = [meta.get(fmt.M_SYNCED, 0), meta.get(fmt.M_SPLITS) or 0]
+        if finish is not None:
+            good = (
+                isinstance(finish, dict)
+                and isinstance(finish.get("finished"), str)
+                and isinstance(finish.get("parts"), list)
+                and type(finish.get("best_index")) in (int, type(None))
+            )
+            if not good:
+                raise self.corrupt("meta finish", "it is not what it must be")
+            counts.append(finish.get("n_fits"))
+        if any(type(count) is not int or not 0 <= count < 2**62 for count in counts):
+            raise self.corrupt("meta", "a count is no count")
+
+    def _load_params(self) -> None:
+        for number, row in self.database.rows(
+            "params", "id>=?", (self._n_params_rows,)
+        ):
+            place = f"params {number}"
+            if row is None or number != self._n_params_rows:
+                raise self.corrupt(place, "a row is missing or its checksum is wrong")
+            texts, start = self.json(row[2], place), row[1]
+            if not (
+                isinstance(texts, list) and all(isinstance(text, str) for text in texts)
+            ):
+                raise self.corrupt(place, "it is no list of texts")
+            if not 0 <= start <= len(self.params):
+                raise self.corrupt(place, f"candidates before {start} are missing")
+            self.params[start : start + len(texts)] = texts
+            self._n_params_rows = number + 1
+
+    def _load_fits(self) -> None:
+        try:
+            for number, row in self.database.rows("fit", "id>=?", (self._n_seen,)):
+                if row is not None and row[1] >= len(self.params):
+                    # A fit that was taken over before its params were written.
+                    return
+                good = row is not None and number == self._n_seen
+                if not good and not self._salvage:
+                    raise self.corrupt(
+                        f"fit {self._n_seen}", "it is missing or its checksum is wrong"
+                    )
+                self.n_lost += number - self._n_seen + (row is None)
+                self._n_seen = number + 1
+                if row is not None:
+                    self.columns.add(row)
+        except (TypeError, ValueError) as error:
+            raise self.corrupt(f"fit {self._n_seen}", str(error)) from error
+        except CorruptStoreError:
+            if not self._salvage:
+                raise
+            # SQLite cannot go on from here: what came before is what is left.
+            self.n_lost += 1
+
+    def _drop_torn_tail(self) -> None:
+        """Forget rows whose bytes a power cut has cost; they are always the last."""
+        # Asked for after the rows were read, so that it is not older than they are.
+        size = self.file.size
+        while len(self.columns):
+            if self._n_whole == len(self.columns):
+                return
+            record = self.row(len(self.columns) - 1)
+            end = record[7]
+            if record[8] is not None:
+                end += self.layout(record[8]).nbytes
+            if end <= size:
+                self._n_whole = len(self.columns)
+                return
+            if record[0] < self.synced and not self._salvage:
+                raise self.corrupt(f"fit {record[0]}", "its arrays are cut off")
+            self.columns.drop([len(self.columns) - 1])
+            self.n_lost += 1
+
+    def _check_last(self, last: fmt.Frame) -> None:
+        kind, number, _ = last
+        if kind not in (fmt.CLOSED, fmt.FINISHED):
+            return
+        if self._n_seen < number and self.database.row("fit", number - 1) is None:
+            raise self.corrupt(f"fit {number - 1}", "it is missing")
+        if kind == fmt.FINISHED and self.finish is None:
+            raise self.corrupt("meta finish", "the row is missing")
+
+    def row(self, row: int) -> Row:
+        """Return the row of the table ``fit`` that is a row of :attr:`columns`."""
+        with self._mutex:
+            if not 0 <= row < len(self.columns):
+                raise WeightsNotFoundError(
+                    f"There is no fit {row}; this run has {len(self.columns)}."
+                )
+            number = self.columns.ids[row]
+            if self._last is None or self._last[0] != number:
+                found = self.database.row("fit", number)
+                if found is None:
+                    raise self.corrupt(f"fit {number}", "its checksum is wrong")
+                self._last = (number, found)
+            return self._last[1]
+
+    def layout(self, number: int) -> Layout:
+        """Return a layout by its id."""
+        with self._mutex:
+            layout = self._layouts.get(number)
+            if layout is None:
+                row = self.database.row("layout", number)
+                place = f"layout {number}"
+                if row is None:
+                    raise self.corrupt(place, "it is missing or its checksum is wrong")
+                layout = Layout.parse(row[1], path=str(self.folder), place=place)
+                self._layouts[number] = layout
+                if len(self._layouts) > _LAYOUTS_KEPT:
+                    self._layouts.popitem(last=False)
+            return layout
+
+    def part(self, name: str) -> Block:
+        """Return the block of a part by its name."""
+        with self._mutex:
+            found = list(self.database.rows("part", "name=?", (name,)))
+        if len(found) != 1 or found[0][1] is None:
+            raise self.corrupt(f"part {name}", "it is missing or its checksum is wrong")
+        _, _, layout, position, crcs = found[0][1]
+        return Block(f"part {name}", layout, position, crcs)
+
+    def read(self, block: Block, name: str) -> Array:
+        """Return one array of a block, compared with its checksum."""
+        layout = self.layout(block.layout)
+        number = layout.index.get(layout.specs.ties.get(name, name))
+        if number is None:
+            known = ", ".join(list(layout.index)[:10])
+            raise WeightsNotFoundError(
+                f"There is no weight {name!r}; there are {known}."
+            )
+        start, count = layout.extent(number)
+        raw = self.file.read(block.position + start, count)
+        self._check(block, layout, number, raw)
+        return layout.array(number, raw)
+
+    def read_all(self, block: Block) -> Weights:
+        """Return all arrays of a block, compared with their checksums."""
+        layout = self.layout(block.layout)
+        arrays = {name: array for name, array in self._arrays(block, layout)}
+        return Weights(arrays, ties=layout.specs.ties, encodings=layout.specs.encodings)
+
+    def _arrays(self, block: Block, layout: Layout) -> Iterator[tuple[str, Array]]:
+        together = None
+        if layout.nbytes <= _SMALL_RECORD:
+            together = self.file.read(block.position, layout.nbytes)
+        for name, number in layout.index.items():
+            start, count = layout.extent(number)
+            if together is None:
+                raw = self.file.read(block.position + start, count)
+            else:
+                # A copy, so that it is aligned and holds no other array in memory.
+                raw = together[start : start + count].copy()
+            self._check(block, layout, number, raw)
+            yield name, layout.array(number, raw)
+
+    def check_bytes(self, block: Block) -> None:
+        """Compare all arrays of a block with their checksums."""
+        for _ in self._arrays(block, self.layout(block.layout)):
+            pass
+
+    def _check(self, block: Block, layout: Layout, number: int, raw: Array) -> None:
+        crcs = np.frombuffer(block.crcs, "<u4")
+        name = layout.specs.arrays[number].name
+        if len(crcs) != len(layout.stored):
+            raise self.corrupt(block.place, "a checksum is missing")
+        if len(raw) != layout.extent(number)[1]:
+            raise self.corrupt(block.place, f"array {name!r} is cut off")
+        if zlib.crc32(raw.data) != crcs[number]:
+            raise self.corrupt(block.place, f"the checksum of array {name!r} is wrong")
+
+    def json(self, text: bytes, place: str) -> Any:
+        """Read a JSON text of the database."""
+        return _json.loads(text, path=str(self.folder), place=place)

@@ -1,0 +1,286 @@
+"""The journal's database and bytes, opened without changing anything."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sqlite3
+import stat
+import struct
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from weightsearch._records import Array
+from weightsearch.exceptions import CorruptStoreError, StoreError, StoreVersionError
+from weightsearch.store import _journal_format as fmt
+from weightsearch.store._layout import MAX_JSON_BYTES
+
+__all__ = ["ByteFile", "Database", "Row"]
+
+Row = tuple[Any, ...]
+"""A row without its checksum; text as UTF-8 bytes."""
+
+_WAIT_SECONDS = 5.0
+
+
+class Database:
+    """A journal's database, read only, also while another process writes it.
+
+    Parameters
+    ----------
+    folder : Path
+        The journal's folder.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no journal.
+    CorruptStoreError, StoreVersionError, StoreError
+        If it is damaged, too new, or cannot be read.
+    """
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+        self.path = folder / fmt.DATABASE
+        self._wal = folder / (fmt.DATABASE + "-wal")
+        self._shm = folder / (fmt.DATABASE + "-shm")
+        self._copy: tempfile.TemporaryDirectory[str] | None = None
+        self._immutable = False
+        self._connection: sqlite3.Connection | None = None
+        self._open()
+
+    def refresh(self) -> None:
+        """See what was written since the database was opened as a finished one."""
+        if self._immutable and _size(self._wal):
+            self.close()
+            self._open()
+
+    def close(self) -> None:
+        """Close the file."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+        if self._copy is not None:
+            self._copy.cleanup()
+            self._copy = None
+
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """See one state of the database within."""
+        with self._translating("its database"):
+            self._get().execute("BEGIN")
+            try:
+                yield
+            finally:
+                connection = self._get()
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+
+    def rows(
+        self, table: str, where: str = "1", values: tuple[Any, ...] = ()
+    ) -> Iterator[tuple[int, Row | None]]:
+        """Yield the rows of a table in order of their ids.
+
+        Yields
+        ------
+        id : int
+        row : tuple or None
+            None where the row does not agree with its checksum.
+        """
+        with self._translating(f"table {table}"):
+            query = f"SELECT * FROM {table} WHERE {where} ORDER BY id"
+            for *row, crc in self._get().execute(query, values):
+                try:
+                    right = fmt.row_crc(table, row) == crc
+                except (ValueError, TypeError, struct.error):
+                    right = False
+                yield row[0], tuple(row) if right else None
+
+    def row(self, table: str, number: int) -> Row | None:
+        """Return one row by its id; None where it is missing or damaged."""
+        found = list(self.rows(table, "id=?", (number,)))
+        return found[0][1] if found else None
+
+    def problems(self) -> list[str]:
+        """Return what SQLite's own check finds."""
+        with self._translating("its database"):
+            rows = self._get().execute("PRAGMA integrity_check(20)").fetchall()
+        texts = [bytes(text).decode("utf-8", "replace") for (text,) in rows]
+        return [] if texts == ["ok"] else texts
+
+    def corrupt(self, place: str, what: str) -> CorruptStoreError:
+        """Make the error for damage at a place."""
+        return CorruptStoreError(
+            f"The journal {self._folder} is damaged at {place}: {what}.",
+            str(self._folder),
+            place,
+        )
+
+    def _open(self) -> None:
+        _require_file(self.path)
+        if _size(self._wal) and not self._shm.exists():
+            # SQLite would make the missing file; a copy leaves the journal alone.
+            self._copy = tempfile.TemporaryDirectory(prefix="weightsearch-journal-")
+            for path in (self.path, self._wal):
+                shutil.copyfile(path, Path(self._copy.name) / path.name)
+            uri = fmt.file_uri(Path(self._copy.name) / fmt.DATABASE, "mode=ro")
+        elif _size(self._wal):
+            _require_file(self._wal)
+            _require_file(self._shm)
+            uri = fmt.file_uri(self.path, "mode=ro&readonly_shm=1")
+        else:
+            # Nothing but the main file counts as long as there is no log.
+            uri = fmt.file_uri(self.path, "mode=ro&immutable=1")
+        self._immutable = "immutable" in uri
+        try:
+            with self._translating("its database"):
+                self._connection = self._connect(uri)
+                self._check()
+        except BaseException:
+            self.close()
+            raise
+
+    def _connect(self, uri: str) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            uri,
+            uri=True,
+            timeout=_WAIT_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        # What a stranger wrote must not run anything or ask for too much.
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 2 * MAX_JSON_BYTES)
+        connection.text_factory = bytes
+        for pragma in ("query_only=1", "trusted_schema=0", "cell_size_check=1"):
+            connection.execute(f"PRAGMA {pragma}")
+        return connection
+
+    def _check(self) -> None:
+        (application,) = self._get().execute("PRAGMA application_id").fetchone()
+        (version,) = self._get().execute("PRAGMA user_version").fetchone()
+        if application != fmt.APPLICATION_ID:
+            raise self.corrupt("its header", "it is no journal of weightsearch")
+        if version > fmt.JOURNAL_VERSION:
+            raise StoreVersionError(
+                f"The journal {self._folder} has version {version}; this weightsearch "
+                f"reads {fmt.JOURNAL_VERSION}: upgrade it "
+                "(pip install -U weightsearch).",
+                str(self._folder),
+            )
+        found = {
+            (kind, name, sql)
+            for kind, name, sql in self._get().execute(
+                "SELECT type, name, sql FROM sqlite_master"
+            )
+        }
+        expected = {
+            (b"table", name.encode(), sql.encode()) for name, sql in fmt.TABLES.items()
+        }
+        if found != expected or version < 1:
+            raise self.corrupt("its schema", "the tables are not those of a journal")
+
+    def _get(self) -> sqlite3.Connection:
+        if self._connection is None:
+            raise StoreError(
+                f"The journal {self._folder} is closed.", str(self._folder)
+            )
+        return self._connection
+
+    @contextlib.contextmanager
+    def _translating(self, place: str) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+            if code in _OUTER_TROUBLE:
+                raise StoreError(
+                    f"The journal {self._folder} cannot be read: {error}.",
+                    str(self._folder),
+                ) from error
+            raise self.corrupt(place, str(error)) from error
+        except OverflowError as error:
+            raise self.corrupt(place, str(error)) from error
+
+
+_OUTER_TROUBLE = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_PERM,
+}
+
+
+class ByteFile:
+    """The journal's bytes, for reading from any thread.
+
+    Parameters
+    ----------
+    path : Path
+    """
+
+    def __init__(self, path: Path):
+        _require_file(path)
+        self._file = path.open("rb", buffering=0)
+        self._mutex = threading.Lock()
+
+    @property
+    def size(self) -> int:
+        """Bytes that are there now."""
+        return os.fstat(self._file.fileno()).st_size
+
+    def read(self, start: int, count: int) -> Array:
+        """Return bytes as an array of shape (n,) and type uint8.
+
+        Fewer than ``count`` come back where the file ends; nothing is allocated for
+        what is not there.
+        """
+        count = max(0, min(count, self.size - start))
+        raw = np.empty(count, np.uint8)
+        view = raw.data
+        done = 0
+        with self._mutex:
+            self._file.seek(start)
+            while done < count:
+                step = self._file.readinto(view[done:])
+                if not step:
+                    break
+                done += step
+        return raw[:done]
+
+    def frame(self, start: int) -> fmt.Frame | None:
+        """Return the frame whose header starts at a position, if there is one."""
+        if start < 0:
+            return None
+        return fmt.unpack_frame(self.read(start, fmt.FRAME.size).tobytes())
+
+    def last_frame(self) -> fmt.Frame | None:
+        """Return the frame at the file's very end, which a closed journal has."""
+        return self.frame(self.size - fmt.FRAME.size)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _require_file(path: Path) -> None:
+    """Refuse links, pipes and devices in a file's place."""
+    if not stat.S_ISREG(path.lstat().st_mode):
+        raise CorruptStoreError(
+            f"{path} is no plain file, as a journal's file must be.",
+            str(path.parent),
+            path.name,
+        )

@@ -1,0 +1,148 @@
+"""JSON that holds every float and is safe to read from a stranger.
+
+Plain JSON has no nan and no infinity; they are written as ``{"$float": "nan"}``,
+``"inf"`` and ``"-inf"``. A mapping that would be mistaken for one is written as
+``{"$dict": [[key, value], ...]}``.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from weightsearch.exceptions import CorruptStoreError
+from weightsearch.store._layout import MAX_JSON_BYTES
+
+__all__ = ["dumps", "loads"]
+
+_FLOAT = "$float"
+_DICT = "$dict"
+_TAGS = (_FLOAT, _DICT)
+_FLOATS = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
+
+
+def dumps(value: Any) -> str:
+    """Write a value as one line of ASCII JSON.
+
+    Parameters
+    ----------
+    value : object
+        Mappings with text keys, lists, tuples, text, numbers, booleans and None;
+        numpy's scalars and 0-d arrays count as the Python value they hold.
+
+    Returns
+    -------
+    str
+        Tuples come back as lists.
+
+    Raises
+    ------
+    TypeError
+        A value that JSON does not have, named by its type.
+    ValueError
+        The text would be longer than readers accept.
+    """
+    try:
+        text = json.dumps(value, allow_nan=False, default=_plain, separators=(",", ":"))
+        # A key that is not text is turned into text silently, so only texts that
+        # hold neither can skip the slow way.
+        exact = _keys_are_text(value) and not any(tag in text for tag in _TAGS)
+    except ValueError:
+        exact = False
+    if not exact:
+        text = json.dumps(_encode(value), allow_nan=False, separators=(",", ":"))
+    if len(text) > MAX_JSON_BYTES:
+        raise ValueError(
+            f"the JSON text has {len(text)} bytes; a store takes {MAX_JSON_BYTES}"
+        )
+    return text
+
+
+def loads(text: str | bytes, *, path: str = "", place: str = "") -> Any:
+    """Read what :func:`dumps` wrote.
+
+    Parameters
+    ----------
+    text : str or bytes
+        UTF-8 where bytes.
+    path, place : str
+        Named in the error.
+
+    Returns
+    -------
+    object
+
+    Raises
+    ------
+    CorruptStoreError
+        Too long, not UTF-8, not JSON, too deep, or an unknown tag.
+    """
+    if len(text) > MAX_JSON_BYTES:
+        raise CorruptStoreError(
+            f"{place}: JSON text of {len(text)} bytes; the limit is {MAX_JSON_BYTES}",
+            path,
+            place,
+        )
+    try:
+        return json.loads(text, object_hook=_decode, parse_constant=_refuse)
+    except (ValueError, TypeError, RecursionError) as exc:
+        raise CorruptStoreError(f"{place}: not valid JSON: {exc}", path, place) from exc
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (np.generic, np.ndarray)) and value.ndim == 0:
+        value = value.item()
+        if value is None or isinstance(value, (bool, int, float, str)):
+            return value
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON: {value!r}")
+
+
+def _keys_are_text(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return all(
+            isinstance(key, str) and _keys_are_text(item) for key, item in value.items()
+        )
+    if isinstance(value, (list, tuple)):
+        return all(map(_keys_are_text, value))
+    return True
+
+
+def _encode(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        for key in value:
+            if not isinstance(key, str):
+                raise TypeError(f"JSON keys must be text, not {key!r}")
+        if len(value) == 1 and next(iter(value)) in _TAGS:
+            return {_DICT: [[key, _encode(item)] for key, item in value.items()]}
+        return {key: _encode(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_encode(item) for item in value]
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, float):
+        if math.isfinite(value):
+            return float(value)
+        return {_FLOAT: "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"}
+    return _encode(_plain(value))
+
+
+def _decode(value: dict[str, Any]) -> Any:
+    if len(value) == 1:
+        ((tag, item),) = value.items()
+        if tag == _FLOAT:
+            if not isinstance(item, str) or item not in _FLOATS:
+                raise ValueError(f"unknown float {item!r}")
+            return _FLOATS[item]
+        if tag == _DICT:
+            return dict(item)
+    return value
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(f"{constant} is not JSON")
