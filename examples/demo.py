@@ -47,26 +47,49 @@ def run_searches(path):
         )
 
 
-def short(params):
-    """Params without the names of pipeline steps."""
-    return ", ".join(f"{k.rpartition('__')[2]}={v}" for k, v in params.items())
+def last(name, separator):
+    """Return a name without the pipeline step that it begins with."""
+    return name.rpartition(separator)[2] if separator in name else name
+
+
+def ranked(run):
+    """Return the numbers of a run's candidates, the best first."""
+    return run.candidates.sort_values("rank_test_score", kind="stable").index.tolist()
+
+
+def network(run, candidate):
+    """Return a candidate's weights without those of the scaler before it."""
+    weights = run.weights(candidate)
+    return {name: weights[name] for name in weights if "scaler/" not in name}
 
 
 def weights_table(run):
-    """One row a weight, candidates from the best to the last."""
-    order = run.candidates.sort_values("rank_test_score", kind="stable").index
+    """Return a table with one row a weight, candidates from the best to the last."""
     rows = []
-    for place, candidate in enumerate(order, start=1):
+    for place, candidate in enumerate(ranked(run), start=1):
         score = run.candidates.loc[candidate, "mean_test_score"]
-        params = short(run.params(candidate))
-        stats = weight_stats(run.weights(candidate).to_dict())
-        for name, weight in stats.iterrows():
-            shape = " x ".join(str(n) for n in weight["shape"])
+        params = ", ".join(
+            f"{last(name, '__')}={value}"
+            for name, value in run.params(candidate).items()
+        )
+        for name, weight in weight_stats(network(run, candidate)).iterrows():
+            shape = " x ".join(str(length) for length in weight["shape"])
             norm = round(weight["l2"], 3)
-            label = f"{place}. {score:.3f}"
-            rows.append((label, candidate, params, name, shape, norm))
-    columns = ["score", "candidate", "params", "weight", "shape", "norm"]
-    return pd.DataFrame(rows, columns=columns).set_index(columns[:4])
+            rows.append((place, f"{score:.3f}", candidate, params, name, shape, norm))
+    columns = ["rank", "score", "candidate", "params", "weight", "shape", "norm"]
+    return pd.DataFrame(rows, columns=columns).set_index(columns[:5])
+
+
+def pair_to_compare(run):
+    """Return the two best candidates that have the same architecture."""
+    order = ranked(run)
+    shapes = [run.weights(candidate).shapes for candidate in order]
+    return next(
+        (first, second)
+        for i, first in enumerate(order)
+        for j, second in enumerate(order)
+        if i < j and shapes[i] == shapes[j]
+    )
 
 
 def show(path):
@@ -76,15 +99,21 @@ def show(path):
             print(f"\n=== {example.NAME}: run {run.name}\n")
             print(weights_table(run).to_string())
         run = store.run()
-        ranked = run.candidates.sort_values("rank_test_score", kind="stable").index
-        best, second = (int(number) for number in ranked[:2])
-        print(f"\n=== Candidates {best} and {second} of the last run, compared\n")
-        print(run.compare(best, second).to_string())
+        first, second = pair_to_compare(run)
+        columns = ["shape_a", "l2_a", "l2_b", "l2_distance", "cosine"]
+        print(f"\n=== Candidates {first} and {second} of the last run, compared")
+        for candidate in (first, second):
+            print(f"{candidate}: {dict(run.params(candidate))}")
+        comparison = run.compare(first, second)
+        is_network = ~comparison.index.str.contains("scaler/")
+        print(comparison.loc[is_network, columns].to_string())
 
 
 def main(folder=None):
     folder = Path(folder or tempfile.mkdtemp(prefix="weightsearch-demo-"))
     path = folder / "demo.h5"
+    if path.exists():
+        sys.exit(f"{path} is there already; name another folder.")
     begin = time.perf_counter()
     run_searches(path)
     show(path)

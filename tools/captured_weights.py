@@ -1,7 +1,7 @@
 """Write docs/captured_weights.md: what is captured of every scikit-learn estimator.
 
-Every estimator of ``sklearn.utils.all_estimators()`` is fitted on the wine data and
-its weights are extracted; the page is what came out.
+Every estimator of ``sklearn.utils.all_estimators()`` is fitted on iris flowers and its
+weights are extracted; the page is what came out.
 
     python tools/captured_weights.py            writes the page
     python tools/captured_weights.py --check    exits 1 if the page is out of date
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import functools
 import re
 import sys
 import warnings
@@ -21,7 +22,7 @@ from typing import Any
 
 import numpy as np
 import sklearn
-from sklearn.datasets import load_digits, load_wine
+from sklearn.datasets import load_digits, load_iris
 
 # Imported for what they do: they make estimators visible to all_estimators().
 from sklearn.experimental import (
@@ -52,35 +53,35 @@ from weightsearch.frameworks._sklearn_rules import (
 PAGE = Path(__file__).parents[1] / "docs" / "captured_weights.md"
 
 TEXTS = [
-    "a light wine with a fruity nose",
-    "a heavy wine with much tannin",
-    "a dry wine",
-    "much fruit and little tannin",
+    "a small flower with narrow petals",
+    "a large flower with wide petals",
+    "a wide sepal",
+    "narrow sepals and small petals",
 ]
 
 
-def _wine() -> tuple[Any, Any]:
-    X, y = load_wine(return_X_y=True)
+def _iris() -> tuple[Any, Any]:
+    X, y = load_iris(return_X_y=True)
     # Between 0 and 1: some estimators refuse what is negative.
-    return minmax_scale(X), y
+    return minmax_scale(X)[::2], y[::2]
 
 
 def _records() -> list[dict[str, float]]:
-    X, _ = _wine()
-    return [{"alcohol": row[0], "ash": row[2]} for row in X[:20]]
+    X, _ = _iris()
+    return [{"sepal length": row[0], "petal length": row[2]} for row in X[:20]]
 
 
 SPECIAL: dict[str, Callable[[type], Any]] = {
     "CountVectorizer": lambda cls: cls().fit(TEXTS),
     "DictVectorizer": lambda cls: cls().fit(_records()),
     "FeatureHasher": lambda cls: cls().fit(_records()),
-    "FrozenEstimator": lambda cls: cls(LogisticRegression().fit(*_wine())),
+    "FrozenEstimator": lambda cls: cls(LogisticRegression().fit(*_iris())),
     "HashingVectorizer": lambda cls: cls().fit(TEXTS),
-    "LabelBinarizer": lambda cls: cls().fit(_wine()[1]),
-    "LabelEncoder": lambda cls: cls().fit(_wine()[1]),
+    "LabelBinarizer": lambda cls: cls().fit(_iris()[1]),
+    "LabelEncoder": lambda cls: cls().fit(_iris()[1]),
     "MultiLabelBinarizer": lambda cls: cls().fit([{1}, {1, 2}, {3}]),
     "PatchExtractor": lambda cls: cls(patch_size=(4, 4)).fit(load_digits().images[:5]),
-    "SparseCoder": lambda cls: cls(np.eye(13)).fit(_wine()[0]),
+    "SparseCoder": lambda cls: cls(np.eye(4)).fit(_iris()[0]),
     "TfidfVectorizer": lambda cls: cls().fit(TEXTS),
 }
 """Estimators that are not fitted on a table and a target."""
@@ -88,8 +89,15 @@ SPECIAL: dict[str, Callable[[type], Any]] = {
 PREDICT_WITH = TRAINING_DATA - {"affinity_matrix_", "dissimilarity_matrix_"} | {
     "_fit_X"
 }
+VERBS = ("predict", "transform", "score_samples")
+PARTS = {
+    "GaussianProcessClassifier": {"X_train_", "y_train_"},
+    "KernelDensity": {"tree_"},
+}
+"""Estimators that predict with data that a part holds, or that a tree holds."""
 
 
+@functools.cache
 def fit_estimator(name: str) -> Any:
     """Fit the scikit-learn estimator of that name on small real data.
 
@@ -110,7 +118,7 @@ def fit_estimator(name: str) -> Any:
         if name in SPECIAL:
             return SPECIAL[name](cls)
         estimator = next(iter(_construct_instances(cls)))
-        X, y = _wine()
+        X, y = _iris()
         if "random_state" in estimator.get_params(deep=False):
             estimator.set_params(random_state=0)
         X = _enforce_estimator_tags_X(estimator, X)
@@ -159,9 +167,11 @@ def _note(estimator: Any, weights: Weights, messages: list[str]) -> str:
         f"`{name}` is a {encoding} matrix"
         for name, encoding in weights.encodings.items()
     ]
-    held = set(vars(estimator).get("base_estimator_", estimator).__dict__)
-    data = ", ".join(f"`{name}`" for name in sorted(PREDICT_WITH & held))
-    if data and any(hasattr(estimator, verb) for verb in ("predict", "transform")):
+    held = PREDICT_WITH & set(vars(estimator)) or PARTS.get(
+        type(estimator).__name__, ()
+    )
+    data = ", ".join(f"`{name}`" for name in sorted(held))
+    if data and any(hasattr(estimator, verb) for verb in VERBS):
         notes.append(f"predicts with the training data too ({data}), not captured")
     return "; ".join(notes + messages)
 
@@ -185,8 +195,8 @@ def make_page() -> str:
     return f"""# Weights captured of every scikit-learn estimator
 
 Made by `python tools/captured_weights.py` with scikit-learn {minor}, by fitting each
-estimator on the wine data (178 samples, 13 features, 3 classes; text for what takes
-text). Do not edit.
+estimator on every second row of the iris data (75 samples, 4 features, 3 classes; text
+for what takes text). Do not edit.
 
 Of {len(rows)} estimators, {n_with} have weights and {len(rows) - n_with} have none; \
 the latter give an empty

@@ -212,15 +212,16 @@ def _tensor(obj: Any, digest: Digest) -> bytes | None:
 
 def _columnar(obj: Any, digest: Digest) -> bytes | None:
     """Frames, tables, series and arrays of polars and pyarrow, by their columns."""
-    dtype = getattr(obj, "dtype", None) or getattr(obj, "type", None)
-    if hasattr(obj, "to_numpy") and hasattr(obj, "to_pylist") and dtype is not None:
-        return node("column", str(dtype).encode(), digest(obj.to_pylist()))
-    if hasattr(obj, "to_list") and dtype is not None:
-        name = digest(getattr(obj, "name", None))
-        return node("column", str(dtype).encode(), name, digest(obj.to_list()))
-    if hasattr(obj, "get_columns") and hasattr(obj, "columns"):
-        return node("frame", digest(list(obj.columns)), *map(digest, obj.get_columns()))
-    if hasattr(obj, "column_names") and hasattr(obj, "column"):
-        names = list(obj.column_names)
-        return node("table", digest(names), *(digest(obj.column(n)) for n in names))
+    polars, arrow = sys.modules.get("polars"), sys.modules.get("pyarrow")
+    if polars is not None and isinstance(obj, polars.Series):
+        head = f"polars {obj.dtype} {obj.name}"
+        return node("column", head.encode(), digest(obj.to_list()))
+    if polars is not None and isinstance(obj, polars.DataFrame):
+        return node("polars frame", *map(digest, obj.get_columns()))
+    if arrow is not None and isinstance(obj, arrow.Array | arrow.ChunkedArray):
+        head = f"pyarrow {obj.type}"
+        return node("column", head.encode(), digest(obj.to_pylist()))
+    if arrow is not None and isinstance(obj, arrow.Table | arrow.RecordBatch):
+        names = list(obj.schema.names)
+        return node("pyarrow table", digest(names), *map(digest, obj.columns))
     return None

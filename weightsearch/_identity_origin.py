@@ -23,6 +23,7 @@ _HIDDEN = {
     "scikeras": ("keras", "tensorflow"),
 }
 _BACKENDS = {"tensorflow": "tensorflow", "torch": "torch", "jax": "jax"}
+_OURSELVES = __name__.partition(".")[0]
 
 
 def home(module: str) -> tuple[str, ...] | None:
@@ -39,6 +40,8 @@ def home(module: str) -> tuple[str, ...] | None:
         Names of the distributions, mostly one; empty for the standard library;
         None for the user's own code.
     """
+    if module.partition(".")[0] == _OURSELVES:
+        return (_OURSELVES,)
     name = module
     while name:
         loaded = sys.modules.get(name)

@@ -115,8 +115,16 @@ class Digester:
         self._active[id(obj)] = len(self._active)
         try:
             return self._any(obj)
+        except Unidentifiable:
+            raise
         except RecursionError:
             raise Unidentifiable("it is nested too deeply", self._where()) from None
+        except Exception as error:
+            # Whatever a foreign class raises when it is asked for its state, the
+            # object stays unknown, and that is all there is to it.
+            kind = f"{type(obj).__module__}.{type(obj).__qualname__}"
+            reason = f"the state of {kind} cannot be read ({error})"
+            raise Unidentifiable(reason, self._where()) from error
         finally:
             del self._active[id(obj)]
 
@@ -301,20 +309,14 @@ class Digester:
         return node("scalar", data_digest(np.asarray(obj), self.digest) or b"")
 
     def _random(self, obj: Any) -> bytes:
+        if _is_global_rng(obj):
+            return node("global generator")
         if isinstance(obj, np.random.RandomState):
             return node("RandomState", self.child("", obj.get_state(legacy=False)))
         return node("Generator", self.child("", obj.bit_generator.state))
 
     def _object(self, obj: Any) -> bytes:
-        try:
-            content = keras_content(obj)
-        except Exception as error:
-            # A class of the user's may have a get_config that raises anything.
-            raise Unidentifiable(
-                f"Keras cannot write the configuration of {type(obj).__qualname__} "
-                f"({error})",
-                self._where(),
-            ) from error
+        content = keras_content(obj)
         if content is not None:
             with self._everything():
                 parts = (self.child(f" ({k})", v) for k, v in content)
@@ -341,17 +343,8 @@ class Digester:
 
     def _reduced(self, obj: Any) -> bytes:
         """Digest of what pickle would keep."""
-        try:
-            reduce = copyreg.dispatch_table.get(type(obj))
-            reduced = reduce(obj) if reduce is not None else obj.__reduce_ex__(2)
-        except RecursionError:
-            raise
-        except Exception as error:
-            # Whatever a foreign __reduce__ raises, its object stays unknown.
-            kind = f"{type(obj).__module__}.{type(obj).__qualname__}"
-            raise Unidentifiable(
-                f"the state of {kind} cannot be read ({error})", self._where()
-            ) from error
+        reduce = copyreg.dispatch_table.get(type(obj))
+        reduced = reduce(obj) if reduce is not None else obj.__reduce_ex__(2)
         if isinstance(reduced, str):
             return self._global(obj, reduced)
         function, args, state, items, pairs = (*reduced, None, None, None)[:5]
@@ -406,8 +399,8 @@ def _simplified(value: Any) -> Any:
 
 
 def _is_global_rng(owner: Any) -> bool:
-    # np.random.rand and its kin: the state of numpy's global generator is no part
-    # of a function that draws from it, as it is none of np.random itself.
+    # np.random.rand and scipy.stats.norm draw from it. Its state is no part of what
+    # they are, as it is none of the module np.random.
     return owner is getattr(np.random.rand, "__self__", None)
 
 

@@ -148,6 +148,11 @@ def _decoded_array(payload: Any) -> Any:
     return array
 
 
+def _decoded_complex(parts: Any) -> complex:
+    real, imaginary = map(_plain, parts)
+    return complex(real, imaginary)
+
+
 def _decoded_dtype(text: str) -> np.dtype[Any]:
     if not DTYPE.fullmatch(text):
         raise ValueError(f"{text!r} is no dtype")
@@ -162,7 +167,7 @@ _DECODERS: dict[str, Callable[[Any], Any]] = {
     "$frozenset": lambda items: frozenset(_plain(item) for item in items),
     "$dict": lambda pairs: {_plain(key): _plain(item) for key, item in pairs},
     "$bytes": lambda text: base64.b64decode(text, validate=True),
-    "$complex": lambda parts: complex(*map(_plain, parts)),
+    "$complex": _decoded_complex,
     "$range": lambda parts: range(*parts),
     "$slice": lambda parts: slice(*map(_plain, parts)),
     "$datetime": datetime.datetime.fromisoformat,

@@ -128,13 +128,13 @@ def _array(value: np.ndarray[Any, Any]) -> Any:
     known: dict[str, Any] = {
         "dtype": value.dtype.newbyteorder("<").str,
         "shape": list(value.shape),
-        "digest": _digest(value),
     }
-    if value.size <= MAX_INLINE and value.dtype.kind in "biufcU":
-        items = value.ravel().tolist()
+    items = value.ravel().tolist() if value.size <= MAX_INLINE else []
+    if value.dtype.kind in "biufcU" and len(items) == value.size:
         if all(type(item) in (bool, int, float, complex, str) for item in items):
-            known["values"] = [encode_value(item) for item in items]
-    return {"$array": known}
+            # No digest: values say all, but for the bits within a nan.
+            return {"$array": {**known, "values": [encode_value(i) for i in items]}}
+    return {"$array": {**known, "digest": _digest(value)}}
 
 
 def _named(value: Any) -> dict[str, Any]:

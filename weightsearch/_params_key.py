@@ -71,6 +71,7 @@ class ParamsKey(Mapping[str, Any]):
     def exact(self) -> str:
         """Text that is equal for equal keys."""
         if self._exact is None:
+            self._read()  # what is damaged must not become a key
             # Read and written once more, for text that another program may have made.
             self._exact = exact_text(dump(load(self._text)))
         return self._exact

@@ -91,7 +91,18 @@ DESELECTED = (
 )
 """Tests that cannot apply to a subclass."""
 
-SPLITS_ONLY: tuple[Entry, ...] = ()
+SPLITS_ONLY = (
+    Entry(
+        "sklearn.model_selection.tests.test_search::test_search_callbacks_no_propagation",
+        "counts the tasks that callbacks hear of; refits are tasks of their own",
+        since="1.9",
+    ),
+    Entry(
+        "sklearn.model_selection.tests.test_search::test_search_callbacks_propagation",
+        "counts the tasks that callbacks hear of; refits are tasks of their own",
+        since="1.9",
+    ),
+)
 """Tests that count fits: run with ``capture="splits"``, which adds none."""
 
 FLOORS = {"1.6": 350, "1.7": 350, "1.8": 350, "1.9": 358}

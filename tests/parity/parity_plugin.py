@@ -14,6 +14,7 @@ import functools
 import importlib
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
@@ -145,20 +146,35 @@ def pytest_collection_modifyitems(
     items[:] = kept
 
 
+@contextmanager
+def _capturing_splits(params: dict[str, Any]) -> Iterator[None]:
+    """Let searches add no fits: those that the test makes, and those it is given."""
+    given = [value for value in params.values() if isinstance(value, Ours)]
+    usual = _counter.defaults["capture"]
+    _counter.defaults["capture"] = "splits"
+    for search in given:
+        search.set_params(capture="splits")
+    try:
+        yield
+    finally:
+        _counter.defaults["capture"] = usual
+        for search in given:
+            search.set_params(capture=usual)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     """Note whether the test reached our class; set its default where it must be."""
     before = _counter.made
-    usual = dict(_counter.defaults)
-    if _test_key(item) in {entry.test for entry in parity_lists.SPLITS_ONLY}:
-        _counter.defaults["capture"] = "splits"
+    key = _test_key(item)
+    params = item.callspec.params if hasattr(item, "callspec") else {}
+    counts_fits = key in {entry.test for entry in parity_lists.SPLITS_ONLY}
     try:
-        return (yield)
+        with _capturing_splits(params) if counts_fits else nullcontext():
+            return (yield)
     finally:
-        _counter.defaults.update(usual)
-        params = item.callspec.params if hasattr(item, "callspec") else {}
         if _counter.made > before or _mentions(params, set()):
-            module = item.module.__name__  # type: ignore[attr-defined]
+            module = key.partition("::")[0]
             item.user_properties.append((REACHED, f"{module}::{item.name}"))
 
 

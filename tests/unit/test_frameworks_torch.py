@@ -157,28 +157,41 @@ def test_tied_weights_are_kept_once():
     assert weights.ties == {"head.weight": "embedding.weight"}
 
 
-def test_parts_of_one_block_are_no_ties():
-    """Two halves of one tensor, and two empty ones, are weights of their own."""
-    block = torch.arange(6.0)
-    module = nn.Module()
-    module.register_buffer("left", block[:3])
-    module.register_buffer("right", block[3:])
-    module.register_buffer("none", torch.empty(0))
-    module.register_buffer("empty", torch.empty(0))
-    weights = extract_module(module)
-    assert not weights.ties
-    assert weights["right"].tolist() == [3.0, 4.0, 5.0]
+SQUARE = torch.arange(4.0).reshape(2, 2)
+COMPLEX = torch.tensor([1 + 2j, 3 - 4j])
 
 
-def test_transposed_tie_is_kept_as_its_own_view():
-    """A tensor and its transpose have one block but not one value."""
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (SQUARE[0], SQUARE[1]),
+        (SQUARE[0], SQUARE[0, :1]),
+        (SQUARE, SQUARE.t()),
+        (SQUARE, SQUARE.view(torch.int32)),
+        (COMPLEX, COMPLEX.conj()),
+        (COMPLEX.imag, COMPLEX.conj().imag),
+        (SQUARE[:0], SQUARE[:0]),
+    ],
+    ids=["place", "shape", "strides", "type", "conjugated", "negated", "empty"],
+)
+def test_other_views_of_one_block_are_no_ties(one, other):
+    """Tensors that share memory but not every number are two weights."""
     module = nn.Module()
-    module.register_buffer("a", torch.arange(6.0).reshape(2, 3))
-    module.register_buffer("b", module.a.t())
+    module.register_buffer("one", one)
+    module.register_buffer("other", other)
     weights = extract_module(module)
     assert not weights.ties
-    assert weights["b"].flags.f_contiguous
-    np.testing.assert_array_equal(weights["b"], weights["a"].T)
+    assert weights["one"].tolist() == one.tolist()
+    assert weights["other"].tolist() == other.tolist()
+
+
+def test_memory_order_stays():
+    """A transposed tensor gives an array in Fortran order."""
+    module = nn.Module()
+    module.register_buffer("w", torch.arange(6.0).reshape(2, 3).t())
+    array = extract_module(module)["w"]
+    assert array.flags.f_contiguous
+    np.testing.assert_array_equal(array, module.w.numpy())
 
 
 def test_arrays_share_memory_with_the_module():

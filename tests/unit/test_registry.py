@@ -21,6 +21,9 @@ from weightsearch.exceptions import NoWeightsWarning, UnstorableWeightsWarning
 from weightsearch.frameworks import _registry, extract_weights, register_extractor
 from weightsearch.frameworks._registry import extract_parts, leave_out, merge
 
+# Older scikit-learn passes newer scipy options that it no longer wants.
+pytestmark = pytest.mark.filterwarnings("ignore:scipy.optimize:DeprecationWarning")
+
 X, y = load_iris(return_X_y=True)
 
 

@@ -98,7 +98,7 @@ def test_any_weights_come_back(tmp_path: Path, weights: list[Weights]):
 
 
 @settings(
-    max_examples=25,
+    max_examples=15,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -132,12 +132,13 @@ def test_ml_dtypes_come_back(tmp_path: Path, name: str):
 def test_trees_come_back(tmp_path: Path):
     """Node arrays, each tree with a shape of its own, come back in full."""
     X, y = load_iris(return_X_y=True)
+    noise = np.random.default_rng(0).permutation(y)
     records = []
-    for seed in range(25):
-        tree = DecisionTreeClassifier(random_state=seed, max_features=1).fit(X, y).tree_
-        state = tree.__getstate__()
+    for leaves in range(2, 27):
+        tree = DecisionTreeClassifier(max_leaf_nodes=leaves, random_state=0)
+        state = tree.fit(X, noise).tree_.__getstate__()
         weights = Weights({"nodes": state["nodes"], "values": state["values"]})
-        records.append(refit(seed, weights))
+        records.append(refit(leaves - 2, weights))
     run = MemoryRun(records)
 
     with back(run, tmp_path / "a.h5") as store:
@@ -153,7 +154,9 @@ def test_ties_and_encodings_come_back(tmp_path: Path):
         ties={"b": "a"},
         encodings={"coef_": "csr"},
     )
-    run = MemoryRun([refit(0, weights), refit(1, mlp_weights(np.random.default_rng(0)))])
+    run = MemoryRun(
+        [refit(0, weights), refit(1, mlp_weights(np.random.default_rng(0)))]
+    )
 
     with back(run, tmp_path / "a.h5") as store:
         assert_equal(run, store)
@@ -186,7 +189,9 @@ def test_a_complete_run_comes_back(tmp_path: Path):
 def test_awkward_results_come_back(tmp_path: Path):
     """Failed fits without weights, nan scores and long tracebacks are kept."""
     records = [
-        FitRecord(0, 0, FAILED, None, {"test_scores": math.nan, "fit_error": "e" * 9000}),
+        FitRecord(
+            0, 0, FAILED, None, {"test_scores": math.nan, "fit_error": "e" * 9000}
+        ),
         FitRecord(0, REFIT, FAILED, None, {"fit_error": "x\x00\n é"}),
     ]
     records += [refit(0, None, test_scores={"r2": -math.inf}) for _ in range(600)]
@@ -242,7 +247,7 @@ def test_compressed_weights_come_back(tmp_path: Path, compression: Any):
         assert_equal(run, store)
     assert verify_file(tmp_path / "a.h5") == []
     small = isinstance(compression, str) or bool(compression.get("compression"))
-    assert (((tmp_path / "a.h5").stat().st_size < 200_000)) == small
+    assert ((tmp_path / "a.h5").stat().st_size < 200_000) == small
 
 
 @pytest.mark.parametrize("block", [1, 1000, 10_000])

@@ -11,7 +11,7 @@ from store_memory import MemoryRun, mlp_run, mlp_weights, refit, write
 
 from weightsearch._records import Weights, WeightSpec, WeightSpecs
 from weightsearch.exceptions import CorruptStoreError, WeightsNotFoundError
-from weightsearch.store import _stored_layout
+from weightsearch.store import _rows
 from weightsearch.store._crc import combine, crc32
 from weightsearch.store._layout import MAX_FAMILIES, MAX_SHAPES, RAGGED, STACKED
 from weightsearch.store._plan import plan
@@ -44,7 +44,7 @@ def test_any_rows_of_a_stack(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: object, gap: int
 ):
     """Any selection comes back in its order, however the reads are joined."""
-    monkeypatch.setattr(_stored_layout, "_GAP_BYTES", gap)
+    monkeypatch.setattr(_rows, "GAP_BYTES", gap)
     run = run_of(40)
     with Hdf5Store(write(tmp_path / "a.h5", run)) as store:
         (stored,) = store.runs.values()
@@ -85,7 +85,7 @@ def test_large_stacks_are_read_by_several_threads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """Beyond a size the checksums are compared elsewhere; the result is the same."""
-    monkeypatch.setattr(_stored_layout, "_PARALLEL_BYTES", 1000)
+    monkeypatch.setattr(_rows, "PARALLEL_BYTES", 1000)
     run = run_of(200)
     with Hdf5Store(write(tmp_path / "a.h5", run)) as store:
         (stored,) = store.runs.values()
@@ -100,7 +100,7 @@ def test_damage_is_found_in_every_way_of_reading(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parallel: int, rows: object
 ):
     """One wrong bit is reported with its row, whichever way the row is read."""
-    monkeypatch.setattr(_stored_layout, "_PARALLEL_BYTES", parallel)
+    monkeypatch.setattr(_rows, "PARALLEL_BYTES", parallel)
     path = write(tmp_path / "a.h5", run_of(200))
     place = "/runs/20250101T000000Z-aaaa/layouts/0/weights/coefs_/0"
     rows = sorted({*rows, 17})

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -231,17 +232,24 @@ def qualified_name(cls: type) -> str:
 def _find(cls: type) -> tuple[Extractor, ModuleType | None] | None:
     """Extractor of a class, with the framework's module unless the user gave it."""
     for base in cls.__mro__:
-        name = qualified_name(base)
-        registered = _registered.get(base) or _registered.get(name)
+        registered = _registered.get(base) or _registered.get(qualified_name(base))
         if registered is not None:
             return registered, None
-        builtin = _BUILTIN.get(base.__module__.partition(".")[0])
+        builtin = _built_in(base)
         if builtin is not None:
-            module = import_module(builtin)
-            extractors: dict[str, Extractor] = module.EXTRACTORS
-            if name in extractors:
-                return extractors[name], module
+            return builtin
     return None
+
+
+@lru_cache(maxsize=1024)
+def _built_in(cls: type) -> tuple[Extractor, ModuleType] | None:
+    """What the module of its framework has for just this class, not for its bases."""
+    path = _BUILTIN.get(cls.__module__.partition(".")[0])
+    if path is None:
+        return None
+    module = import_module(path)
+    extractor = module.EXTRACTORS.get(qualified_name(cls))
+    return None if extractor is None else (extractor, module)
 
 
 def _resolve(cls: type) -> tuple[Extractor, ModuleType | None]:

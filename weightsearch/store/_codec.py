@@ -162,8 +162,13 @@ def stored_as(dtype: np.dtype[Any]) -> Stored:
 
 
 def to_stored(array: Array, stored: Stored) -> Array:
-    """View an array as the type of its dataset: shape ``(*shape, *extra)``, C order."""
+    """View an array as the type of its dataset: shape ``(*shape, *extra)``, C order.
+
+    Padding between fields is zero.
+    """
     array = np.ascontiguousarray(array).reshape(array.shape)
+    if array.dtype.fields is not None:
+        array = _without_padding(array)
     if stored.true == stored.storage:
         return array
     flat = array.reshape(-1)
@@ -195,6 +200,35 @@ def from_stored(array: Array, stored: Stored, name: str = "") -> Array:
     if _is_named(stored.true):
         flat = flat.astype(stored.storage.newbyteorder("="), copy=False)
     return flat.view(stored.true).reshape(shape)
+
+
+def _without_padding(array: Array) -> Array:
+    """Set the bytes between fields to zero.
+
+    Numpy leaves them as they happen to be, so they would make checksums differ, and
+    carry into the file what was in memory before.
+    """
+    if not _has_padding(array.dtype):
+        return array
+    clean = np.zeros(array.shape, array.dtype)
+    _copy_fields(clean, array)
+    return clean
+
+
+def _copy_fields(target: Array, source: Array) -> None:
+    for name in source.dtype.names or ():
+        if source[name].dtype.fields is None:
+            target[name] = source[name]
+        else:
+            _copy_fields(target[name], source[name])
+
+
+def _has_padding(dtype: np.dtype[Any]) -> bool:
+    # By name, since a title gives the same field a second time.
+    fields = [dtype[name] for name in dtype.names or ()]
+    return sum(field.itemsize for field in fields) != dtype.itemsize or any(
+        _has_padding(field.base) for field in fields if field.base.fields is not None
+    )
 
 
 def _has_long_double(dtype: np.dtype[Any]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,6 +17,8 @@ __all__ = ["TROUBLE", "attribute", "corrupt", "guarded", "translate"]
 
 _LOST = {errno.EIO, errno.ESTALE, errno.ENODEV, errno.ENXIO, errno.ETIMEDOUT}
 _MAX_TEXT_ATTRIBUTE = 2**16
+# What HDF5 says of a handle whose file has been closed.
+_CLOSED = re.compile(r"(invalid|location) identifier|identifier is not of", re.I)
 
 TROUBLE = (
     OSError,
@@ -44,6 +47,8 @@ def translate(exc: Exception, path: str, place: str) -> StoreError:
         return exc
     if isinstance(exc, OSError) and exc.errno in _LOST:
         return StoreError(f"{path}: cannot be read any more: {exc}", path)
+    if _CLOSED.search(str(exc)):
+        return StoreError(f"{path}: the store has been closed; open it again", path)
     return corrupt(f"cannot be read, the store is damaged: {exc}", path, place)
 
 

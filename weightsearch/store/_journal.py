@@ -237,6 +237,7 @@ class Journal:
                     log.take_back(end)
                 raise
             _steps.reached(_steps.ROW_WRITTEN)
+            log.confirm(position)
             if self._durable and (
                 self._n_fits - self._synced_fits >= _SYNC_FITS
                 or time.monotonic() - self._synced_at >= _SYNC_SECONDS

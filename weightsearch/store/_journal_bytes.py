@@ -56,6 +56,13 @@ class ByteLog:
         self.end = start + len(head) + nbytes
         return start + len(head)
 
+    def confirm(self, position: int) -> None:
+        """Note at a record that its row is committed, so that its loss shows."""
+        # The row counts with or without it.
+        with contextlib.suppress(OSError):
+            self._file.seek(position - len(fmt.CONFIRMED))
+            self._file.write(fmt.CONFIRMED)
+
     def take_back(self, end: int) -> None:
         """Forget what was written from a position on."""
         self.end = end

@@ -70,7 +70,7 @@ def _problems(folder: Path, run: JournalRun) -> Iterator[Problem]:
     content = run.content
     # Before the rows: the writer adds bytes first.
     size = content.file.size
-    frames = _frames(content)
+    frames = content.frames()
     run.fits()
     for text in content.database.problems():
         yield Problem(f"{folder.name}/{fmt.DATABASE}", text)
@@ -94,44 +94,31 @@ def _read_best(run: JournalRun) -> None:
         run.read_best(spec.name)
 
 
-def _frames(content: JournalContent) -> dict[int, tuple[int, int]]:
-    """Return kind and number of each frame by the position of its first byte."""
-    frames: dict[int, tuple[int, int]] = {}
-    position = 0
-    while (frame := content.file.frame(position)) is not None:
-        kind, number, nbytes = frame
-        position += fmt.FRAME.size
-        frames[position] = (kind, number)
-        position += nbytes
-    return frames
-
-
 def _frame_problems(
-    folder: Path, content: JournalContent, frames: dict[int, tuple[int, int]], size: int
+    folder: Path, content: JournalContent, frames: dict[int, fmt.Frame], size: int
 ) -> Iterator[Problem]:
-    n_fits = 0
     astray: list[str] = []
     for kind, table, column in ((fmt.PART, "part", 3), (fmt.FIT, "fit", 7)):
         for number, row in content.database.rows(table):
-            n_fits = number + 1
             if row is None:
                 yield Problem(
                     f"{folder.name}, {table} {number}", "its checksum is wrong"
                 )
-            elif row[column] <= size and frames.get(row[column]) != (kind, number):
-                astray.append(f"{table} {number}")
+            elif row[column] <= size:
+                frame = frames.get(row[column])
+                if frame is None or frame[:2] != (kind, number):
+                    astray.append(f"{table} {number}")
     if astray:
         yield Problem(
             f"{folder.name}, {astray[0]}",
             f"{fmt.ARRAYS} has no frame where its arrays start; {len(astray)} rows in "
             "all are so",
         )
-    # One fit may have been under way when the writer died.
-    lost = {n for kind, n in frames.values() if kind == fmt.FIT and n > n_fits}
+    lost = content.n_rows_lost(frames.values())
     if lost:
         yield Problem(
-            f"{folder.name}, fit {n_fits}",
-            f"the rows of {len(lost) + 1} fits are missing, though {fmt.ARRAYS} has "
+            folder.name,
+            f"the rows of the last {lost} fits are missing, though {fmt.ARRAYS} has "
             "their arrays",
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import zlib
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -241,13 +241,48 @@ class JournalContent:
             self.n_lost += 1
 
     def _check_last(self, last: fmt.Frame) -> None:
-        kind, number, _ = last
+        kind, number = last[:2]
         if kind not in (fmt.CLOSED, fmt.FINISHED):
             return
         if self._n_seen < number and self.database.row("fit", number - 1) is None:
             raise self.corrupt(f"fit {number - 1}", "it is missing")
         if kind == fmt.FINISHED and self.finish is None:
             raise self.corrupt("meta finish", "the row is missing")
+
+    def frames(self, position: int = 0) -> dict[int, fmt.Frame]:
+        """Return frames by the position of their first byte, as far as they go on.
+
+        Parameters
+        ----------
+        position : int
+            Where the header of the first one lies.
+        """
+        frames: dict[int, fmt.Frame] = {}
+        while (frame := self.file.frame(position)) is not None:
+            position += fmt.FRAME.size
+            frames[position] = frame
+            position += frame[2]
+        return frames
+
+    def n_rows_lost(self, frames: Iterable[fmt.Frame]) -> int:
+        """Count the fits whose row was committed and is not there any more.
+
+        A power cut may cost the last rows, and so may damage to SQLite's log.
+        """
+        n_rows = self._n_seen
+        for number, _ in self.database.rows("fit", "id>=?", (n_rows,)):
+            n_rows = number + 1
+        found = {f[1]: f[3] for f in frames if f[0] == fmt.FIT and f[1] >= n_rows}
+        # No fit was begun before the row of the one before it was there.
+        return sum(found[n] or n < max(found) for n in found)
+
+    @property
+    def end(self) -> int:
+        """Where the record of the last fit ends."""
+        if not len(self.columns):
+            return 0
+        row = self.row(len(self.columns) - 1)
+        return int(row[7] + (0 if row[8] is None else self.layout(row[8]).nbytes))
 
     def row(self, row: int) -> Row:
         """Return the row of the table ``fit`` that is a row of :attr:`columns`."""

@@ -243,6 +243,8 @@ class ByteFile:
         """
         count = max(0, min(count, self.size - start))
         raw = np.empty(count, np.uint8)
+        if not count:
+            return raw
         view = raw.data
         done = 0
         with self._mutex:

@@ -95,7 +95,7 @@ COLUMNS: Final = {
 """Kinds of the columns before ``crc``: integer, text, blob."""
 
 FRAME: Final = struct.Struct("<4sIQQII")
-"""Magic, kind, number, bytes of payload, CRC of what is before it, zero."""
+"""Magic, kind, number, bytes of payload, CRC of what is before it, confirmed."""
 _MAGIC: Final = b"WSJF"
 _CRC_SIZE: Final = 24
 
@@ -109,8 +109,11 @@ FINISHED: Final = 4
 """Last frame of a finished journal; its number counts the fits."""
 _KINDS: Final = (FIT, PART, CLOSED, FINISHED)
 
-Frame = tuple[int, int, int]
-"""Kind, number, bytes of payload."""
+CONFIRMED: Final = struct.pack("<I", 1)
+"""Last bytes of a frame's header once the row of its record is committed."""
+
+Frame = tuple[int, int, int, bool]
+"""Kind, number, bytes of payload, confirmed."""
 
 
 def journal_path(store: Path) -> Path:
@@ -144,10 +147,10 @@ def unpack_frame(head: bytes) -> Frame | None:
     """Read a frame's header; None where there is none."""
     if len(head) != FRAME.size:
         return None
-    magic, kind, number, nbytes, crc, _ = FRAME.unpack(head)
+    magic, kind, number, nbytes, crc, confirmed = FRAME.unpack(head)
     if (magic, crc) != (_MAGIC, zlib.crc32(head[:_CRC_SIZE])) or kind not in _KINDS:
         return None
-    return kind, number, nbytes
+    return kind, number, nbytes, bool(confirmed)
 
 
 def row_crc(table: str, values: Sequence[int | str | bytes | None]) -> int:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from weightsearch.exceptions import CorruptStoreError
+from weightsearch.store._guard import corrupt
 from weightsearch.store._layout import MAX_JSON_BYTES
 
 __all__ = ["dumps", "loads"]
@@ -82,15 +82,15 @@ def loads(text: str | bytes, *, path: str = "", place: str = "") -> Any:
         Too long, not UTF-8, not JSON, too deep, or an unknown tag.
     """
     if len(text) > MAX_JSON_BYTES:
-        raise CorruptStoreError(
-            f"{place}: JSON text of {len(text)} bytes; the limit is {MAX_JSON_BYTES}",
+        raise corrupt(
+            f"JSON text of {len(text)} bytes; the limit is {MAX_JSON_BYTES}",
             path,
             place,
         )
     try:
         return json.loads(text, object_hook=_decode, parse_constant=_refuse)
     except (ValueError, TypeError, RecursionError) as exc:
-        raise CorruptStoreError(f"{place}: not valid JSON: {exc}", path, place) from exc
+        raise corrupt(f"not valid JSON: {exc}", path, place) from exc
 
 
 def _plain(value: Any) -> Any:

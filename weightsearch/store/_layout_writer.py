@@ -183,7 +183,7 @@ def _write_ragged(
     written = [0] * len(arrays)
     for parts in _ragged_blocks(run, layout, index_of, stored, crcs):
         for index, pieces in parts.items():
-            block = np.concatenate(pieces)
+            block = _joined(pieces)
             _append(datasets[index], block, written[index])
             written[index] += len(block)
     write_column(group, names.D_OFFSET, offset)
@@ -221,6 +221,12 @@ def _ragged_blocks(
                 yield parts
                 parts, size = {}, 0
     yield parts
+
+
+def _joined(pieces: list[Array]) -> Array:
+    """Put arrays together along their first axis, padding of structured ones too."""
+    raw = np.concatenate([piece.reshape(-1).view(np.uint8) for piece in pieces])
+    return raw.view(pieces[0].dtype).reshape(-1, *pieces[0].shape[1:])
 
 
 def _check(array: Array, spec: WeightSpec, stored: Stored) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import tempfile
 import warnings
@@ -188,12 +189,12 @@ def _open(source: Path | str | BinaryIO, path: str) -> h5py.File:
     except TROUBLE as exc:
         # Another flag would clash with the same file opened elsewhere in this
         # process, so the lock is given up only where it cannot be had.
-        if "lock" not in str(exc) or not isinstance(source, (str, os.PathLike)):
+        if not _LOCK.search(str(exc)) or not isinstance(source, (str, os.PathLike)):
             raise translate(exc, path, "/") from exc
     try:
         return h5py.File(source, "r", locking=False)
     except TROUBLE as exc:
-        if "lock" not in str(exc):
+        if not _LOCK.search(str(exc)):
             raise translate(exc, path, "/") from exc
         raise StoreError(
             f"{path}: HDF5 cannot lock the file: {exc}. Close it where it is open for "
@@ -204,6 +205,7 @@ def _open(source: Path | str | BinaryIO, path: str) -> h5py.File:
 
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_LOCK = re.compile(r"\block(ing)?\b")
 
 
 def _check_root(root: SafeGroup) -> None:

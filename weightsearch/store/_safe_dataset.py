@@ -132,29 +132,36 @@ class SafeDataset:
             raise self._refuse("is a virtual dataset, made of others")
         if layout == h5d.CONTIGUOUS and dcpl.get_external_count():
             raise self._refuse("keeps its content in another file")
-        stored = self.did.get_storage_size()
+        inflation = 1
+        size = h5i.get_file_id(self.did).get_filesize()
         if layout == h5d.CHUNKED:
-            allowed = stored * self._check_filters(dcpl)
-            chunk = math.prod(dcpl.get_chunk()) * self.dtype.itemsize
-            if chunk > MAX_CHUNK_BYTES:
+            inflation = self._check_filters(dcpl)
+            chunk = dcpl.get_chunk()
+            chunk_bytes = math.prod(chunk) * self.dtype.itemsize
+            if chunk_bytes > MAX_CHUNK_BYTES:
                 raise self._refuse(
-                    f"has chunks of {chunk} bytes; the limit is {MAX_CHUNK_BYTES}"
+                    f"has chunks of {chunk_bytes} bytes; the limit is {MAX_CHUNK_BYTES}"
                 )
-        else:
-            allowed = stored
-        if self.nbytes > allowed:
+            # Before HDF5 is asked to look at each of them.
+            pairs = zip(self.shape, chunk, strict=True)
+            if math.prod(-(-length // step) for length, step in pairs) > size:
+                raise self._refuse(
+                    f"declares {self.nbytes} bytes in more chunks than the file holds"
+                )
+        if self.nbytes > size * inflation:
+            raise self._refuse(
+                f"declares {self.nbytes} bytes in a file that has {size}"
+            )
+        stored = self.did.get_storage_size()
+        if self.nbytes > stored * inflation:
             raise self._refuse(
                 f"declares {self.nbytes} bytes, but the file holds {stored} of them"
             )
-        if layout != h5d.COMPACT and stored:
-            end = stored
-            if layout == h5d.CONTIGUOUS:
-                end += self.did.get_offset() or 0
-            size = h5i.get_file_id(self.did).get_filesize()
-            if end > size:
-                raise self._refuse(
-                    f"reaches to byte {end} of a file that has {size} bytes"
-                )
+        end = stored
+        if layout == h5d.CONTIGUOUS and stored:
+            end += self.did.get_offset() or 0
+        if end > size:
+            raise self._refuse(f"reaches to byte {end} of a file that has {size} bytes")
 
     def _check_filters(self, dcpl: Any) -> int:
         """Give the most bytes that a stored one may become."""

@@ -22,6 +22,7 @@ from weightsearch.exceptions import (
     WeightsNotFoundError,
 )
 from weightsearch.store import _steps
+from weightsearch.store._aside import _remove_leftovers as remove_leftovers
 from weightsearch.store._journal import Journal, remove_journal
 from weightsearch.store._journal_format import DATABASE, journal_path
 from weightsearch.store._journal_reader import JournalRun
@@ -352,6 +353,8 @@ def _put_leftovers_away(session: WriteSession, *, salvage: bool) -> bool:
     """Consolidate or remove the journal that a dead writer has left."""
     folder, lookup = session._folder, session._lookup
     moved = False
+    # Files aside can be large, and this fit may be the one that lacks the room.
+    remove_leftovers(session.path)
     if (folder / DATABASE).exists():
         try:
             with JournalRun(
@@ -385,12 +388,15 @@ def _put_leftovers_away(session: WriteSession, *, salvage: bool) -> bool:
 
 def _drop_damaged(run: JournalRun, first: int) -> None:
     """Leave out what cannot be read, and say so."""
+    content = run.content
+    n_lost = content.n_rows_lost(content.frames(content.end).values())
     damaged = run.damaged(first)
     run.drop([row for row, _ in damaged])
-    if run.n_lost:
+    n_lost += run.n_lost
+    if n_lost:
         reason = f" ({damaged[0][1]})" if damaged else ""
         warnings.warn(
-            f"{run.n_lost} fits in the journal {run.folder} cannot be read, as after "
+            f"{n_lost} fits in the journal {run.folder} cannot be read, as after "
             f"a power cut, and are left out; they will be fitted again{reason}",
             RuntimeWarning,
             stacklevel=4,

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-import os
 import zlib
-from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import Any
 
@@ -18,18 +14,14 @@ from weightsearch.exceptions import CorruptStoreError, WeightsNotFoundError
 from weightsearch.store import _layout as names
 from weightsearch.store._codec import Stored, from_stored
 from weightsearch.store._columns import read_column
-from weightsearch.store._crc import as_bytes, combine
+from weightsearch.store._crc import as_bytes
 from weightsearch.store._guard import corrupt
+from weightsearch.store._rows import read_rows
 from weightsearch.store._safe import SafeGroup
 from weightsearch.store._safe_dataset import SafeDataset
 from weightsearch.store._specs import open_array, read_spec
 
 __all__ = ["StoredLayout"]
-
-_GAP_BYTES = 2**16
-"""Reading over a gap of this size takes as long as another call to HDF5."""
-_PARALLEL_BYTES = 2**23
-"""From here on more threads for the checksums pay."""
 
 
 class StoredLayout:
@@ -108,11 +100,7 @@ class StoredLayout:
             The row has no weight of that name.
         CorruptStoreError
         """
-        name = self.specs.ties.get(name, name)
-        index = self._index.get(name)
-        if index is None or (self.ragged and self._offset[row, index] < 0):
-            raise WeightsNotFoundError(f"no weight {name!r} here; {self._known(row)}")
-        return self._read(row, index)
+        return self._read(row, self._find(row, name))
 
     def read_all(self, row: int) -> Weights:
         """Read all arrays of a row."""
@@ -128,10 +116,7 @@ class StoredLayout:
 
     def kind_of(self, row: int, name: str) -> tuple[Stored, tuple[int, ...]]:
         """Give type and shape of one array of a row."""
-        name = self.specs.ties.get(name, name)
-        index = self._index.get(name)
-        if index is None or (self.ragged and self._offset[row, index] < 0):
-            raise WeightsNotFoundError(f"no weight {name!r} here; {self._known(row)}")
+        index = self._find(row, name)
         return self._dataset(index)[1], self._interval(row, index)[2]
 
     def read_many(self, rows: Array, name: str, out: Array) -> None:
@@ -146,66 +131,13 @@ class StoredLayout:
         """
         index = self._index[self.specs.ties.get(name, name)]
         dataset, _ = self._dataset(index)
+        starts, step = rows, 1
         if self.ragged:
             starts = self._offset[rows, index]
             step = self._interval(int(rows[0]), index)[1]
-            element = dataset.dtype.itemsize * math.prod(dataset.shape[1:])
-        else:
-            starts, step = rows, 1
-            element = out.nbytes // len(out)
-        if out.size == 0:
-            return
-        crcs = self.crcs[rows, index]
-        order = None
-        if len(starts) > 1 and (np.diff(starts) < 0).any():
-            order = np.argsort(starts, kind="stable")
-            starts = starts[order]
-        gaps = (np.diff(starts) - step) * element
-        # Rows that lie side by side, or nearly, are read together.
-        ends = np.flatnonzero(gaps != 0) + 1
-        if len(ends) > 8:
-            ends = np.flatnonzero(gaps > _GAP_BYTES) + 1
-        bounds = [0, *ends.tolist(), len(starts)]
-        for first, last in itertools.pairwise(bounds):
-            part = starts[first:last]
-            if order is None and not gaps[first : last - 1].any():
-                block = out[first:last].reshape(-1, *dataset.shape[1:])
-                checked = crcs[first:last]
-                if not self._matches(dataset, block, int(part[0]), checked):
-                    self._blame(out[first:last], checked, rows[first:last], index)
-                continue
-            where = slice(first, last) if order is None else order[first:last]
-            self._scattered(dataset, part, step, out, where, element)
-            self._blame(out[where], crcs[where], rows[where], index, damaged=False)
-
-    def _scattered(
-        self,
-        dataset: SafeDataset,
-        starts: Array,
-        step: int,
-        out: Array,
-        where: Any,
-        element: int,
-    ) -> None:
-        """Read blocks of bounded size and copy the wanted rows out of them."""
-        most = max(names.BLOCK_BYTES // max(element, 1), step)
-        places = np.arange(len(out))[where]
-        at = 0
-        while at < len(starts):
-            low = int(starts[at])
-            stop = int(np.searchsorted(starts, low + most - step, side="right"))
-            stop = max(stop, at + 1)
-            high = int(starts[stop - 1]) + step
-            block = dataset.read(low, high - low)
-            if step == 1:
-                wanted = block[starts[at:stop] - low]
-                out[places[at:stop]] = wanted.reshape(-1, *out.shape[1:])
-            else:
-                for index in range(at, stop):
-                    start = int(starts[index]) - low
-                    piece = block[start : start + step]
-                    out[places[index]] = piece.reshape(out.shape[1:])
-            at = stop
+        bad = read_rows(dataset, starts, step, self.crcs[rows, index], out)
+        if bad is not None:
+            raise self._damaged(int(rows[bad]), index)
 
     def verify(self) -> list[CorruptStoreError]:
         """Read everything and list what is wrong."""
@@ -230,6 +162,12 @@ class StoredLayout:
         if bad:
             more = f" (and {len(bad) - 1} more rows)" if len(bad) > 1 else ""
             raise CorruptStoreError(f"{bad[0]}{more}", bad[0].path, bad[0].place)
+
+    def _find(self, row: int, name: str) -> int:
+        index = self._index.get(self.specs.ties.get(name, name))
+        if index is None or (self.ragged and self._offset[row, index] < 0):
+            raise WeightsNotFoundError(f"no weight {name!r} here; {self._known(row)}")
+        return index
 
     def _read(self, row: int, index: int) -> Array:
         raw, stored = self._read_raw(row, index)
@@ -270,60 +208,6 @@ class StoredLayout:
             found = open_array(self._weights, self._paths[index], spec, shape)
             self._open[index] = found
         return found
-
-    def _matches(
-        self, dataset: SafeDataset, out: Array, start: int, crcs: Array
-    ) -> bool:
-        """Read rows that lie side by side, and compare all of them at once."""
-        row_bytes = out.nbytes // len(crcs)
-        if out.nbytes < _PARALLEL_BYTES:
-            dataset.read_into(out, start)
-            return zlib.crc32(as_bytes(out)) == combine(crcs, row_bytes)
-        # HDF5 reads in this thread what others compare, and in the end all compare:
-        # zlib lets other threads run.
-        per_row = len(out) // len(crcs)
-        step = max(1, _PARALLEL_BYTES // row_bytes)
-        todo: deque[tuple[Array, Array]] = deque()
-        good = True
-
-        def compare() -> bool:
-            while todo:
-                try:
-                    part, expected = todo.popleft()
-                except IndexError:
-                    break
-                if zlib.crc32(as_bytes(part)) != combine(expected, row_bytes):
-                    return False
-            return True
-
-        with ThreadPoolExecutor(max(1, min(4, (os.cpu_count() or 1) - 1))) as pool:
-            running = []
-            for first in range(0, len(crcs), step):
-                last = min(first + step, len(crcs))
-                part = out[first * per_row : last * per_row]
-                dataset.read_into(part, start + first * per_row)
-                todo.append((part, crcs[first:last]))
-                running.append(pool.submit(compare))
-            good = compare()
-            return all([good, *(job.result() for job in running)])
-
-    def _blame(
-        self,
-        raw: Array,
-        crcs: Array,
-        rows: Array,
-        index: int,
-        damaged: bool = True,
-    ) -> None:
-        """Raise for the first row that does not match its checksum."""
-        raw = np.ascontiguousarray(raw)
-        step = raw.nbytes // len(raw)
-        view = as_bytes(raw)
-        for place, row in enumerate(rows):
-            if zlib.crc32(view[place * step : (place + 1) * step]) != crcs[place]:
-                raise self._damaged(int(row), index)
-        if damaged:
-            raise self._damaged(int(rows[0]), index)
 
     def _damaged(self, row: int, index: int) -> CorruptStoreError:
         place = f"{self._weights.at(self._paths[index])}[{row}]"

@@ -1,0 +1,54 @@
+"""The child of the crash tests of the store: one run, each fit told when it is safe.
+
+Usage: storing.py STORE NUMBER COUNT [STEP TIMES]
+
+Prints ``begun``, then the number of each fit when it has been appended, then
+``committed``. With a step of the commit protocol, it kills itself when it has reached
+that step for the given time.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
+
+from journal_samples import fit, header, params, results
+
+from weightsearch.store import WriteSession, _steps
+
+
+def die_at(step, times):
+    """Kill this process when it has reached a step for the n-th time."""
+    left = [times]
+
+    def reached(name):
+        if name == step:
+            left[0] -= 1
+            if left[0] == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    _steps.reached = reached
+
+
+def main(store, number, count, step=None, times=1):
+    if step is not None:
+        die_at(step, int(times))
+    number, count = int(number), int(count)
+    session = WriteSession.open(Path(store))
+    session.begin(header(number))
+    session.set_params(0, params(count))
+    print("begun", flush=True)
+    for candidate in range(count):
+        # Every third fit is of another architecture, some are large.
+        session.append(fit(candidate, hidden=2000 if candidate % 10 == 9 else 8))
+        print(candidate, flush=True)
+    session.commit(results(count))
+    print("committed", flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
