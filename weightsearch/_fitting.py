@@ -28,7 +28,12 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from weightsearch._fits import FitCall, Outcome, PlannedFit, Recorder
 from weightsearch._records import Weights
-from weightsearch.frameworks._registry import collect_weights
+from weightsearch.frameworks._registry import (
+    Extractor,
+    collect_weights,
+    registered_extractors,
+    use_extractors,
+)
 from weightsearch.frameworks._scikeras_tags import ensure_tags
 
 try:  # scikit-learn >= 1.9
@@ -59,7 +64,10 @@ def fit_search(
 
     bound = {
         "_fit_and_score": functools.partial(
-            _evaluate, names["_fit_and_score"], recorder.captures_splits
+            _evaluate,
+            names["_fit_and_score"],
+            recorder.captures_splits,
+            registered_extractors(),
         ),
         "Parallel": functools.partial(_RecordingParallel, recorder),
         "check_cv": check_cv,
@@ -75,10 +83,16 @@ def fit_search(
 
 
 def _evaluate(
-    fit_and_score: Any, capture: bool, *args: Any, position: int, **kwargs: Any
+    fit_and_score: Any,
+    capture: bool,
+    extractors: Mapping[Any, Extractor],
+    *args: Any,
+    position: int,
+    **kwargs: Any,
 ) -> tuple[int, Outcome]:
     """Stand for ``_fit_and_score`` in the worker."""
     ensure_tags()
+    use_extractors(extractors)
     if not capture:
         return position, Outcome(fit_and_score(*args, **kwargs), None, ())
     result = fit_and_score(*args, **kwargs, return_estimator=True)
@@ -215,7 +229,9 @@ def refit_candidates(
     if not candidates:
         return
     parent, contexts = _refit_contexts(search, len(candidates))
-    shared = {} if parent is None else {"caller": search}
+    shared: dict[str, Any] = {"extractors": registered_extractors()}
+    if parent is not None:
+        shared["caller"] = search
     parallel = _make_parallel(n_jobs=search.n_jobs, pre_dispatch=search.pre_dispatch)
     if parent is not None:
         parent.call_on_fit_task_begin(estimator=search)
@@ -250,10 +266,12 @@ def _refit(
     fit_params: Mapping[str, Any],
     error_score: Any,
     context: Any,
+    extractors: Mapping[Any, Extractor],
     caller: Any = None,
 ) -> tuple[int, Outcome]:
     """Fit one candidate in a worker, the way scikit-learn refits its best one."""
     ensure_tags()
+    use_extractors(extractors)
     estimator.set_params(**clone(dict(params), safe=False))
     start = time.time()
     result: dict[str, Any] = {"fit_error": None}

@@ -7,7 +7,7 @@ import os
 
 def tell(log):
     """Add a line to a file, atomically."""
-    fd = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    fd = os.open(os.path.expandvars(log), os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.write(fd, b"fit\n")
     os.close(fd)
 

@@ -31,7 +31,6 @@ def torch_search(log):
     from crash_net import Net
     from skorch import NeuralNetClassifier
 
-
     torch.set_num_threads(1)
     X, y = load_iris(return_X_y=True)
     net = NeuralNetClassifier(

@@ -1,22 +1,24 @@
-"""The child of the crash tests of the store: one run, each fit told when it is safe.
+"""The children of the crash tests of the store: writers of one run each.
 
-Usage: storing.py STORE NUMBER COUNT [STEP TIMES]
-
-Prints ``begun``, then the number of each fit when it has been appended, then
-``committed``. With a step of the commit protocol, it kills itself when it has reached
-that step for the given time.
+Reads lines ``STORE NUMBER COUNT [STEP TIMES]`` (JSON lists) and forks a writer for
+each, since importing takes longer than writing. Prints ``pid``, what the writer
+prints, and ``exit`` with its code. A writer prints ``begun``, then the number of each
+fit when it has been appended, then ``committed``. With a step of the commit protocol,
+it kills itself when it has reached that step for the given time.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
+import traceback
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
 
-from journal_samples import fit, header, params, results
+from journal_samples import fit, header, mlp_arrays, params, results
 
 from weightsearch.store import WriteSession, _steps
 
@@ -36,8 +38,7 @@ def die_at(step, times):
 
 def main(store, number, count, step=None, times=1):
     if step is not None:
-        die_at(step, int(times))
-    number, count = int(number), int(count)
+        die_at(step, times)
     session = WriteSession.open(Path(store))
     session.begin(header(number))
     session.set_params(0, params(count))
@@ -50,5 +51,23 @@ def main(store, number, count, step=None, times=1):
     print("committed", flush=True)
 
 
+def serve():
+    mlp_arrays(8)
+    mlp_arrays(2000)
+    print("ready", flush=True)
+    for line in sys.stdin:
+        pid = os.fork()
+        if pid == 0:
+            print("pid", os.getpid(), flush=True)
+            try:
+                main(*json.loads(line))
+            except BaseException:
+                traceback.print_exc()
+                os._exit(1)
+            os._exit(0)
+        _, status = os.waitpid(pid, 0)
+        print("exit", os.waitstatus_to_exitcode(status), flush=True)
+
+
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    serve()

@@ -25,16 +25,27 @@ CHILD = Path(__file__).parent / "searching.py"
 TOTAL = {"refit": 24, "splits": 19, "both": 24}
 
 
-def command(store, log, kind, capture, n_jobs, shuffle=0):
-    args = [sys.executable, CHILD, store, log, kind, capture, n_jobs, shuffle]
-    return [str(arg) for arg in args]
+def start(store, log, kind, capture, n_jobs, shuffle=0):
+    """Start a search in a process group of its own."""
+    # The log's name is an environment variable's value: as a param it would make
+    # each run another search, and orphans of a killed run must not write into it.
+    args = [sys.executable, CHILD, store, "$FITS_LOG", kind, capture, n_jobs, shuffle]
+    return subprocess.Popen(
+        [str(arg) for arg in args],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "FITS_LOG": str(log)},
+    )
 
 
 def finish(*args):
     """Run a search to its end and return what it found."""
-    done = subprocess.run(command(*args), capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+    child = start(*args)
+    out, err = child.communicate()
+    assert child.returncode == 0, err
+    return json.loads(out.splitlines()[-1])
 
 
 def stored_fits(store):
@@ -91,7 +102,9 @@ def reference(tmp_path_factory):
     """What an uninterrupted search finds, for each kind of capture."""
     folder = tmp_path_factory.mktemp("reference")
     return {
-        (capture, 1): finish(folder / f"{capture}.h5", folder / "l", "sklearn", capture, 1)
+        (capture, 1): finish(
+            folder / f"{capture}.h5", folder / "l", "sklearn", capture, 1
+        )
         for capture in TOTAL
     }
 
@@ -103,29 +116,22 @@ def test_killed_at_a_random_instant(tmp_path, reference, seed):
     capture = ["refit", "splits", "both"][seed % 3]
     n_jobs = 2 if seed % 4 == 3 else 1
     who = rng.choice(["parent", "worker", "all"]) if n_jobs == 2 else "parent"
-    store, log = tmp_path / "s.h5", tmp_path / "fits.log"
-    args = (store, log, "sklearn", capture, n_jobs)
-
-    child = subprocess.Popen(
-        command(*args),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        start_new_session=True,
-    )
+    store, log = tmp_path / "s.h5", tmp_path / "second.log"
+    what = ("sklearn", capture, n_jobs)
+    child = start(store, tmp_path / "first.log", *what)
     assert child.stdout.readline() == "ready\n"
     time.sleep(rng.uniform(0.0, 0.9 if n_jobs == 1 else 1.8))
     seen = stored_fits(store)
     kill(child, who, rng)
     child.stdout.close()
+    child.stderr.close()
 
     kept = stored_fits(store)
     assert seen <= kept
     if store.exists():
         with WeightStore(store) as opened:
             assert opened.verify() == []
-    log.write_text("")
-    found = finish(*args)
+    found = finish(store, log, *what)
     assert found == reference[capture, 1]
     # Only what is missing is fitted, and the best one as scikit-learn has it.
     missing = TOTAL[capture] - len(kept)
@@ -141,24 +147,18 @@ def test_killed_at_a_random_instant(tmp_path, reference, seed):
 def test_networks_go_on_after_a_kill(tmp_path, kind, total):
     """PyTorch and Keras searches go on where they were killed."""
     pytest.importorskip({"torch": "skorch", "keras": "scikeras"}[kind])
-    store, log = tmp_path / "s.h5", tmp_path / "fits.log"
-    args = (store, log, kind, "both", 1, 1)
-    child = subprocess.Popen(
-        command(*args),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    store, log = tmp_path / "s.h5", tmp_path / "first.log"
+    what = (kind, "both", 1, 1)
+    child = start(store, log, *what)
     deadline = time.monotonic() + 120
     while lines(log) < total // 2 + 1 and time.monotonic() < deadline:
         time.sleep(0.02)
     os.killpg(child.pid, signal.SIGKILL)
-    child.wait()
+    child.communicate()
     kept = stored_fits(store)
     assert total // 2 <= len(kept) < total
-    log.write_text("")
-    found = finish(*args)
+    again = tmp_path / "second.log"
+    found = finish(store, again, *what)
     missing = total - len(kept)
-    assert missing <= lines(log) <= missing + 1
-    anew = finish(tmp_path / "anew.h5", log, kind, "both", 1, 1)
-    assert found == anew
+    assert missing <= lines(again) <= missing + 1
+    assert found == finish(tmp_path / "anew.h5", again, *what)

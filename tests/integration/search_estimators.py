@@ -17,7 +17,9 @@ class CountingClassifier(ClassifierMixin, BaseEstimator):
     From its sixth fit on it waits until the file ``gate`` is there.
     """
 
-    def __init__(self, log=None, C=1.0, fail_on=None, fail_refit=False, pause=0.0, gate=None):
+    def __init__(
+        self, log=None, C=1.0, fail_on=None, fail_refit=False, pause=0.0, gate=None
+    ):
         self.log = log
         self.C = C
         self.fail_on = fail_on
@@ -28,7 +30,8 @@ class CountingClassifier(ClassifierMixin, BaseEstimator):
     def fit(self, X, y, sample_weight=None):
         if self.log is not None:
             # One write in append mode is atomic, whatever process it comes from.
-            fd = os.open(self.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+            log = os.path.expandvars(self.log)
+            fd = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
             os.write(fd, f"{os.getpid()} {self.C} {len(X)}\n".encode())
             os.close(fd)
         time.sleep(self.pause)

@@ -449,9 +449,9 @@ def test_layout_is_stacked(iris, tmp_path):
     with h5py.File(path) as file:
         datasets = []
         file.visititems(
-            lambda name, obj: datasets.append(name)
-            if isinstance(obj, h5py.Dataset)
-            else None
+            lambda name, obj: (
+                datasets.append(name) if isinstance(obj, h5py.Dataset) else None
+            )
         )
     assert len(datasets) < 60
 

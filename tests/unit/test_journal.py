@@ -474,3 +474,13 @@ def test_documented_names_are_the_ones_in_use():
     assert f"journal_version {fmt.JOURNAL_VERSION}" in text
     assert f"{fmt.FRAME.size} bytes" in text
     assert f"0x{fmt.APPLICATION_ID:08X}" in text
+
+
+def test_log_with_nothing_in_it_is_read_at_once(leftover):
+    """A writer that died right after it began its log has lost nothing."""
+    log = leftover / (fmt.DATABASE + "-wal")
+    log.write_bytes(log.read_bytes()[:32])
+
+    with JournalRun(leftover) as run:
+        assert run.header.uid == header().uid
+        assert len(run.fits()) == 0

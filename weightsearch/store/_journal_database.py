@@ -57,7 +57,7 @@ class Database:
 
     def refresh(self) -> None:
         """See what was written since the database was opened as a finished one."""
-        if self._immutable and _size(self._wal):
+        if self._immutable and _is_log(self._wal):
             self.close()
             self._open()
 
@@ -124,18 +124,18 @@ class Database:
 
     def _open(self) -> None:
         _require_file(self.path)
-        if _size(self._wal) and not self._shm.exists():
+        has_log = _is_log(self._wal)
+        if has_log and not self._shm.exists():
             # SQLite would make the missing file; a copy leaves the journal alone.
             self._copy = tempfile.TemporaryDirectory(prefix="weightsearch-journal-")
             for path in (self.path, self._wal):
                 shutil.copyfile(path, Path(self._copy.name) / path.name)
             uri = fmt.file_uri(Path(self._copy.name) / fmt.DATABASE, "mode=ro")
-        elif _size(self._wal):
-            _require_file(self._wal)
+        elif has_log:
             _require_file(self._shm)
             uri = fmt.file_uri(self.path, "mode=ro&readonly_shm=1")
         else:
-            # Nothing but the main file counts as long as there is no log.
+            # As long as there is no log, the main file is not written to.
             uri = fmt.file_uri(self.path, "mode=ro&immutable=1")
         self._immutable = "immutable" in uri
         try:
@@ -271,11 +271,35 @@ class ByteFile:
         self._file.close()
 
 
-def _size(path: Path) -> int:
+def _is_log(path: Path) -> bool:
+    """Tell whether a write-ahead log holds anything that SQLite would read.
+
+    With read-only shared memory, SQLite tries for ten seconds and then fails with
+    "locking protocol" where a log has no valid header, or nothing behind it. See
+    https://sqlite.org/fileformat2.html#the_write_ahead_log for the checksum.
+    """
     try:
-        return path.stat().st_size
+        _require_file(path)
+        with path.open("rb") as file:
+            head = file.read(_LOG_HEADER.size + 1)
     except FileNotFoundError:
-        return 0
+        return False
+    if len(head) <= _LOG_HEADER.size:
+        return False
+    magic, version, *_, first, second = _LOG_HEADER.unpack(head[:-1])
+    if magic not in _LOG_MAGIC or version != _LOG_VERSION:
+        return False
+    words = struct.unpack(">6I" if magic & 1 else "<6I", head[:24])
+    sums = [0, 0]
+    for left, right in zip(words[::2], words[1::2], strict=True):
+        sums[0] = (sums[0] + left + sums[1]) % 2**32
+        sums[1] = (sums[1] + right + sums[0]) % 2**32
+    return sums == [first, second]
+
+
+_LOG_HEADER = struct.Struct(">8I")
+_LOG_MAGIC = (0x377F0682, 0x377F0683)
+_LOG_VERSION = 3007000
 
 
 def _require_file(path: Path) -> None:
