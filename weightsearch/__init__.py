@@ -1,7 +1,5 @@
 """Keep, query and compare the weights of every candidate of a grid search."""
 
-from weightsearch._query import QueryError
-from weightsearch._stored_weights import StoredWeights
 from weightsearch.compare import compare, weight_stats
 from weightsearch.exceptions import (
     CorruptStoreError,
@@ -19,9 +17,8 @@ from weightsearch.exceptions import (
     WeightsNotFoundError,
 )
 from weightsearch.frameworks import extract_weights, register_extractor
-from weightsearch.run import Run
+from weightsearch.run import QueryError, Run, StoredWeights, WeightStore
 from weightsearch.search import WeightTrackingGridSearchCV
-from weightsearch.weight_store import WeightStore
 
 __version__ = "0.1.0"
 

@@ -136,5 +136,5 @@ class IdentityWarning(UserWarning):
     """Whether two fits are the same cannot be told, so none is reused."""
 
 
-class RefitFailedWarning(FitFailedWarning):
+class RefitFailedWarning(FitFailedWarning):  # type: ignore[misc]
     """The refit of a candidate that is not the best one failed."""

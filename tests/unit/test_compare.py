@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 
 import numpy as np
@@ -272,8 +273,10 @@ def test_distances_are_symmetric():
 def test_tiles_and_blocks_do_not_show(monkeypatch):
     """Small tiles and blocks give what one product of all gives."""
     stack = np.random.default_rng(0).normal(size=(37, 1000))
-    monkeypatch.setattr("weightsearch._distances._TILE", 8)
-    monkeypatch.setattr("weightsearch._distances._BLOCK_BYTES", 1)
+    monkeypatch.setattr(sys.modules["weightsearch.compare._distances"], "_TILE", 8)
+    monkeypatch.setattr(
+        sys.modules["weightsearch.compare._distances"], "_BLOCK_BYTES", 1
+    )
     np.testing.assert_allclose(
         pairwise_distances(stack), _reference(stack, "l2"), rtol=1e-12
     )

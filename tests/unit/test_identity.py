@@ -51,7 +51,7 @@ from weightsearch._identity import (
     environment,
     identify_search,
 )
-from weightsearch._identity_estimators import without_neutral
+from weightsearch._identity._estimators import without_neutral
 from weightsearch.exceptions import IdentityWarning
 
 ROOT = pathlib.Path(__file__).parents[2]

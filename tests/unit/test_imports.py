@@ -14,28 +14,29 @@ PACKAGE = Path(__file__).resolve().parents[2] / "weightsearch"
 PARTS = {
     "exceptions": {"exceptions"},
     "records": {"_records"},
-    "compare": {
-        "_alignment",
-        "_chains",
-        "_distances",
-        "_effects",
-        "_numeric",
-        "_similarity",
-        "_weight_stats",
-        "compare",
+    "compare": {"compare", "compare.*"},
+    "frameworks": {"frameworks", "frameworks.*"},
+    "identity": {"_identity", "_identity.*"},
+    "params": {"_params", "_params.*"},
+    "store": {"store", "store.*"},
+    "reading": {"run", "run.*"},
+    "fitting": {
+        "search._fits",
+        "search._fitting",
+        "search._grid_check",
+        "search._splitting",
     },
-    "frameworks": {"frameworks"},
-    "identity": {"_identity*"},
-    "params": {"_params*"},
-    "store": {"store"},
-    "reading": {"_candidates", "_query", "_stored_weights", "run", "weight_store"},
-    "fitting": {"_fits", "_fitting", "_grid_check", "_splitting"},
-    "recording": {"_header", "_recorder"},
-    "search": {"_store_reference", "_tracked_search", "search"},
-    "plot": {"plot"},
-    "report": {"report"},
-    "cli": {"__main__", "cli"},
-    "names": {"__init__"},
+    "recording": {"search._header", "search._recorder"},
+    "search": {
+        "search",
+        "search._grid_search",
+        "search._reference",
+        "search._tracked",
+    },
+    "plot": {"plot", "plot.*"},
+    "report": {"report", "report.*"},
+    "cli": {"__main__", "cli", "cli.*"},
+    "names": {"weightsearch"},
 }
 """The package's parts, each with its modules."""
 
@@ -60,7 +61,7 @@ HEAVY = {"keras", "matplotlib", "scikeras", "skorch", "tensorflow", "torch"}
 
 def _part(module: str) -> str:
     """Name the part of a module, ``store`` for ``weightsearch.store._layout``."""
-    name = [*module.split("."), "__init__"][1]
+    name = module.removeprefix("weightsearch.")
     parts = [
         part
         for part, patterns in PARTS.items()

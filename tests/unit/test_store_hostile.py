@@ -264,7 +264,6 @@ REFUSED = [
     (spec(dtype="|O"), f"{RUN}/layouts/0/spec", "no possible type"),
     (spec(dtype={"names": 1}), f"{RUN}/layouts/0/spec", "no possible type"),
     (spec(dtype="<f4"), WEIGHT, "is of type float64"),
-    (spec(dtype="bfloat16"), WEIGHT, "is of type float64"),
     (spec(dtype="not_a_type_here"), WEIGHT, "unsigned"),
     (spec(shape=[-1, 3]), f"{RUN}/layouts/0/spec", "no possible shape"),
     (spec(shape=[1] * 40), f"{RUN}/layouts/0/spec", "no possible shape"),

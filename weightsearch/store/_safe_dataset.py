@@ -107,17 +107,23 @@ class SafeDataset:
             known = dtype.kind in "biufcS"
         else:
             known = True
-        if not known or not h5t.py_create(dtype, logical=True).equal(found):
-            # Text may be declared ASCII or UTF-8; its bytes are the same.
-            text = isinstance(found, h5t.TypeStringID) and not found.is_variable_str()
-            if not (text and dtype == np.dtype(f"S{found.get_size()}")):
-                raise corrupt(
-                    f"is of type {_name(found)} instead of "
-                    f"{dtype if known else 'numbers'}",
-                    self.path,
-                    self.place,
-                )
+        if not known or not self._same_bytes(dtype):
+            raise self._refuse(
+                f"is of type {_name(found)} instead of {dtype if known else 'numbers'}"
+            )
         return dtype
+
+    def _same_bytes(self, dtype: np.dtype[Any]) -> bool:
+        """Tell whether the dataset's bytes are those of a numpy type."""
+        found = self._type
+        if h5t.py_create(dtype, logical=True).equal(found):
+            return True
+        if isinstance(found, h5t.TypeStringID):
+            # Text may be declared ASCII or UTF-8; its bytes are the same.
+            fixed = not found.is_variable_str()
+            return bool(fixed and dtype == np.dtype(f"S{found.get_size()}"))
+        # HDF5 2 has a type of its own for what is a compound of two floats before.
+        return bool(dtype.kind == "c" and found.dtype == dtype)
 
     def _check_space(self) -> tuple[int, ...]:
         space = self.did.get_space()

@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from weightsearch._identity_data import node
-from weightsearch._identity_estimators import without_neutral
-from weightsearch._identity_origin import versions_of
-from weightsearch._identity_values import Digester, Unidentifiable
+from weightsearch._identity._data import node
+from weightsearch._identity._estimators import without_neutral
+from weightsearch._identity._origin import versions_of
+from weightsearch._identity._values import Digester, Unidentifiable
 from weightsearch.exceptions import IdentityWarning
 
 __all__ = [

@@ -26,7 +26,6 @@ from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.parallel import Parallel, delayed
 
-from weightsearch._fits import FitCall, Outcome, PlannedFit, Recorder
 from weightsearch._records import Weights
 from weightsearch.frameworks._registry import (
     Extractor,
@@ -35,6 +34,7 @@ from weightsearch.frameworks._registry import (
     use_extractors,
 )
 from weightsearch.frameworks._scikeras_tags import ensure_tags
+from weightsearch.search._fits import FitCall, Outcome, PlannedFit, Recorder
 
 try:  # scikit-learn >= 1.9
     from sklearn.callback._callback_context import CallbackContext
@@ -322,7 +322,7 @@ def _refit_contexts(search: Any, n_candidates: int) -> tuple[Any, list[Any]]:
 
 if CallbackContext is not None:
 
-    class _SearchContext(CallbackContext):
+    class _SearchContext(CallbackContext):  # type: ignore[misc]
         """The root task, whose end waits for the refits of the other candidates."""
 
         _end: dict[str, Any] | None = None
@@ -340,7 +340,9 @@ if CallbackContext is not None:
 class CallbackSearch(BaseSearchCV):  # type: ignore[misc]
     """A search whose callbacks (scikit-learn >= 1.9) see one task more at its end."""
 
-    _has_more_tasks = False
+    @property
+    def _has_more_tasks(self) -> bool:
+        return False
 
     def _init_callback_context(self, *args: Any, **kwargs: Any) -> Any:
         # Called by scikit-learn's ``fit`` at its start.

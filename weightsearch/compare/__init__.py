@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from weightsearch._alignment import align
-from weightsearch._chains import AlignmentError
-from weightsearch._distances import pairwise_distances
-from weightsearch._effects import score_correlation, variance_explained
-from weightsearch._numeric import as_numbers, norm
 from weightsearch._records import Array
-from weightsearch._similarity import linear_cka, mlp_activations
-from weightsearch._weight_stats import STATISTICS, weight_stats
+from weightsearch.compare._alignment import align
+from weightsearch.compare._chains import AlignmentError
+from weightsearch.compare._distances import pairwise_distances
+from weightsearch.compare._effects import score_correlation, variance_explained
+from weightsearch.compare._numeric import as_numbers, norm
+from weightsearch.compare._similarity import linear_cka, mlp_activations
+from weightsearch.compare._weight_stats import STATISTICS, weight_stats
 
 __all__ = [
     "STATISTICS",

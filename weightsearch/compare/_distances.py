@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
-from weightsearch._numeric import as_numbers, norm
 from weightsearch._records import Array
+from weightsearch.compare._numeric import as_numbers, norm
 
 __all__ = ["pairwise_distances"]
 

@@ -10,7 +10,14 @@ from numbers import Integral
 from pathlib import Path
 from typing import Any, ClassVar
 
-from weightsearch._fitting import (
+from weightsearch._params import ParamsMapping
+from weightsearch._records import Array
+from weightsearch.exceptions import StoreWriteError
+from weightsearch.frameworks._scikeras_tags import ensure_tags
+from weightsearch.run._run import Run
+from weightsearch.run._store import WeightStore
+from weightsearch.run._weights import StoredWeights
+from weightsearch.search._fitting import (
     CallbackSearch,
     Interval,
     StrOptions,
@@ -18,22 +25,18 @@ from weightsearch._fitting import (
     fit_search,
     refit_candidates,
 )
-from weightsearch._grid_check import check_candidates
-from weightsearch._params import ParamsMapping
-from weightsearch._recorder import SearchRecorder
-from weightsearch._records import Array
-from weightsearch._store_reference import PrivateFolder, StoreReference
-from weightsearch._stored_weights import StoredWeights
-from weightsearch.exceptions import StoreWriteError
-from weightsearch.frameworks._scikeras_tags import ensure_tags
-from weightsearch.run import Run
+from weightsearch.search._grid_check import check_candidates
+from weightsearch.search._recorder import SearchRecorder
+from weightsearch.search._reference import PrivateFolder, StoreReference
 from weightsearch.store import WriteSession
-from weightsearch.weight_store import WeightStore
 
 __all__ = ["TrackedSearch"]
 
 
-class TrackedSearch(CallbackSearch):  # type: ignore[misc]
+_Place = tuple[Path, PrivateFolder | None]
+
+
+class TrackedSearch(CallbackSearch):
     """What any search needs to keep weights.
 
     In the method resolution order this class stands below the search that decides
@@ -49,7 +52,7 @@ class TrackedSearch(CallbackSearch):  # type: ignore[misc]
         "compression": [StrOptions({"gzip", "lzf"}), Mapping, None],
     }
 
-    @fit_context(prefer_skip_nested_validation=False)
+    @fit_context(prefer_skip_nested_validation=False)  # type: ignore[untyped-decorator]
     def fit(self, X: Any, y: Any = None, **params: Any) -> Any:
         """Run the search, keeping the weights of its fits.
 
@@ -78,8 +81,8 @@ class TrackedSearch(CallbackSearch):  # type: ignore[misc]
         check_candidates(self.estimator, self._known_candidates())
         # During the fit the search itself may travel to the workers, so that it
         # must hold neither an open file nor an earlier fit's store.
-        vars(self).pop("_reference", None)
-        with self._recording() as recorder:
+        self.__dict__.pop("_reference", None)
+        with self._recording() as (recorder, place):
             fit_search(self, X, y, params, recorder)
             best = recorder.record_best(self) if self.refit else None
             if self._has_more_tasks:
@@ -88,9 +91,8 @@ class TrackedSearch(CallbackSearch):  # type: ignore[misc]
                     params_ = self.cv_results_["params"][candidate]
                     recorder.record_refit(candidate, params_, outcome)
             uid = recorder.commit(self, best)
-            path, folder = recorder.place
         self._end_callbacks()
-        self._reference = StoreReference(path, uid, folder)
+        self._reference = StoreReference(*place, uid)
         return self
 
     @property
@@ -103,7 +105,7 @@ class TrackedSearch(CallbackSearch):  # type: ignore[misc]
         return ()
 
     @contextmanager
-    def _recording(self) -> Iterator[SearchRecorder]:
+    def _recording(self) -> Iterator[tuple[SearchRecorder, _Place]]:
         private = self.store is None
         folder = PrivateFolder() if private else None
         path = folder.store if folder is not None else Path(self.store).expanduser()
@@ -120,8 +122,7 @@ class TrackedSearch(CallbackSearch):  # type: ignore[misc]
                 verbose=self.verbose,
                 settings=self._settings(),
             )
-            recorder.place = (path, folder)
-            yield recorder
+            yield recorder, (path, folder)
         except BaseException:
             if folder is not None:
                 if recorder is not None:

@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 
 from weightsearch._identity import Unidentifiable, digest
-from weightsearch._identity_estimators import params_of
-from weightsearch._identity_origin import home, resolve
-from weightsearch._params_decode import OpaqueParam
-from weightsearch._params_text import DTYPE, LONG, MAX_INLINE, MAX_VALUE, dump
+from weightsearch._identity._estimators import params_of
+from weightsearch._identity._origin import home, resolve
+from weightsearch._params._decode import OpaqueParam
+from weightsearch._params._text import DTYPE, LONG, MAX_INLINE, MAX_VALUE, dump
 
 _ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]+")
 _SHORT = reprlib.Repr()

@@ -27,23 +27,23 @@ from typing import Any
 
 import numpy as np
 
-from weightsearch._identity_code import (
+from weightsearch._identity._code import (
     ModuleName,
     class_content,
     code_tokens,
     compiled_content,
     function_content,
 )
-from weightsearch._identity_data import data_digest, node
-from weightsearch._identity_estimators import (
+from weightsearch._identity._data import data_digest, node
+from weightsearch._identity._estimators import (
     ALWAYS_KEPT,
     NOT_LEARNED,
     is_frozen,
     params_of,
     without_neutral,
 )
-from weightsearch._identity_keras import keras_content
-from weightsearch._identity_origin import home, home_of_file, resolve
+from weightsearch._identity._keras import keras_content
+from weightsearch._identity._origin import home, home_of_file, resolve
 
 _PLAIN = (type(None), bool, int, float, complex, str)
 _PLAIN_SET = frozenset(_PLAIN)

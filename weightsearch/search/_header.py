@@ -7,9 +7,9 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from weightsearch._fits import FitCall
 from weightsearch._identity import SearchIdentity
 from weightsearch._records import RunHeader
+from weightsearch.search._fits import FitCall
 
 __all__ = ["new_header"]
 

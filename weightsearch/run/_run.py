@@ -10,9 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from weightsearch._candidates import candidates_frame
 from weightsearch._params import ParamsKey, ParamsMapping
-from weightsearch._query import evaluate_query
 from weightsearch._records import (
     REFIT,
     Array,
@@ -22,9 +20,11 @@ from weightsearch._records import (
     WeightSpec,
     WeightSpecs,
 )
-from weightsearch._stored_weights import StoredWeights
 from weightsearch.compare import compare
 from weightsearch.exceptions import WeightsNotFoundError
+from weightsearch.run._candidates import candidates_frame
+from weightsearch.run._query import evaluate_query
+from weightsearch.run._weights import StoredWeights
 
 __all__ = ["Run"]
 
@@ -268,7 +268,9 @@ class Run:
             If it has different shapes or types among them.
         """
         wanted = REFIT if split is None else split
-        rows, numbers, kinds = [], [], {}
+        rows: list[int] = []
+        numbers: list[int] = []
+        kinds: dict[tuple[tuple[int, ...], str], int] = {}
         for number in range(len(self)):
             row = self._row(number, wanted)
             specs = None if row is None else self._source.specs(row)

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from weightsearch.exceptions import StoreError, WeightsNotFoundError
-from weightsearch.run import Run
-from weightsearch.weight_store import WeightStore
+from weightsearch.run._run import Run
+from weightsearch.run._store import WeightStore
 
 __all__ = ["PrivateFolder", "StoreReference"]
 
@@ -46,12 +46,12 @@ class StoreReference:
     Parameters
     ----------
     path : Path
-    run_uid : str
     folder : PrivateFolder or None
         Kept alive as long as this object, where the store is a private one.
+    run_uid : str
     """
 
-    def __init__(self, path: Path, run_uid: str, folder: PrivateFolder | None = None):
+    def __init__(self, path: Path, folder: PrivateFolder | None, run_uid: str):
         self._path = path.absolute()
         self._run_uid = run_uid
         self._folder = folder

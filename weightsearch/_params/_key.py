@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from weightsearch._params_decode import decode_params
-from weightsearch._params_encode import encode_params
-from weightsearch._params_text import dump, exact_text, load, loose_text
+from weightsearch._params._decode import decode_params
+from weightsearch._params._encode import encode_params
+from weightsearch._params._text import dump, exact_text, load, loose_text
 
 
 class ParamsKey(Mapping[str, Any]):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from weightsearch._params_decode import OpaqueParam, decode_params
-from weightsearch._params_encode import encode_params
-from weightsearch._params_key import ParamsKey
-from weightsearch._params_mapping import ParamsMapping
+from weightsearch._params._decode import OpaqueParam, decode_params
+from weightsearch._params._encode import encode_params
+from weightsearch._params._key import ParamsKey
+from weightsearch._params._mapping import ParamsMapping
 
 __all__ = [
     "OpaqueParam",

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
-from weightsearch._params_key import ParamsKey, show
+from weightsearch._params._key import ParamsKey, show
 from weightsearch.exceptions import WeightsNotFoundError
 
 V = TypeVar("V")

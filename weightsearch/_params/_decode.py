@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from weightsearch._params_text import (
+from weightsearch._params._text import (
     DTYPE,
     MAX_INLINE,
     MAX_VALUE,

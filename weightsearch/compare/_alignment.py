@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from weightsearch._chains import AlignmentError, Chain, find_chains
-from weightsearch._numeric import as_numbers
 from weightsearch._records import Array
+from weightsearch.compare._chains import AlignmentError, Chain, find_chains
+from weightsearch.compare._numeric import as_numbers
 
 __all__ = ["align"]
 

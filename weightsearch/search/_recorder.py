@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from weightsearch._fits import FitCall, Outcome, PlannedFit
-from weightsearch._header import new_header
 from weightsearch._identity import (
     SearchIdentity,
     differences,
@@ -26,9 +24,11 @@ from weightsearch._records import (
     RunResults,
     Weights,
 )
-from weightsearch._splitting import RecordedSplitter, is_unrepeatable
 from weightsearch.exceptions import RefitFailedWarning
 from weightsearch.frameworks._registry import collect_weights
+from weightsearch.search._fits import FitCall, Outcome, PlannedFit
+from weightsearch.search._header import new_header
+from weightsearch.search._splitting import RecordedSplitter, is_unrepeatable
 from weightsearch.store import StoredFit, WriteSession
 
 __all__ = ["SearchRecorder"]
@@ -63,7 +63,7 @@ class SearchRecorder:
     ):
         self.captures_splits = capture in ("splits", "both")
         self.captures_refits = capture in ("refit", "both")
-        self.call: FitCall | None = None
+        self._call: FitCall | None = None
         self._session = session
         self._resume = resume and identify
         self._identify = identify
@@ -116,9 +116,9 @@ class SearchRecorder:
 
     def begin(self, call: FitCall) -> None:
         """Open the run, at the first fit; later calls go on with it."""
-        if self.call is not None:
+        if self._call is not None:
             return
-        self.call = call
+        self._call = call
         versions = environment(call.estimator)
         if self._identify:
             self._identity = identify_search(
@@ -186,6 +186,12 @@ class SearchRecorder:
                 if reasons:
                     print(f"  since run {header.name}: " + "; ".join(reasons))
                 return
+
+    @property
+    def call(self) -> FitCall:
+        """What all fits have in common; known from the first one on."""
+        assert self._call is not None
+        return self._call
 
     # -- refits ---------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.model_selection import GridSearchCV, ParameterGrid
 
-from weightsearch._tracked_search import TrackedSearch
+from weightsearch.search._tracked import TrackedSearch
 
 __all__ = ["WeightTrackingGridSearchCV"]
 
@@ -150,4 +150,5 @@ class WeightTrackingGridSearchCV(GridSearchCV, TrackedSearch):  # type: ignore[m
         self.compression = compression
 
     def _known_candidates(self) -> Iterable[Mapping[str, Any]]:
-        return ParameterGrid(self.param_grid)
+        grid: Iterable[Mapping[str, Any]] = ParameterGrid(self.param_grid)
+        return grid

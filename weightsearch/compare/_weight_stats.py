@@ -12,8 +12,8 @@ import scipy.linalg
 import scipy.sparse.linalg
 import scipy.special
 
-from weightsearch._numeric import as_numbers, norm
 from weightsearch._records import Array
+from weightsearch.compare._numeric import as_numbers, norm
 
 __all__ = ["STATISTICS", "statistics_of", "weight_stats"]
 

@@ -10,8 +10,8 @@ import numpy as np
 import scipy.special
 from numpy.typing import ArrayLike
 
-from weightsearch._numeric import norm
 from weightsearch._records import Array
+from weightsearch.compare._numeric import norm
 
 __all__ = ["linear_cka", "mlp_activations"]
 

@@ -12,9 +12,9 @@ from typing import BinaryIO
 import pandas as pd
 
 from weightsearch._records import RunSource
-from weightsearch._stored_weights import listed
 from weightsearch.exceptions import StoreError, WeightsNotFoundError
-from weightsearch.run import Run
+from weightsearch.run._run import Run
+from weightsearch.run._weights import listed
 from weightsearch.store import Hdf5Store, Problem, consolidate, live_run, verify
 
 __all__ = ["WeightStore"]
