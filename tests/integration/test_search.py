@@ -146,6 +146,17 @@ def test_refits_equal_fits_by_hand(iris):
                 np.testing.assert_array_equal(weights[name], array, strict=True)
 
 
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_candidates_do_not_leak_into_each_other(iris, n_jobs):
+    """A param that only another candidate sets has its default in the refit."""
+    search = WeightTrackingGridSearchCV(
+        Ridge(), [{"fit_intercept": [False]}, {"alpha": [2.0]}], cv=3, n_jobs=n_jobs
+    ).fit(*iris)
+    for params, weights in search.weights_by_params_.items():
+        by_hand = Ridge(**params).fit(*iris)
+        np.testing.assert_array_equal(weights["coef_"], by_hand.coef_)
+
+
 def test_best_weights_are_those_of_the_best_estimator(iris):
     """best_weights_ equals what a person takes out of best_estimator_ by hand."""
     with warnings.catch_warnings():

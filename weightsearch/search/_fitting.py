@@ -10,6 +10,7 @@ scikit-learn is copied or patched.
 
 from __future__ import annotations
 
+import copy
 import functools
 import time
 import traceback
@@ -168,7 +169,8 @@ class _RecordingParallel:
 def _fit_call(args: Sequence[Any], kwargs: Mapping[str, Any]) -> FitCall:
     estimator, X, y = args
     return FitCall(
-        estimator=estimator,
+        # Without workers the first fit changes this very object.
+        estimator=clone(estimator),
         X=X,
         y=y,
         scorer=kwargs["scorer"],
@@ -231,7 +233,7 @@ def refit_candidates(
     parent, contexts = _refit_contexts(search, len(candidates))
     shared: dict[str, Any] = {"extractors": registered_extractors()}
     if parent is not None:
-        shared["caller"] = search
+        shared["caller"] = _as_before_fit(search)
     parallel = _make_parallel(n_jobs=search.n_jobs, pre_dispatch=search.pre_dispatch)
     if parent is not None:
         parent.call_on_fit_task_begin(estimator=search)
@@ -303,6 +305,14 @@ def _refit(
     return candidate, Outcome(result, weights, tuple(notes))
 
 
+def _as_before_fit(search: Any) -> Any:
+    """Copy a search without what it has learned, which may be large or unpicklable."""
+    bare = copy.copy(search)
+    for name in [name for name in vars(bare) if name.endswith("_")]:
+        del bare.__dict__[name]
+    return bare
+
+
 def _refit_contexts(search: Any, n_candidates: int) -> tuple[Any, list[Any]]:
     """Tasks for the callbacks of scikit-learn >= 1.9: one above all, one a refit."""
     root = getattr(search, "_callback_fit_ctx", None)
@@ -326,6 +336,11 @@ if CallbackContext is not None:
         """The root task, whose end waits for the refits of the other candidates."""
 
         _end: dict[str, Any] | None = None
+
+        def __getstate__(self) -> dict[str, Any]:
+            # It goes to the workers with each refit; the search and its data, which
+            # the end will be told of, must not go with it.
+            return {**vars(self), "_end": None}
 
         def call_on_fit_task_end(self, **kwargs: Any) -> Any:
             self._end = kwargs

@@ -1,0 +1,35 @@
+"""PyTorch modules, importable by worker processes."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+
+class SimpleNet(nn.Module):
+    """The network of the example; starts from the same weights each time."""
+
+    def __init__(self, hidden_units=100, activation="relu", n_features=20):
+        super().__init__()
+        torch.manual_seed(0)
+        self.fc1 = nn.Linear(n_features, hidden_units)
+        self.relu = nn.ReLU() if activation == "relu" else nn.Tanh()
+        self.fc2 = nn.Linear(hidden_units, 2)
+
+    def forward(self, x):
+        return self.fc2(self.relu(self.fc1(x)))
+
+
+class HalfNet(nn.Module):
+    """A regressor that keeps a weight in bfloat16."""
+
+    def __init__(self, hidden_units=4):
+        super().__init__()
+        torch.manual_seed(0)
+        self.norm = nn.BatchNorm1d(10)
+        self.fc = nn.Linear(10, hidden_units)
+        self.scale = nn.Parameter(torch.ones(1, dtype=torch.bfloat16) / 3)
+        self.out = nn.Linear(hidden_units, 1)
+
+    def forward(self, x):
+        return self.out(torch.relu(self.fc(self.norm(x)))) * self.scale.float()
