@@ -22,7 +22,7 @@ export OPENBLAS_NUM_THREADS ?= 1
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export MPLBACKEND ?= agg
 
-.PHONY: help demo test test-unit test-doctest test-parity test-crash test-slow \
+.PHONY: help demo test test-unit test-doctest test-parity test-crash \
 	test-compat lint typecheck docs clean
 .DEFAULT_GOAL := help
 
@@ -30,8 +30,7 @@ help:
 	@echo "make demo          search in three frameworks on real data, and show the store"
 	@echo "make test          unit and integration tests, doctests, README, parity"
 	@echo "make test-parity   scikit-learn's own tests of GridSearchCV with our class"
-	@echo "make test-crash    tests that kill processes"
-	@echo "make test-slow     tests that take long"
+	@echo "make test-crash    what make test leaves out: killed processes, slow tests"
 	@echo "make test-compat   all that needs no framework, on scikit-learn $(COMPAT_VERSIONS)"
 	@echo "make lint          ruff: rules and format"
 	@echo "make typecheck     mypy --strict"
@@ -49,7 +48,7 @@ demo: $(READY)
 test: test-unit test-doctest test-parity
 
 test-unit: $(READY)
-	$(PY) -m pytest -n $(WORKERS) --dist loadgroup -m "not crash and not slow"
+	$(PY) -m pytest -n $(WORKERS) -m "not crash and not slow"
 
 test-doctest: $(READY)
 	$(PY) -m pytest --doctest-modules weightsearch
@@ -58,15 +57,12 @@ test-parity: $(READY)
 	$(PY) tests/parity/run.py -n $(WORKERS)
 
 test-crash: $(READY)
-	$(PY) -m pytest -m crash
-
-test-slow: $(READY)
-	$(PY) -m pytest -m "slow and not crash"
+	$(PY) -m pytest -m "crash or slow"
 
 test-compat: $(COMPAT_VERSIONS:%=test-compat-%)
 
 test-compat-%: .venvs/sklearn-%/.ready
-	.venvs/sklearn-$*/$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup \
+	.venvs/sklearn-$*/$(BIN)/python -m pytest -n $(WORKERS) \
 		-m "not crash and not slow"
 	.venvs/sklearn-$*/$(BIN)/python tests/parity/run.py -n $(WORKERS)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from typing import Any
 
 import pytest
 
@@ -15,21 +16,33 @@ FRAMEWORKS = {"keras": ("tensorflow", "scikeras"), "torch": ("torch", "skorch")}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep tests of one framework in one xdist worker; skip those that lack it.
+    """Skip tests that need a framework which is not installed.
 
-    Importing a framework takes seconds, so that two workers should not both do it.
-    A test needs one if it is marked so or if its file is named after it; one whose
-    function or parameter is named after it only goes to the same worker.
+    A test needs one if it is marked so or if its file is named after it.
     """
     for item in items:
         for framework, packages in FRAMEWORKS.items():
             if framework in item.path.name:
                 item.add_marker(framework)
-            if item.get_closest_marker(framework):
-                missing = [p for p in packages if importlib.util.find_spec(p) is None]
-                if missing:
-                    reason = f"needs {' and '.join(missing)}"
-                    item.add_marker(pytest.mark.skip(reason=reason))
-            elif framework not in item.name.lower():
-                continue
-            item.add_marker(pytest.mark.xdist_group(framework))
+            missing = [p for p in packages if importlib.util.find_spec(p) is None]
+            if missing and item.get_closest_marker(framework):
+                reason = f"needs {' and '.join(missing)}"
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Send tests of one framework, and of one document, to one worker.
+
+    Importing a framework takes seconds, so that two workers should not both do it;
+    blocks of code in a document build on each other. xdist's own ``loadgroup`` would
+    do, but its groups have no effect with pytest 9.2 (xdist 3.8).
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFramework(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            names = ("test_readme", *FRAMEWORKS)
+            return next((name for name in names if name in nodeid.lower()), nodeid)
+
+    return ByFramework(config, log)

@@ -38,6 +38,15 @@ def broken_links(document):
             yield f"{link}: {target.name} has no heading for #{anchor}"
 
 
+def lost_pages():
+    """Yield the pages of ``docs`` that its index does not lead to."""
+    index = ROOT / "docs" / "index.md"
+    listed = set(LINK.findall(index.read_text(encoding="utf-8")))
+    for page in sorted((ROOT / "docs").glob("*.md")):
+        if page != index and page.name not in listed:
+            yield f"docs/index.md: does not list {page.name}"
+
+
 def stale_pages():
     """Yield the generated pages that are not what their generator would write now."""
     for document in DOCUMENTS:
@@ -56,7 +65,7 @@ def main():
         for document in DOCUMENTS
         for problem in broken_links(document)
     ]
-    problems += stale_pages()
+    problems += [*lost_pages(), *stale_pages()]
     print("\n".join(problems) or f"{len(DOCUMENTS)} documents are in order")
     return 1 if problems else 0
 

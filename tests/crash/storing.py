@@ -16,8 +16,6 @@ import sys
 import traceback
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
-
 from journal_samples import fit, header, mlp_arrays, params, results
 
 from weightsearch.store import WriteSession, _steps

@@ -30,7 +30,6 @@ pytestmark = [
 ]
 
 CHILD = Path(__file__).parent / "storing.py"
-ROOT = Path(__file__).parents[2]
 COUNT = 40
 KILLS = 30
 
@@ -44,7 +43,7 @@ class Writers:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         )
         assert self._line() == "ready"
         self.code = None

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 
+import parity_lists
 import pytest
 import sklearn
 from sklearn.linear_model import LogisticRegression, Ridge
@@ -13,9 +13,6 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.utils.estimator_checks import check_estimator
 
 from weightsearch import WeightTrackingGridSearchCV
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-import parity_lists
 
 SKLEARN = Path(sklearn.__file__).resolve().parent
 

@@ -35,9 +35,7 @@ def mlp_arrays(hidden=8):
 
 def weights(number=0, hidden=8):
     """Return weights that differ from fit to fit."""
-    return Weights(
-        (name, array + number) for name, array in mlp_arrays(hidden).items()
-    )
+    return Weights((name, array + number) for name, array in mlp_arrays(hidden).items())
 
 
 def key(number):

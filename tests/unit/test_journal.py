@@ -27,8 +27,9 @@ from journal_samples import (
 from weightsearch._records import OK, REFIT, FitRecord, Weights
 from weightsearch.exceptions import StoreVersionError, WeightsNotFoundError
 from weightsearch.store import _journal_format as fmt
-from weightsearch.store._journal import Journal, remove_journal
+from weightsearch.store._journal import Journal
 from weightsearch.store._journal_reader import JournalRun
+from weightsearch.store._journal_rows import remove_journal
 
 
 @pytest.fixture
@@ -135,7 +136,8 @@ def test_large_and_small_arrays_in_one_record(folder):
 
     with JournalRun(folder) as run:
         assert same(run.read_all(0), arrays)
-        assert all(run.read(0, name).tobytes() == arrays[name].tobytes() for name in "0135")
+        for name in "0135":
+            assert run.read(0, name).tobytes() == arrays[name].tobytes()
 
 
 def test_object_arrays_are_refused_and_nothing_is_written(folder):
@@ -154,9 +156,7 @@ def test_object_arrays_are_refused_and_nothing_is_written(folder):
 
 def test_ties_and_encodings_come_back(folder):
     """Notes about the arrays travel with them, and a tied name can be read."""
-    arrays = Weights(
-        {"w": np.arange(3.0)}, ties={"v": "w"}, encodings={"coef_": "csr"}
-    )
+    arrays = Weights({"w": np.arange(3.0)}, ties={"v": "w"}, encodings={"coef_": "csr"})
     append(folder, arrays)
 
     with JournalRun(folder) as run:
@@ -233,7 +233,8 @@ def test_finished_run_has_results_and_best_weights(folder):
         assert run.header.finished
         assert run.best_index() == 2
         assert [spec.name for spec in run.best_specs().arrays] == list(mlp_arrays())
-        assert same(Weights({"b": run.read_best("coefs_/1")}), Weights({"b": weights(2)["coefs_/1"]}))
+        best = Weights((name, run.read_best(name)) for name in mlp_arrays())
+        assert same(best, weights(2))
         columns = run.cv_results()
         assert columns["mean_test_score"].tolist() == [0, 0.5, 1]
         assert columns["rank_test_score"].dtype == np.int32
@@ -276,7 +277,7 @@ def test_splits_come_back(folder):
 
 
 def test_params_come_in_parts(folder):
-    """A halving search adds candidates as it goes; later params replace earlier ones."""
+    """Candidates are added as a halving search goes; later params replace earlier."""
     journal = Journal(folder)
     journal.begin(header())
     journal.set_params(0, params(2))

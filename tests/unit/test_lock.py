@@ -181,34 +181,53 @@ def test_lock_taken_while_its_file_is_removed(store, holder):
     first.release()
 
 
-def test_many_threads_never_hold_it_together(store):
-    """Taking and removing the lock in a hurry lets one at a time in."""
-    inside, most, entries = [0], [0], [0]
-    mutex = threading.Lock()
+HURRY = """
+import sys, time
+from pathlib import Path
+from weightsearch.exceptions import StoreLockedError
+from weightsearch.store._lock import StoreLock
+path = Path(sys.argv[1])
+inside = path.with_name("inside")
+print("ready", flush=True)
+sys.stdin.readline()
+entries = 0
+until = time.monotonic() + 1.5
+while time.monotonic() < until:
+    lock = StoreLock(path)
+    try:
+        lock.acquire()
+    except StoreLockedError:
+        continue
+    inside.open("x").close()
+    inside.unlink()
+    entries += 1
+    lock.release(remove=True)
+print(entries)
+"""
 
-    def work():
-        for _ in range(60):
-            lock = StoreLock(store)
-            try:
-                lock.acquire()
-            except StoreLockedError:
-                continue
-            with mutex:
-                inside[0] += 1
-                entries[0] += 1
-                most[0] = max(most[0], inside[0])
-            with mutex:
-                inside[0] -= 1
-            lock.release(remove=True)
 
-    threads = [threading.Thread(target=work) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+def test_many_processes_never_hold_it_together(store):
+    """Of processes that take and remove the lock in a hurry one at a time gets in."""
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", HURRY, store],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=Path(__file__).parents[2],
+        )
+        for _ in range(4)
+    ]
+    for process in processes:
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    outcomes = [process.communicate() for process in processes]
 
-    assert most == [1]
-    assert entries[0] > 1
+    assert [errors for _, errors in outcomes] == [""] * 4
+    assert sum(int(entries) for entries, _ in outcomes) > 100
 
 
 def test_release_can_remove_every_trace(store):

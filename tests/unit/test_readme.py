@@ -52,8 +52,7 @@ def sessions(tmp_path_factory):
     }
 
 
-# All in one worker, the one that imports Keras, since a block builds on the one before.
-@pytest.mark.xdist_group("keras")
+# tests/conftest.py keeps them in one process, since a block builds on those before it.
 @pytest.mark.parametrize(
     "block",
     [block for document in DOCUMENTS for block in _blocks(document)],
@@ -69,8 +68,8 @@ def test_block_runs(block, sessions):
     code = compile("\n" * (block.line - 1) + block.code, block.document, "exec")
 
     with contextlib.chdir(folder), warnings.catch_warnings():
-        warnings.simplefilter("error")
-        warnings.simplefilter("ignore", ConvergenceWarning)
+        # Ignored in our other tests; here a reader would see it.
+        warnings.simplefilter("error", ConvergenceWarning)
         exec(code, namespace)
 
 

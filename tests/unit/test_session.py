@@ -589,6 +589,17 @@ def test_append_after_a_failed_append_goes_on(path):
         assert fits.candidate.tolist() == [0, 1, 2, 1]
 
 
+def fill(session):
+    """Append until there is no room, and return the number of fits."""
+    for done in range(3, 10_000):
+        try:
+            session.append(fit(0, split=done))
+        except StoreWriteError:
+            session.close()
+            return done
+    return 0
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="mounts a small file system")
 def test_full_file_system(tmp_path):
     """On a really full disk the same holds, and room makes it go on."""
@@ -602,16 +613,12 @@ def test_full_file_system(tmp_path):
     try:
         path = place / "search.h5"
         session = begin(path, 0)
-        done = 3
-        with pytest.raises(StoreWriteError, match="Make room"):
-            for done in range(3, 10_000):
-                session.append(fit(0, split=done))
-        session.close()
+        done = fill(session)
         assert verify(path) == []
         run = live_run(path)
-        assert len(run.fits()) == done
+        assert len(run.fits()) == done > 3
         run.close()
-        with pytest.raises(StoreWriteError):
+        with pytest.raises(StoreWriteError, match="room"):
             WriteSession.open(path)
         more = ["-o", "remount,size=20m", str(place)]
         subprocess.run(["mount", *more], check=True, capture_output=True)
@@ -719,3 +726,37 @@ def test_reader_while_another_process_writes(path):
     assert len(set(seen)) > 3
     with Hdf5Store(path) as store:
         assert len(store.runs["run-0000"].fits()) == 300
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_forked_child_cannot_end_the_session(path):
+    """A worker that unwinds its parent's ``with`` block closes and removes nothing."""
+    with begin(path, count=0) as session:
+        child = os.fork()
+        if child == 0:
+            session.close()
+            os._exit(0)
+        os.waitpid(child, 0)
+        with pytest.raises(StoreLockedError):
+            WriteSession.open(path)
+        session.set_params(0, params(1))
+        session.append(fit(0))
+        session.commit(results(1))
+
+    assert verify(path) == []
+    with Hdf5Store(path) as store:
+        assert same(store.runs["run-0000"].read_all(0), weights(0))
+
+
+def test_live_run_outlives_its_journal(path):
+    """A run that goes into the file while it is read stays as it was seen."""
+    session = begin(path)
+    with live_run(path) as run:
+        assert len(run.fits()) == 3
+        session.append(fit(0, split=0))
+        session.commit(results(3))
+        following = begin(path, 1, count=2)
+        assert len(run.fits()) >= 3
+        assert run.header.uid == header(0).uid
+        assert same(run.read_all(2), weights(2))
+        following.close()

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from weightsearch._records import REFIT, RunSource
+from weightsearch._records import REFIT, FitTable, RunSource
 
 __all__ = ["candidates_frame"]
 
 
 def candidates_frame(
-    keys: Sequence[Mapping[str, Any]], source: RunSource
+    keys: Sequence[Mapping[str, Any]], table: FitTable, source: RunSource
 ) -> pd.DataFrame:
     """Build the frame of :attr:`weightsearch.Run.candidates`."""
     results = source.cv_results()
@@ -23,8 +23,8 @@ def candidates_frame(
     for name in dict.fromkeys(name for key in keys for name in key):
         column = f"param_{name}" if name in taken else name
         columns[column] = _column([key.get(name, _MISSING) for key in keys])
-    columns |= results or _unfinished_results(len(keys), source)
-    columns["status"] = _status(len(keys), source)
+    columns |= results or _unfinished_results(len(keys), table, source)
+    columns["status"] = _status(len(keys), table)
     index = pd.RangeIndex(len(keys), name="candidate")
     return pd.DataFrame(columns, index=index)
 
@@ -48,8 +48,7 @@ def _column(values: list[Any]) -> pd.Series:
     return series
 
 
-def _status(n_candidates: int, source: RunSource) -> list[str]:
-    table = source.fits()
+def _status(n_candidates: int, table: FitTable) -> list[str]:
     status = np.full(n_candidates, "no refit", dtype=object)
     refit = (table.split == REFIT) & ~table.failed
     status[table.candidate[refit]] = "ok"
@@ -66,9 +65,10 @@ def _status(n_candidates: int, source: RunSource) -> list[str]:
     return [str(text) for text in status]
 
 
-def _unfinished_results(n_candidates: int, source: RunSource) -> dict[str, Any]:
+def _unfinished_results(
+    n_candidates: int, table: FitTable, source: RunSource
+) -> dict[str, Any]:
     """Scores of the splits that have finished, for a run without results yet."""
-    table = source.fits()
     rows = [row for row in range(len(table)) if table.split[row] != REFIT]
     scores: dict[str, Any] = {}
     for row in rows:

@@ -91,6 +91,9 @@ class Run:
 
     @cached_property
     def _keys(self) -> list[ParamsKey]:
+        # While a search goes on, params come before fits: read in the other order,
+        # every fit has its params.
+        _ = self._table
         return [ParamsKey.from_json(text) for text in self._source.params()]
 
     def params(self, candidate: int) -> ParamsKey:
@@ -111,7 +114,7 @@ class Run:
         where nothing failed and no refit is stored. The index is the candidate's
         number. A param whose name is a column's already is called ``param_<name>``.
         """
-        return candidates_frame(self._keys, self._source)
+        return candidates_frame(self._keys, self._table, self._source)
 
     def query(self, expression: str) -> pd.DataFrame:
         """Candidates for which an expression holds.
@@ -233,7 +236,7 @@ class Run:
             keys = [ParamsKey(params) for params in live_params]
         missing = {
             keys[n]: self._why_missing(n, split)
-            for n in set(range(len(self))).difference(numbers)
+            for n in sorted(set(range(len(self))).difference(numbers))
         }
         return ParamsMapping(
             [keys[number] for number in numbers],

@@ -11,7 +11,6 @@ from typing import BinaryIO
 
 import pandas as pd
 
-from weightsearch._records import RunSource
 from weightsearch.exceptions import StoreError, WeightsNotFoundError
 from weightsearch.run._run import Run
 from weightsearch.run._weights import listed
@@ -46,30 +45,52 @@ class WeightStore:
 
     def __init__(self, source: str | os.PathLike[str] | BinaryIO):
         self.path: Path | None = None
-        self._file: Hdf5Store | None = None
+        # The newest last: runs that were given out go on reading the file that they
+        # came from, although a search has put another one into its place.
+        self._files: list[Hdf5Store] = []
+        self._opened: tuple[int, ...] | None = None
+        self._stored: dict[str, Run] = {}
         if isinstance(source, str | os.PathLike):
             self.path = Path(source).expanduser()
-            if self.path.exists():
-                self._file = Hdf5Store(self.path)
-            elif live_run(self.path) is None:
+            if not self.runs and not self._files:
                 raise StoreError(f"There is no store at {self.path}.", str(self.path))
         else:
-            self._file = Hdf5Store(source)
+            self._open(source)
 
     @property
     def runs(self) -> Mapping[str, Run]:
-        """All runs by name, oldest first."""
-        runs = {name: Run(source) for name, source in self._stored.items()}
-        live = None if self.path is None else live_run(self.path)
+        """All runs by name, oldest first.
+
+        The one that is being fitted, or that was interrupted, comes last; each call
+        shows what has finished until then.
+        """
+        if self.path is None:
+            return MappingProxyType(self._stored)
+        # In this order, a run that goes from the journal into the file is not missed.
+        live = live_run(self.path)
+        self._reopen(self.path)
+        runs = dict(self._stored)
         if live is not None and all(
             run.uid != live.header.uid for run in runs.values()
         ):
             runs[live.header.name] = Run(live)
         return MappingProxyType(runs)
 
-    @property
-    def _stored(self) -> Mapping[str, RunSource]:
-        return {} if self._file is None else self._file.runs
+    def _reopen(self, path: Path) -> None:
+        """Open the file that is there now, if it is another one than before."""
+        try:
+            status = path.stat()
+        except FileNotFoundError:
+            return
+        found = (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size)
+        if found != self._opened:
+            self._open(path)
+            self._opened = found
+
+    def _open(self, source: Path | BinaryIO) -> None:
+        file = Hdf5Store(source)
+        self._files.append(file)
+        self._stored = {name: Run(source) for name, source in file.runs.items()}
 
     def run(self, name: str | None = None) -> Run:
         """One run.
@@ -139,8 +160,8 @@ class WeightStore:
 
     def close(self) -> None:
         """Close the file."""
-        if self._file is not None:
-            self._file.close()
+        for file in self._files:
+            file.close()
 
     def __enter__(self) -> WeightStore:
         return self

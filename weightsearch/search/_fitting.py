@@ -233,7 +233,7 @@ def refit_candidates(
     parent, contexts = _refit_contexts(search, len(candidates))
     shared: dict[str, Any] = {"extractors": registered_extractors()}
     if parent is not None:
-        shared["caller"] = _as_before_fit(search)
+        shared["caller"] = _Caller(search)
     parallel = _make_parallel(n_jobs=search.n_jobs, pre_dispatch=search.pre_dispatch)
     if parent is not None:
         parent.call_on_fit_task_begin(estimator=search)
@@ -269,7 +269,7 @@ def _refit(
     error_score: Any,
     context: Any,
     extractors: Mapping[Any, Extractor],
-    caller: Any = None,
+    caller: _Caller | None = None,
 ) -> tuple[int, Outcome]:
     """Fit one candidate in a worker, the way scikit-learn refits its best one."""
     ensure_tags()
@@ -279,9 +279,10 @@ def _refit(
     result: dict[str, Any] = {"fit_error": None}
     weights: Weights | None = None
     notes: list[Warning] = []
+    search = None if caller is None else caller.search
     try:
         if context is not None:
-            context.call_on_fit_task_begin(estimator=caller, X=X, y=y)
+            context.call_on_fit_task_begin(estimator=search, X=X, y=y)
         inner = (
             nullcontext()
             if context is None
@@ -301,16 +302,24 @@ def _refit(
         weights, notes = collect_weights(estimator)
     finally:
         if context is not None:
-            context.call_on_fit_task_end(estimator=caller, X=X, y=y)
+            context.call_on_fit_task_end(estimator=search, X=X, y=y)
     return candidate, Outcome(result, weights, tuple(notes))
 
 
-def _as_before_fit(search: Any) -> Any:
-    """Copy a search without what it has learned, which may be large or unpicklable."""
-    bare = copy.copy(search)
-    for name in [name for name in vars(bare) if name.endswith("_")]:
-        del bare.__dict__[name]
-    return bare
+class _Caller:
+    """The search, which goes to other processes without what it has learned.
+
+    Its best estimator may be large, or one that cannot be pickled.
+    """
+
+    def __init__(self, search: Any):
+        self.search = search
+
+    def __getstate__(self) -> dict[str, Any]:
+        bare = copy.copy(self.search)
+        for name in [name for name in vars(bare) if name.endswith("_")]:
+            del bare.__dict__[name]
+        return {"search": bare}
 
 
 def _refit_contexts(search: Any, n_candidates: int) -> tuple[Any, list[Any]]:

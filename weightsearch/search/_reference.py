@@ -5,12 +5,13 @@ from __future__ import annotations
 import shutil
 import tempfile
 import weakref
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from weightsearch._params import ParamsMapping
 from weightsearch.exceptions import StoreError, WeightsNotFoundError
-from weightsearch.run._run import Run
-from weightsearch.run._store import WeightStore
+from weightsearch.run import Run, StoredWeights, WeightStore
 
 __all__ = ["PrivateFolder", "StoreReference"]
 
@@ -56,6 +57,8 @@ class StoreReference:
         self._run_uid = run_uid
         self._folder = folder
         self._store: WeightStore | None = None
+        self._run: Run | None = None
+        self._by_params: ParamsMapping[StoredWeights] | None = None
 
     @property
     def path(self) -> Path:
@@ -68,7 +71,7 @@ class StoreReference:
         return self._folder is not None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_store": None}
+        return {**vars(self), "_store": None, "_run": None, "_by_params": None}
 
     @property
     def store(self) -> WeightStore:
@@ -86,10 +89,23 @@ class StoreReference:
     @property
     def run(self) -> Run:
         """The search's run."""
-        for run in self.store.runs.values():
-            if run.uid == self._run_uid:
-                return run
-        raise WeightsNotFoundError(
+        if self._run is None:
+            found = [r for r in self.store.runs.values() if r.uid == self._run_uid]
+            if not found:
+                raise self._another_store()
+            self._run = found[0]
+        return self._run
+
+    def weights_by_params(
+        self, params: Sequence[Mapping[str, Any]]
+    ) -> ParamsMapping[StoredWeights]:
+        """Weights of the refits, by the search's own params."""
+        if self._by_params is None:
+            self._by_params = self.run.weights_by_params(live_params=params)
+        return self._by_params
+
+    def _another_store(self) -> WeightsNotFoundError:
+        return WeightsNotFoundError(
             f"{self.path} holds runs, but not the one of this search "
             f"(uid {self._run_uid}): another file lies in its place."
         )
@@ -98,4 +114,4 @@ class StoreReference:
         """Close the file; it is opened again when needed."""
         if self._store is not None:
             self._store.close()
-            self._store = None
+            self._store = self._run = self._by_params = None

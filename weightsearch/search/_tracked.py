@@ -14,9 +14,7 @@ from weightsearch._params import ParamsMapping
 from weightsearch._records import Array
 from weightsearch.exceptions import StoreWriteError
 from weightsearch.frameworks._scikeras_tags import ensure_tags
-from weightsearch.run._run import Run
-from weightsearch.run._store import WeightStore
-from weightsearch.run._weights import StoredWeights
+from weightsearch.run import Run, StoredWeights, WeightStore
 from weightsearch.search._fitting import (
     CallbackSearch,
     Interval,
@@ -187,8 +185,8 @@ class TrackedSearch(CallbackSearch):
         A read-only mapping from params to a lazy mapping of name to ndarray; see
         :meth:`weightsearch.Run.weights_by_params`.
         """
-        run = self._stored("weights_by_params_").run
-        return run.weights_by_params(live_params=self.cv_results_["params"])
+        reference = self._stored("weights_by_params_")
+        return reference.weights_by_params(self.cv_results_["params"])
 
     def save_store(self, path: str | os.PathLike[str]) -> Path:
         """Keep the store of this search in a file of its own.

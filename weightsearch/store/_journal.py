@@ -16,22 +16,21 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from weightsearch._records import FAILED, Array, FitRecord, RunHeader, RunResults
 from weightsearch.exceptions import StoreWriteError
 from weightsearch.store import _journal_format as fmt
+from weightsearch.store import _journal_rows as rows
 from weightsearch.store import _json, _steps
 from weightsearch.store._aside import sync_folder
 from weightsearch.store._journal_arrays import Record, pack
 from weightsearch.store._journal_bytes import ByteLog
 
-__all__ = ["Journal", "remove_journal"]
+__all__ = ["Journal"]
 
 _LAYOUTS_KNOWN = 64
-_PARAMS_BYTES = 1 << 20
 _SYNC_SECONDS = 5.0
 _SYNC_FITS = 2000
 
@@ -91,22 +90,24 @@ class Journal:
             raise RuntimeError("A journal holds one run; begin was called already.")
         with self._mutex, self._explaining():
             log = self._bytes = ByteLog(self._folder / fmt.ARRAYS)
+            uid = memoryview(header.uid.encode())
             try:
+                log.append(fmt.BEGIN, 0, Record((), [uid], uid.nbytes, b""))
                 self._database = self._make_database(log, header, splits)
                 if self._durable:
                     sync_folder(self._folder)
             except BaseException:
                 self.close()
-                remove_journal(self._folder)
+                rows.remove_journal(self._folder)
                 raise
 
     def set_params(self, start: int, encoded: Sequence[str]) -> None:
         """Add candidates' params, from candidate ``start`` on, each as JSON text."""
         with self._mutex, self._explaining(), self._transaction() as (database, _):
-            for first, block in _blocks(encoded):
-                number = _next_id(database, "params")
+            for first, block in rows.blocks(encoded):
+                number = rows.next_id(database, "params")
                 text = _json.dumps(list(block))
-                _insert(database, "params", (number, start + first, text))
+                rows.insert(database, "params", (number, start + first, text))
 
     def append(self, record: FitRecord) -> None:
         """Make a finished fit safe.
@@ -175,12 +176,12 @@ class Journal:
                 self._write_part(database, log, fmt.P_BEST, block)
             if self._durable:
                 log.sync()
-            _set_meta(database, fmt.M_SYNCED, self._n_fits if self._durable else 0)
-            _set_meta(database, fmt.M_FINISH, finish)
+            rows.set_meta(database, fmt.M_SYNCED, self._n_fits if self._durable else 0)
+            rows.set_meta(database, fmt.M_FINISH, finish)
         self._finished = True
         with self._mutex, self._explaining():
             if self._durable:
-                _checkpoint(database)
+                rows.checkpoint(database)
         _steps.reached(_steps.RUN_FINISHED)
 
     def close(self) -> None:
@@ -216,22 +217,21 @@ class Journal:
             position = log.append(fmt.FIT, number, block)
             _steps.reached(_steps.BYTES_WRITTEN)
             known = None if block is None else self._layouts.get(block.layout)
-            values = (number, *place, has_weights, int(time.time() * 1000), key)
-            crcs = None if block is None else block.crcs
+            ended = int(time.time() * 1000)
+            head = (number, *place, has_weights, ended, key, position)
+            tail = (None if block is None else block.crcs, *rest)
             try:
                 if block is None or known is not None:
                     # One statement is a transaction of its own.
-                    _insert(database, "fit", (*values, position, known, crcs, *rest))
+                    rows.insert(database, "fit", (*head, known, *tail))
                 else:
                     with self._transaction():
                         known = self._add_layout(database, block)
-                        _insert(
-                            database, "fit", (*values, position, known, crcs, *rest)
-                        )
+                        rows.insert(database, "fit", (*head, known, *tail))
                 self._n_fits = number + 1
             except BaseException:
                 # An interrupt may come just after the commit.
-                if _has_fit(database, number):
+                if rows.has_fit(database, number):
                     self._n_fits = number + 1
                 else:
                     log.take_back(end)
@@ -247,16 +247,16 @@ class Journal:
     def _write_part(
         self, database: sqlite3.Connection, log: ByteLog, name: str, block: Record
     ) -> None:
-        number = _next_id(database, "part")
+        number = rows.next_id(database, "part")
         position = log.append(fmt.PART, number, block)
         layout = self._layouts.get(block.layout)
         if layout is None:
             layout = self._add_layout(database, block)
-        _insert(database, "part", (number, name, layout, position, block.crcs))
+        rows.insert(database, "part", (number, name, layout, position, block.crcs))
 
     def _add_layout(self, database: sqlite3.Connection, block: Record) -> int:
-        number = _next_id(database, "layout")
-        _insert(database, "layout", (number, block.spec()))
+        number = rows.next_id(database, "layout")
+        rows.insert(database, "layout", (number, block.spec()))
         self._layouts[block.layout] = number
         if len(self._layouts) > _LAYOUTS_KNOWN:
             # A layout that comes again is written again, which is allowed.
@@ -266,8 +266,8 @@ class Journal:
     def _sync(self, database: sqlite3.Connection, log: ByteLog) -> None:
         """Bring all to the disk: bytes first, then that they are there, then rows."""
         log.sync()
-        _set_meta(database, fmt.M_SYNCED, self._n_fits)
-        _checkpoint(database)
+        rows.set_meta(database, fmt.M_SYNCED, self._n_fits)
+        rows.checkpoint(database)
         self._synced_fits = self._n_fits
         self._synced_at = time.monotonic()
 
@@ -279,7 +279,7 @@ class Journal:
     ) -> sqlite3.Connection:
         """Make the database aside, so that readers never meet a half-made one."""
         aside = self._folder / fmt.NEW_DATABASE
-        database = self._connect(aside)
+        database = rows.connect(aside, durable=self._durable)
         try:
             for statement in fmt.TABLES.values():
                 database.execute(statement)
@@ -289,12 +289,12 @@ class Journal:
                 for name, value in (
                     (fmt.M_FORMAT, fmt.FORMAT),
                     (fmt.M_VERSION, fmt.JOURNAL_VERSION),
-                    (fmt.M_WRITER, _writer_version()),
+                    (fmt.M_WRITER, rows.writer_version()),
                     (fmt.M_HEADER, asdict(header)),
                     (fmt.M_SPLITS, None if splits is None else len(splits)),
                     (fmt.M_SYNCED, 0),
                 ):
-                    _set_meta(database, name, value)
+                    rows.set_meta(database, name, value)
                 if splits is not None:
                     arrays = {
                         f"{number}/{role}": indices
@@ -307,28 +307,7 @@ class Journal:
         finally:
             database.close()
         aside.replace(self._folder / fmt.DATABASE)
-        return self._connect(self._folder / fmt.DATABASE)
-
-    def _connect(self, path: Path) -> sqlite3.Connection:
-        database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        try:
-            (mode,) = database.execute("PRAGMA journal_mode=WAL").fetchone()
-            if mode != "wal":
-                raise StoreWriteError(
-                    f"{self._folder} lies on a file system that SQLite cannot keep a "
-                    "write-ahead log on, as some network drives; put the store on a "
-                    "local disk.",
-                    str(self._folder),
-                )
-            level = "NORMAL" if self._durable else "OFF"
-            database.execute(f"PRAGMA synchronous={level}")
-            if self._durable:
-                # Checkpoints come when the bytes are on the disk, not before.
-                database.execute("PRAGMA wal_autocheckpoint=0")
-        except BaseException:
-            database.close()
-            raise
-        return database
+        return rows.connect(self._folder / fmt.DATABASE, durable=self._durable)
 
     def _opened(self) -> tuple[sqlite3.Connection, ByteLog]:
         if self._database is None or self._bytes is None:
@@ -374,84 +353,3 @@ class Journal:
                 "where it stopped.",
                 str(self._folder),
             ) from error
-
-
-def remove_journal(folder: Path) -> bool:
-    """Remove a journal's files, but not the lock.
-
-    Returns
-    -------
-    bool
-        False if a file is still in use (Windows); the next writer removes it.
-    """
-    # The database goes first: without it, the other files mean nothing.
-    for name in (
-        fmt.DATABASE,
-        fmt.DATABASE + "-wal",
-        fmt.DATABASE + "-shm",
-        fmt.ARRAYS,
-        fmt.NEW_DATABASE,
-        fmt.NEW_DATABASE + "-wal",
-        fmt.NEW_DATABASE + "-shm",
-        fmt.NEW_DATABASE + "-journal",
-    ):
-        try:
-            (folder / name).unlink(missing_ok=True)
-        except PermissionError:
-            return False
-    return True
-
-
-def _insert(database: sqlite3.Connection, table: str, values: tuple[Any, ...]) -> None:
-    database.execute(_INSERTS[table], (*values, fmt.row_crc(table, values)))
-
-
-def _next_id(database: sqlite3.Connection, table: str) -> int:
-    (last,) = database.execute(f"SELECT max(id) FROM {table}").fetchone()
-    return 0 if last is None else int(last) + 1
-
-
-def _has_fit(database: sqlite3.Connection, number: int) -> bool:
-    try:
-        found = database.execute("SELECT 1 FROM fit WHERE id=?", (number,)).fetchone()
-    except sqlite3.Error:
-        # A row without its bytes, if there is one, does not count either.
-        return False
-    return found is not None
-
-
-_INSERTS = {
-    table: f"INSERT INTO {table} VALUES({','.join('?' * statement.count(','))},?)"
-    for table, statement in fmt.TABLES.items()
-}
-
-
-def _set_meta(database: sqlite3.Connection, name: str, value: Any) -> None:
-    number = fmt.META_IDS[name]
-    row = (number, name, _json.dumps(value))
-    database.execute(
-        "INSERT OR REPLACE INTO meta VALUES(?,?,?,?)", (*row, fmt.row_crc("meta", row))
-    )
-
-
-def _checkpoint(database: sqlite3.Connection) -> None:
-    database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-
-
-def _blocks(texts: Sequence[str]) -> Iterator[tuple[int, Sequence[str]]]:
-    """Cut texts into blocks of limited size; yields position and texts."""
-    first = size = 0
-    for number, text in enumerate(texts):
-        if size and size + len(text) > _PARAMS_BYTES:
-            yield first, texts[first:number]
-            first, size = number, 0
-        size += len(text)
-    if first < len(texts):
-        yield first, texts[first:]
-
-
-def _writer_version() -> str:
-    try:
-        return version("weightsearch")
-    except PackageNotFoundError:
-        return ""

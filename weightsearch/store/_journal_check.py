@@ -67,11 +67,11 @@ def verify_journal(path: Path) -> list[Problem]:
 
 
 def _problems(folder: Path, run: JournalRun) -> Iterator[Problem]:
-    content = run.content
     # Before the rows: the writer adds bytes first.
-    size = content.file.size
-    frames = content.frames()
+    size = run.content.file.size
+    frames = run.content.frames()
     run.fits()
+    content = run.content
     for text in content.database.problems():
         yield Problem(f"{folder.name}/{fmt.DATABASE}", text)
     if run.n_lost:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 import zlib
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,12 @@ from weightsearch.store import _json
 from weightsearch.store._journal_arrays import Layout
 from weightsearch.store._journal_columns import Columns
 from weightsearch.store._journal_database import ByteFile, Database, Row
+from weightsearch.store._journal_meta import check_meta, parse_header
 
 __all__ = ["Block", "JournalContent"]
 
 _LAYOUTS_KEPT = 256
 _SMALL_RECORD = 1 << 20
-_MAPPINGS = {"environment", "estimator", "settings", "identity"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,6 @@ class JournalContent:
     def refresh(self) -> None:
         """See what was committed until now."""
         with self._mutex:
-            self.database.refresh()
             # Before the rows: what the last frame counts was committed before it.
             last = self.file.last_frame()
             with self.database.snapshot():
@@ -134,8 +133,10 @@ class JournalContent:
                 self._load_params()
                 self._load_fits()
             self._drop_torn_tail()
-            if last is not None and not self._salvage:
-                self._check_last(last)
+            if not self._salvage:
+                self._check_first()
+                if last is not None:
+                    self._check_last(last)
 
     def _load_meta(self) -> None:
         meta: dict[str, Any] = {}
@@ -144,42 +145,12 @@ class JournalContent:
                 raise self.corrupt(f"meta {number}", "its checksum is wrong")
             name = row[1].decode("utf-8", "replace")
             meta[name] = self.json(row[2], f"meta {name}")
-        if meta.get(fmt.M_FORMAT) != fmt.FORMAT:
-            raise self.corrupt("meta format", "it is no journal of weightsearch")
-        if meta.get(fmt.M_VERSION) != fmt.JOURNAL_VERSION:
-            raise self.corrupt("meta journal_version", "it contradicts the header's")
-        self.header = self._parse_header(meta.get(fmt.M_HEADER))
-        self._check_meta(meta)
-        self._meta = meta
-
-    def _parse_header(self, value: Any) -> RunHeader:
         try:
-            known = {field.name: value[field.name] for field in fields(RunHeader)}
-            for name, item in known.items():
-                kind: Any = Mapping if name in _MAPPINGS else str
-                if not (
-                    isinstance(item, kind) or (name, item) == ("fingerprint", None)
-                ):
-                    raise TypeError(f"{name} is {item!r:.100}")
-            return RunHeader(**known)
-        except (KeyError, TypeError) as error:
-            raise self.corrupt("meta header", f"{error}") from error
-
-    def _check_meta(self, meta: Mapping[str, Any]) -> None:
-        finish = meta.get(fmt.M_FINISH)
-        counts = [meta.get(fmt.M_SYNCED, 0), meta.get(fmt.M_SPLITS) or 0]
-        if finish is not None:
-            good = (
-                isinstance(finish, dict)
-                and isinstance(finish.get("finished"), str)
-                and isinstance(finish.get("parts"), list)
-                and type(finish.get("best_index")) in (int, type(None))
-            )
-            if not good:
-                raise self.corrupt("meta finish", "it is not what it must be")
-            counts.append(finish.get("n_fits"))
-        if any(type(count) is not int or not 0 <= count < 2**62 for count in counts):
-            raise self.corrupt("meta", "a count is no count")
+            check_meta(meta)
+            self.header = parse_header(meta.get(fmt.M_HEADER))
+        except (KeyError, TypeError, ValueError) as error:
+            raise self.corrupt("meta", str(error)) from error
+        self._meta = meta
 
     def _load_params(self) -> None:
         for number, row in self.database.rows(
@@ -210,9 +181,9 @@ class JournalContent:
                         f"fit {self._n_seen}", "it is missing or its checksum is wrong"
                     )
                 self.n_lost += number - self._n_seen + (row is None)
-                self._n_seen = number + 1
                 if row is not None:
                     self.columns.add(row)
+                self._n_seen = number + 1
         except (TypeError, ValueError) as error:
             raise self.corrupt(f"fit {self._n_seen}", str(error)) from error
         except CorruptStoreError:
@@ -239,6 +210,12 @@ class JournalContent:
                 raise self.corrupt(f"fit {record[0]}", "its arrays are cut off")
             self.columns.drop([len(self.columns) - 1])
             self.n_lost += 1
+
+    def _check_first(self) -> None:
+        uid = self.header.uid.encode()
+        first = self.file.read(0, fmt.FRAME.size + len(uid)).tobytes()
+        if first != fmt.pack_frame(fmt.BEGIN, 0, len(uid)) + uid:
+            raise self.corrupt(fmt.ARRAYS, "it does not begin with this run's uid")
 
     def _check_last(self, last: fmt.Frame) -> None:
         kind, number = last[:2]

@@ -10,6 +10,7 @@ import stat
 import struct
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ Row = tuple[Any, ...]
 """A row without its checksum; text as UTF-8 bytes."""
 
 _WAIT_SECONDS = 5.0
+_PAUSE_SECONDS = 0.002
 
 
 class Database:
@@ -55,11 +57,10 @@ class Database:
         self._connection: sqlite3.Connection | None = None
         self._open()
 
-    def refresh(self) -> None:
-        """See what was written since the database was opened as a finished one."""
-        if self._immutable and _is_log(self._wal):
-            self.close()
-            self._open()
+    @property
+    def stale(self) -> bool:
+        """Whether it was opened as a finished one and has been written to since."""
+        return self._immutable and _is_log(self._wal)
 
     def close(self) -> None:
         """Close the file."""
@@ -74,11 +75,11 @@ class Database:
     def snapshot(self) -> Iterator[None]:
         """See one state of the database within."""
         with self._translating("its database"):
-            self._get().execute("BEGIN")
+            connection = self._get()
+            connection.execute("BEGIN")
             try:
                 yield
             finally:
-                connection = self._get()
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
 
@@ -95,7 +96,7 @@ class Database:
         """
         with self._translating(f"table {table}"):
             query = f"SELECT * FROM {table} WHERE {where} ORDER BY id"
-            for *row, crc in self._get().execute(query, values):
+            for *row, crc in self._execute(query, values):
                 try:
                     right = fmt.row_crc(table, row) == crc
                 except (ValueError, TypeError, struct.error):
@@ -110,7 +111,7 @@ class Database:
     def problems(self) -> list[str]:
         """Return what SQLite's own check finds."""
         with self._translating("its database"):
-            rows = self._get().execute("PRAGMA integrity_check(20)").fetchall()
+            rows = self._execute("PRAGMA integrity_check(20)").fetchall()
         texts = [bytes(text).decode("utf-8", "replace") for (text,) in rows]
         return [] if texts == ["ok"] else texts
 
@@ -162,8 +163,8 @@ class Database:
         return connection
 
     def _check(self) -> None:
-        (application,) = self._get().execute("PRAGMA application_id").fetchone()
-        (version,) = self._get().execute("PRAGMA user_version").fetchone()
+        (application,) = self._execute("PRAGMA application_id").fetchone()
+        (version,) = self._execute("PRAGMA user_version").fetchone()
         if application != fmt.APPLICATION_ID:
             raise self.corrupt("its header", "it is no journal of weightsearch")
         if version > fmt.JOURNAL_VERSION:
@@ -175,7 +176,7 @@ class Database:
             )
         found = {
             (kind, name, sql)
-            for kind, name, sql in self._get().execute(
+            for kind, name, sql in self._execute(
                 "SELECT type, name, sql FROM sqlite_master"
             )
         }
@@ -184,6 +185,17 @@ class Database:
         }
         if found != expected or version < 1:
             raise self.corrupt("its schema", "the tables are not those of a journal")
+
+    def _execute(self, query: str, values: tuple[Any, ...] = ()) -> sqlite3.Cursor:
+        """Run a query, again where the writer was just changing the index."""
+        until = time.monotonic() + _WAIT_SECONDS
+        while True:
+            try:
+                return self._get().execute(query, values)
+            except sqlite3.OperationalError as error:
+                if _code(error) not in _PASSING or time.monotonic() > until:
+                    raise
+                time.sleep(_PAUSE_SECONDS)
 
     def _get(self) -> sqlite3.Connection:
         if self._connection is None:
@@ -197,8 +209,7 @@ class Database:
         try:
             yield
         except sqlite3.Error as error:
-            code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
-            if code in _OUTER_TROUBLE:
+            if _code(error) in _OUTER_TROUBLE:
                 raise StoreError(
                     f"The journal {self._folder} cannot be read: {error}.",
                     str(self._folder),
@@ -208,8 +219,13 @@ class Database:
             raise self.corrupt(place, str(error)) from error
 
 
-_OUTER_TROUBLE = {
-    sqlite3.SQLITE_BUSY,
+def _code(error: sqlite3.Error) -> int:
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+
+
+# A reader that may not write to the shared index gets these while a writer does.
+_PASSING = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PROTOCOL}
+_OUTER_TROUBLE = _PASSING | {
     sqlite3.SQLITE_CANTOPEN,
     sqlite3.SQLITE_IOERR,
     sqlite3.SQLITE_NOMEM,

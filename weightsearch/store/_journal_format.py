@@ -107,7 +107,9 @@ CLOSED: Final = 3
 """Last frame of a journal that was closed unfinished; its number counts the fits."""
 FINISHED: Final = 4
 """Last frame of a finished journal; its number counts the fits."""
-_KINDS: Final = (FIT, PART, CLOSED, FINISHED)
+BEGIN: Final = 5
+"""First frame, of number 0: its payload is the run's uid."""
+_KINDS: Final = (FIT, PART, CLOSED, FINISHED, BEGIN)
 
 CONFIRMED: Final = struct.pack("<I", 1)
 """Last bytes of a frame's header once the row of its record is committed."""

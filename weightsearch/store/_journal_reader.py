@@ -21,6 +21,7 @@ from weightsearch.exceptions import CorruptStoreError, WeightsNotFoundError
 from weightsearch.store import _journal_format as fmt
 from weightsearch.store._journal_content import Block, JournalContent
 from weightsearch.store._journal_database import Row
+from weightsearch.store._journal_live import open_content, refreshed
 
 __all__ = ["JournalRun", "Resolve"]
 
@@ -70,8 +71,13 @@ class JournalRun:
         self._resolve = resolve
         self._status = status
         self._on_close = on_close
+        self._dropped = False
         self.folder = folder
-        self.content = JournalContent(folder, salvage=salvage)
+        self._salvage = salvage
+        if salvage:
+            self.content = JournalContent(folder, salvage=True)
+        else:
+            self.content = open_content(folder)
 
     def __enter__(self) -> JournalRun:
         return self
@@ -117,7 +123,8 @@ class JournalRun:
 
     def fits(self) -> FitTable:
         """Return all fits that are there now."""
-        self.content.refresh()
+        if not self._salvage and not self._dropped:
+            self.content = refreshed(self.content)
         return self.content.columns.table()
 
     def result(self, row: int) -> dict[str, Any]:
@@ -233,7 +240,8 @@ class JournalRun:
         return found
 
     def drop(self, rows: Sequence[int]) -> None:
-        """Leave rows out from now on."""
+        """Leave rows out from now on, and see no new ones."""
+        self._dropped = True
         self.content.n_lost += len(rows)
         self.content.columns.drop(rows)
 

@@ -15,6 +15,7 @@ import json
 import os
 import socket
 import sqlite3
+import stat
 import sys
 import time
 from pathlib import Path
@@ -119,8 +120,12 @@ class StoreLock:
         try:
             self._folder.mkdir(exist_ok=True)
         except FileExistsError as error:
-            if not self._folder.exists():
-                # A holder that ended at this moment has removed it.
+            try:
+                other = not stat.S_ISDIR(self._folder.stat().st_mode)
+            except FileNotFoundError:
+                other = False
+            if not other:
+                # Removed by a holder that ended, or made anew, at this moment.
                 return
             raise StoreWriteError(
                 f"{self._folder} is in the way: the store {self.store} needs a folder "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -23,9 +24,10 @@ from weightsearch.exceptions import (
 )
 from weightsearch.store import _steps
 from weightsearch.store._aside import _remove_leftovers as remove_leftovers
-from weightsearch.store._journal import Journal, remove_journal
+from weightsearch.store._journal import Journal
 from weightsearch.store._journal_format import DATABASE, journal_path
 from weightsearch.store._journal_reader import JournalRun
+from weightsearch.store._journal_rows import remove_journal
 from weightsearch.store._lock import StoreLock, is_locked
 from weightsearch.store._lookup import StoredFit, StoreLookup
 from weightsearch.store._reader import check_store_file
@@ -59,6 +61,7 @@ class WriteSession:
         self._folder = journal_path(path)
         self._lookup = StoreLookup(path)
         self._journal: Journal | None = None
+        self._pid = os.getpid()
 
     @classmethod
     def open(
@@ -239,6 +242,9 @@ class WriteSession:
     def close(self) -> None:
         """End the session; what was finished stays in the journal."""
         journal, self._journal = self._journal, None
+        if self._pid != os.getpid():
+            # A forked child must leave its parent's files and locks alone.
+            return
         try:
             if journal is not None:
                 journal.close()
