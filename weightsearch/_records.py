@@ -68,7 +68,7 @@ class WeightSpec:
     name: str
     shape: tuple[int, ...]
     dtype: str
-    """``numpy.dtype.str``, or the true name of a type that numpy lacks (``bfloat16``)."""
+    """``numpy.dtype.str``, or the true name of what numpy lacks (``bfloat16``)."""
     order: str = "C"
     """Memory order of the model's array: ``"C"`` or ``"F"``."""
 

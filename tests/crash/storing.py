@@ -9,6 +9,7 @@ it kills itself when it has reached that step for the given time.
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import signal
@@ -57,6 +58,8 @@ def serve():
         pid = os.fork()
         if pid == 0:
             print("pid", os.getpid(), flush=True)
+            # Nothing here takes long: what hangs is to say where.
+            faulthandler.dump_traceback_later(100, exit=True)
             try:
                 main(*json.loads(line))
             except BaseException:

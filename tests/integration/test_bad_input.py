@@ -88,7 +88,7 @@ def test_a_newer_format_is_left_alone(iris, tmp_path, log):
 def test_places_where_no_store_can_be(iris, tmp_path, log, where):
     """A directory or a missing parent is named before any fit."""
     (tmp_path / "folder").mkdir()
-    with pytest.raises(StoreError, match="folder|parent"):
+    with pytest.raises(StoreError, match=r"folder|parent"):
         search_into(tmp_path / where, log).fit(*iris)
     assert count_fits(log) == 0
 

@@ -11,8 +11,8 @@ from weightsearch import RefitFailedWarning, WeightTrackingGridSearchCV
 
 pytest.importorskip("sklearn.callback")
 
-from recording_callback import TaskRecorder  # noqa: E402
-from sklearn.callback import ProgressBar, ScoringMonitor  # noqa: E402
+from recording_callback import TaskRecorder
+from sklearn.callback import ProgressBar, ScoringMonitor
 
 GRID = {"C": [0.1, 1.0, 10.0]}
 

@@ -20,13 +20,13 @@ from weightsearch import (
 
 pytest.importorskip("scikeras")
 
-from keras_builders import (  # noqa: E402
+from keras_builders import (
     build_binary,
     build_from_data,
     build_iris,
     build_model,
 )
-from scikeras.wrappers import KerasClassifier  # noqa: E402
+from scikeras.wrappers import KerasClassifier
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -113,8 +113,16 @@ def test_a_change_of_scoring_keeps_the_refits(iris, path, log):
 
 @pytest.mark.parametrize(
     ("capture", "after"),
-    [("refit", 1), ("refit", 9), ("refit", 11), ("splits", 5), ("splits", 9)]
-    + [("both", 5), ("both", 10), ("both", 11)],
+    [
+        ("refit", 1),
+        ("refit", 9),
+        ("refit", 11),
+        ("splits", 5),
+        ("splits", 9),
+        ("both", 5),
+        ("both", 10),
+        ("both", 11),
+    ],
 )
 def test_an_interrupted_search_goes_on(iris, tmp_path, log, capture, after):
     """After an interruption only what is missing is fitted, with equal results."""
@@ -340,7 +348,7 @@ def test_an_edited_builder_is_another_fit(tmp_path, old, new, reused):
         assert "code" in outputs[1]
 
 
-# -- one writer, many readers -----------------------------------------------------------
+# -- one writer, many readers -------------------------------------------------------
 
 
 def test_a_second_fit_into_one_store_ends_at_once(iris, path, log):
@@ -358,6 +366,38 @@ def test_a_second_fit_into_one_store_ends_at_once(iris, path, log):
     finally:
         thread.join()
     assert len(slow.weights_by_params_) == 3
+
+
+def test_a_second_process_is_told_who_holds_the_store(iris, path, log, tmp_path):
+    """A search in another process holds the store, and goes on undisturbed."""
+    gate = tmp_path / "gate"
+    code = textwrap.dedent(
+        """
+        import sys
+        from search_estimators import CountingClassifier
+        from sklearn.datasets import load_iris
+        from weightsearch import WeightTrackingGridSearchCV
+        path, log, gate = sys.argv[1:]
+        WeightTrackingGridSearchCV(
+            CountingClassifier(log, gate=gate), {"C": [0.1, 1.0]}, cv=3, store=path
+        ).fit(*load_iris(return_X_y=True))
+        """
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", code, path, log, gate]
+    with subprocess.Popen(command, env=environment) as holder:
+        try:
+            while count_fits(log) < 6:
+                time.sleep(0.01)
+                assert holder.poll() is None
+            with pytest.raises(StoreLockedError) as caught:
+                search(path, log).fit(*iris)
+        finally:
+            gate.touch()
+    assert holder.returncode == 0
+    assert str(holder.pid) in str(caught.value)
+    with WeightStore(path) as store:
+        assert store.run().status == "complete"
 
 
 def test_a_reader_in_another_process_sees_finished_candidates(iris, path, log):

@@ -16,7 +16,7 @@ import pytest
 from search_estimators import CountingClassifier, count_fits
 from sklearn.base import clone
 from sklearn.cluster import KMeans
-from sklearn.datasets import load_breast_cancer, load_iris
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.exceptions import FitFailedWarning
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import (
@@ -187,9 +187,9 @@ def test_split_weights_equal_fits_on_the_training_part(iris):
         search.run_.weights({"alpha": 0.1}, split=0)["coef_"], expected
     )
     assert len(search.run_.weights_by_params(split=3)) == 2
+    other = 1 - int(search.best_index_)
     with pytest.raises(WeightsNotFoundError, match="capture='splits'"):
-        other = 1 - search.best_index_
-        search.run_.weights(int(other))
+        search.run_.weights(other)
 
 
 def test_a_failing_candidate_is_recorded(iris):
@@ -197,12 +197,19 @@ def test_a_failing_candidate_is_recorded(iris):
     search = WeightTrackingGridSearchCV(
         CountingClassifier(fail_on=0.1), GRID, cv=3, n_jobs=2
     )
-    with pytest.warns(RefitFailedWarning, match="candidate 1"):
-        with pytest.warns(FitFailedWarning, match="3 fits failed"):
-            with pytest.warns(UserWarning, match="non-finite"):
-                search.fit(*iris)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        search.fit(*iris)
+    told = [(type(w.message), str(w.message)) for w in caught]
+    assert [kind for kind, _ in told] == [
+        FitFailedWarning,
+        UserWarning,
+        RefitFailedWarning,
+    ]
+    assert "3 fits failed out of a total of 12" in told[0][1]
+    assert "candidate 1" in told[2][1]
     assert list(search.run_.candidates["status"]) == ["ok", "failed", "ok", "ok"]
-    with pytest.raises(WeightsNotFoundError, match="cannot fit with C=0.1"):
+    with pytest.raises(WeightsNotFoundError, match=r"cannot fit with C=0\.1"):
         search.weights_by_params_[{"C": 0.1}]
     assert len(search.weights_by_params_) == 3
 
@@ -400,7 +407,7 @@ def test_save_store_keeps_a_private_store(iris, tmp_path):
 
 @pytest.mark.parametrize("private", [True, False])
 def test_pickle_and_read_in_another_process(iris, tmp_path, private):
-    """joblib takes a search to another process, weights included."""
+    """Joblib takes a search to another process, weights included."""
     search = WeightTrackingGridSearchCV(
         LogisticRegression(max_iter=300),
         GRID,
@@ -465,6 +472,31 @@ def test_layout_is_stacked(iris, tmp_path):
             )
         )
     assert len(datasets) < 60
+
+
+@pytest.mark.slow
+def test_ten_thousand_candidates(tmp_path):
+    """A store of 10,000 candidates has few datasets and finds each by its params."""
+    X, y = load_diabetes(return_X_y=True)
+    alphas = np.linspace(0.1, 5, 10_000)
+    search = WeightTrackingGridSearchCV(
+        Ridge(), {"alpha": alphas}, cv=2, store=tmp_path / "s.h5", n_jobs=2
+    ).fit(X, y)
+    with h5py.File(tmp_path / "s.h5") as file:
+        datasets = []
+        file.visit(
+            lambda name: (
+                datasets.append(name) if isinstance(file[name], h5py.Dataset) else None
+            )
+        )
+    assert len(datasets) < 60
+    for number in (0, 7, 9_999):
+        weights = search.weights_by_params_[{"alpha": alphas[number]}]
+        by_hand = Ridge(alpha=alphas[number]).fit(X, y)
+        np.testing.assert_array_equal(weights["coef_"], by_hand.coef_)
+    stacked, candidates = search.run_.stack("coef_")
+    assert stacked.shape == (10_000, 10)
+    assert list(candidates) == list(range(10_000))
 
 
 def test_no_file_is_left_beside_the_store(iris, tmp_path):

@@ -18,11 +18,11 @@ from weightsearch import (
 
 pytest.importorskip("skorch")
 
-import torch  # noqa: E402
-from skorch import NeuralNetClassifier, NeuralNetRegressor  # noqa: E402
-from skorch.helper import SliceDataset, SliceDict  # noqa: E402
-from torch import nn  # noqa: E402
-from torch_modules import HalfNet, SimpleNet  # noqa: E402
+import torch
+from skorch import NeuralNetClassifier, NeuralNetRegressor
+from skorch.helper import SliceDataset, SliceDict
+from torch import nn
+from torch_modules import HalfNet, SimpleNet
 
 
 @pytest.fixture(autouse=True)

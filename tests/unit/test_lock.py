@@ -250,6 +250,15 @@ def test_holder_file_says_who(store):
     assert set(json.loads(text)) == {"host", "pid", "user", "started", "program"}
 
 
+def test_lock_is_two_files(store):
+    """A held lock has no other files than the documented ones."""
+    lock = StoreLock(store)
+    lock.acquire()
+    folder = store.parent / "search.h5.journal"
+    assert sorted(path.name for path in folder.iterdir()) == ["holder.json", "lock"]
+    lock.release()
+
+
 def test_asking_whether_it_is_locked_takes_nothing(store):
     """A reader's question neither makes files nor blocks a writer."""
     assert not is_locked(store)

@@ -76,6 +76,8 @@ class StoreLock:
                 connection = sqlite3.connect(
                     lock, timeout=0, isolation_level=None, check_same_thread=False
                 )
+                # Without it, SQLite would keep a file beside the lock.
+                connection.execute("PRAGMA journal_mode=MEMORY")
                 connection.execute("BEGIN EXCLUSIVE")
             except sqlite3.Error as error:
                 failure = error

@@ -1,0 +1,296 @@
+"""Writing: what a store costs beside pickles, HDF5 groups and the bare disk.
+
+python benchmarks/bench_store.py [--quick]
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import time
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from _harness import Figure, Settings, Stopwatch, alternate, main
+from _samples import (
+    LARGE,
+    SMALL,
+    header,
+    models,
+    params,
+    records,
+    results,
+    split_records,
+)
+
+from weightsearch._records import Weights
+from weightsearch.store import WriteSession
+from weightsearch.store._journal import _SYNC_FITS, _SYNC_SECONDS
+
+N_SMALL = 10_000
+N_SPLITS = 5
+
+
+def measure(settings: Settings) -> list[Figure]:
+    """Measure all of it."""
+    return [*_small(settings), *_groups(settings), *_large(settings)]
+
+
+# -- small models ---------------------------------------------------------------
+
+
+def _small(settings: Settings) -> list[Figure]:
+    """10,000 models of 9 KB: the journal, the way into the file, and pickles."""
+    weights = models(SMALL, N_SMALL)
+    store = _Storing(weights)
+    alternatives = [store.small, partial(_pickle_files, weights)]
+    if not settings.quick:
+        alternatives.append(store.with_splits)
+    samples = alternate(settings, *alternatives)
+    figures = [
+        samples.value(
+            "store.journal_small", "journal, one fit of 9 KB", "µs", "one fit"
+        ),
+        samples.ratio(
+            "store.journal_small_pickle",
+            "journal of 10,000 fits of 9 KB / a pickle file a model",
+            "s",
+            "journal",
+            "pickle files",
+        ),
+        samples.value(
+            "store.journal_growth",
+            "journal, the 10,000th fit / the 100th",
+            "x",
+            "last / early",
+        ),
+        samples.value(
+            "store.consolidate_small",
+            "consolidation of 10,000 candidates of 9 KB",
+            "s",
+            "consolidation",
+        ),
+        samples.ratio(
+            "store.small_pickle",
+            "journal + consolidation of 10,000 fits of 9 KB / a pickle file a model",
+            "s",
+            "journal + consolidation",
+            "pickle files",
+        ),
+        samples.value(
+            "store.size_small",
+            "size of a store of 10,000 candidates of 9 KB / bytes of their arrays",
+            "x",
+            "size",
+        ),
+    ]
+    if not settings.quick:
+        figures.append(
+            samples.value(
+                "store.consolidate_splits",
+                "consolidation of 10,000 candidates of 9 KB, with the scores of "
+                f"{N_SPLITS} splits each",
+                "s",
+                "consolidation with splits",
+            )
+        )
+    few = models(SMALL, 100)
+    sizes = alternate(settings, _Storing(few).small, warm_up=False)
+    figures.append(
+        sizes.value(
+            "store.size_small_100",
+            "size of a store of 100 candidates of 9 KB / bytes of their arrays",
+            "x",
+            "size",
+        )
+    )
+    return figures
+
+
+class _Storing:
+    """Stores the same models again and again, each time in a new store."""
+
+    def __init__(self, weights: Sequence[Weights]):
+        self.params = params(len(weights))
+        self.records = records(weights)
+        self.results = results(weights)
+        self.nbytes = sum(one.nbytes for one in weights)
+
+    def small(self, folder: Path) -> dict[str, float]:
+        """Journal with a time for each fit, then consolidation."""
+        path = folder / "search.h5"
+        times = []
+        with WriteSession.open(path) as session:
+            session.begin(header())
+            session.set_params(0, self.params)
+            for record in self.records:
+                start = time.perf_counter()
+                session.append(record)
+                times.append(time.perf_counter() - start)
+            with Stopwatch() as commit:
+                session.commit(self.results)
+        journal = sum(times)
+        return {
+            "one fit": 1e6 * journal / len(times),
+            "journal": journal,
+            "consolidation": commit.seconds,
+            "journal + consolidation": journal + commit.seconds,
+            "last / early": float(np.median(times[-200:]) / np.median(times[50:250])),
+            "size": path.stat().st_size / self.nbytes,
+        }
+
+    def with_splits(self, folder: Path) -> dict[str, float]:
+        """Consolidation of what a search leaves: splits without, refits with weights."""
+        with WriteSession.open(folder / "search.h5") as session:
+            session.begin(header())
+            session.set_params(0, self.params)
+            for record in split_records(len(self.records), N_SPLITS):
+                session.append(record)
+            for record in self.records:
+                session.append(record)
+            with Stopwatch() as commit:
+                session.commit(self.results)
+        return {"consolidation with splits": commit.seconds}
+
+
+def _pickle_files(weights: Sequence[Weights], folder: Path) -> dict[str, float]:
+    plain = [dict(one) for one in weights]
+    with Stopwatch() as watch:
+        for number, one in enumerate(plain):
+            with (folder / f"{number}.pkl").open("wb") as file:
+                pickle.dump(one, file)
+    return {"pickle files": watch.seconds}
+
+
+def _groups(settings: Settings) -> list[Figure]:
+    """The same in an HDF5 group a candidate, as most people write it."""
+    count = 2_000 if settings.quick else N_SMALL
+    weights = models(SMALL, count)
+    groups = partial(_hdf5_groups, weights, params(count))
+    samples = alternate(settings, _Storing(weights).small, groups, warm_up=False)
+    return [
+        samples.ratio(
+            "store.small_groups",
+            f"journal + consolidation of {count:,} fits of 9 KB / an HDF5 group a model",
+            "s",
+            "journal + consolidation",
+            "HDF5 groups",
+        )
+    ]
+
+
+def _hdf5_groups(
+    weights: Sequence[Weights], encoded: Sequence[str], folder: Path
+) -> dict[str, float]:
+    with Stopwatch() as watch, h5py.File(folder / "groups.h5", "w") as file:
+        for number, (one, text) in enumerate(zip(weights, encoded, strict=True)):
+            group = file.create_group(str(number))
+            group.attrs["params"] = text
+            for name, array in one.items():
+                group.create_dataset(name.replace("/", ""), data=array)
+    return {"HDF5 groups": watch.seconds}
+
+
+# -- large models ---------------------------------------------------------------
+
+
+def _large(settings: Settings) -> list[Figure]:
+    """Models of 7.5 MB beside the bare disk, and beside the system's memory."""
+    count = 50 if settings.quick else 100
+    # More different ones than fit into any processor's cache.
+    different = models(LARGE, 20)
+    weights = [different[number % len(different)] for number in range(count)]
+    figures = []
+    for durable in (True,) if settings.quick else (True, False):
+        samples = alternate(
+            settings,
+            partial(_large_journal, weights, durable),
+            partial(_plain_file, weights, durable),
+            partial(_large_store, weights, durable),
+        )
+        suffix, words = ("", "") if durable else ("_cached", ", without fsync")
+        figures += [
+            samples.ratio(
+                f"store.{key}{suffix}",
+                f"{series} of {count} fits of 7.5 MB / plain sequential write{words}",
+                "MB/s",
+                series,
+                "plain write",
+            )
+            for key, series in (
+                ("journal_large", "journal"),
+                ("large", "journal + consolidation"),
+            )
+        ]
+    return figures
+
+
+def _large_journal(
+    weights: Sequence[Weights], durable: bool, folder: Path
+) -> dict[str, float]:
+    session = _begun(folder, len(weights), durable)
+    with Stopwatch() as watch:
+        for record in records(weights):
+            session.append(record)
+        # Forces what was appended to the disk.
+        session.close()
+    return {"journal": _megabytes(weights) / watch.seconds}
+
+
+def _large_store(
+    weights: Sequence[Weights], durable: bool, folder: Path
+) -> dict[str, float]:
+    session = _begun(folder, len(weights), durable)
+    ending = results(weights)
+    with Stopwatch() as watch:
+        for record in records(weights):
+            session.append(record)
+        session.commit(ending)
+    return {"journal + consolidation": _megabytes(weights) / watch.seconds}
+
+
+def _begun(folder: Path, count: int, durable: bool) -> WriteSession:
+    session = WriteSession.open(folder / "search.h5", durable=durable)
+    session.begin(header())
+    session.set_params(0, params(count))
+    return session
+
+
+def _megabytes(weights: Sequence[Weights]) -> float:
+    return sum(one.nbytes for one in weights) / 1e6
+
+
+def _plain_file(
+    weights: Sequence[Weights], durable: bool, folder: Path
+) -> dict[str, float]:
+    """Write the same bytes to one file, forced to the disk as often as the journal."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    synced = 0
+    with Stopwatch() as watch:
+        handle = os.open(folder / "plain", flags)
+        synced_at = time.monotonic()
+        for number, one in enumerate(weights, 1):
+            for array in one.values():
+                _write(handle, array)
+            late = time.monotonic() - synced_at >= _SYNC_SECONDS
+            if durable and (late or number - synced >= _SYNC_FITS):
+                os.fsync(handle)
+                synced, synced_at = number, time.monotonic()
+        if durable:
+            os.fsync(handle)
+        os.close(handle)
+    return {"plain write": _megabytes(weights) / watch.seconds}
+
+
+def _write(handle: int, array: np.ndarray[Any, Any]) -> None:
+    rest = memoryview(array).cast("B")
+    while rest.nbytes:
+        rest = rest[os.write(handle, rest) :]
+
+
+if __name__ == "__main__":
+    main("store", measure, __doc__)
