@@ -23,7 +23,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 export MPLBACKEND ?= agg
 
 .PHONY: help demo test test-unit test-doctest test-parity test-crash \
-	test-compat lint typecheck docs clean
+	test-compat lint typecheck docs bench bench-quick clean
 .DEFAULT_GOAL := help
 
 help:
@@ -35,6 +35,7 @@ help:
 	@echo "make lint          ruff: rules and format"
 	@echo "make typecheck     mypy --strict"
 	@echo "make docs          generated pages are up to date, links lead somewhere"
+	@echo "make bench-quick   benchmarks at small sizes, 3 minutes; make bench: 30"
 	@echo "make clean         remove environments and what tools leave"
 
 $(READY): pyproject.toml constraints/ci.txt
@@ -83,6 +84,12 @@ typecheck: $(READY)
 
 docs: $(READY)
 	$(PY) tools/check_docs.py
+
+bench: $(READY)
+	$(PY) benchmarks/run.py
+
+bench-quick: $(READY)
+	$(PY) benchmarks/run.py --quick
 
 clean:
 	rm -rf .venv .venvs build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -24,6 +24,7 @@ from typing import Self
 from _machine import load_average, machine, threads, versions
 
 __all__ = [
+    "Alternative",
     "Figure",
     "Samples",
     "Settings",

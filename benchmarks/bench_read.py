@@ -29,10 +29,13 @@ LAYER = "coefs_/0"
 
 def measure(settings: Settings) -> list[Figure]:
     """Measure all of it."""
-    with _stored(settings, N_CANDIDATES) as (folder, path):
-        figures = _of_10_000(settings, folder, path)
+    weights = models(SMALL, N_CANDIDATES)
+    with _stored(settings, weights) as path:
+        _write_beside(path.parent, weights)
+        figures = _of_10_000(settings, path.parent, path)
     if not settings.quick:
-        with _stored(settings, N_MANY) as (_, path):
+        # Listing reads no weights, so these may be the same again and again.
+        with _stored(settings, weights * (N_MANY // N_CANDIDATES)) as path:
             samples = alternate(settings, partial(_list, path))
         figures.append(
             samples.value(
@@ -46,23 +49,21 @@ def measure(settings: Settings) -> list[Figure]:
 
 
 @contextmanager
-def _stored(settings: Settings, count: int) -> Iterator[tuple[Path, Path]]:
-    """Make a store, with one layer and some models beside it in other files."""
-    with tempfile.TemporaryDirectory(dir=settings.scratch) as name:
-        folder = Path(name)
-        path = folder / "search.h5"
-        weights = models(SMALL, count)
+def _stored(settings: Settings, weights: Sequence[Weights]) -> Iterator[Path]:
+    """Make a store in a folder of its own."""
+    with tempfile.TemporaryDirectory(dir=settings.scratch) as folder:
+        path = Path(folder) / "search.h5"
         with WriteSession.open(path, durable=False) as session:
             session.begin(header())
-            session.set_params(0, params(count))
+            session.set_params(0, params(len(weights)))
             for record in records(weights):
                 session.append(record)
             session.commit(results(weights))
-        _write_beside(folder, weights)
-        yield folder, path
+        yield path
 
 
 def _write_beside(folder: Path, weights: Sequence[Weights]) -> None:
+    """Write one layer as a plain dataset, and some models as pickles."""
     with h5py.File(folder / "plain.h5", "w") as file:
         file[LAYER] = np.stack([one[LAYER] for one in weights])
     for number, one in enumerate(weights[:N_READ]):

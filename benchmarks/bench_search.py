@@ -121,6 +121,8 @@ def _beside_others(settings: Settings, work: Work, n_jobs: int) -> list[Figure]:
         partial(_plain_and_loop, work, n_jobs),
     )
     size = f"{work.size}, n_jobs={n_jobs}"
+    # In a search of one second, opening the store counts more than keeping weights.
+    judged = not settings.quick
     return [
         samples.ratio(
             f"search.splits_{n_jobs}",
@@ -128,6 +130,7 @@ def _beside_others(settings: Settings, work: Work, n_jobs: int) -> list[Figure]:
             "s",
             "splits",
             "GridSearchCV",
+            judged=judged,
         ),
         samples.ratio(
             f"search.refit_{n_jobs}",
@@ -136,6 +139,7 @@ def _beside_others(settings: Settings, work: Work, n_jobs: int) -> list[Figure]:
             "refit",
             "GridSearchCV",
             times=(N_SPLITS + 1) / N_SPLITS,
+            judged=judged,
         ),
         samples.ratio(
             f"search.refit_rows_{n_jobs}",
@@ -151,6 +155,7 @@ def _beside_others(settings: Settings, work: Work, n_jobs: int) -> list[Figure]:
             "s",
             "refit",
             "GridSearchCV + loop",
+            judged=judged,
         ),
     ]
 
@@ -225,6 +230,7 @@ def _grown(settings: Settings, work: Work) -> list[Figure]:
             "s",
             "grown",
             "anew",
+            judged=not settings.quick,
         )
     ]
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import h5py
 import numpy as np
-from _harness import Figure, Settings, Stopwatch, alternate, main
+from _harness import Alternative, Figure, Settings, Stopwatch, alternate, main
 from _samples import (
     LARGE,
     SMALL,
@@ -47,10 +47,13 @@ def _small(settings: Settings) -> list[Figure]:
     """10,000 models of 9 KB: the journal, the way into the file, and pickles."""
     weights = models(SMALL, N_SMALL)
     store = _Storing(weights)
-    alternatives = [store.small, partial(_pickle_files, weights)]
+    alternatives: list[Alternative] = [
+        store.small,
+        partial(_pickle_files, weights),
+    ]
     if not settings.quick:
         alternatives.append(store.with_splits)
-    samples = alternate(settings, *alternatives)
+    samples = alternate(settings, *alternatives, warm_up=not settings.quick)
     figures = [
         samples.value(
             "store.journal_small", "journal, one fit of 9 KB", "µs", "one fit"
@@ -144,7 +147,7 @@ class _Storing:
         }
 
     def with_splits(self, folder: Path) -> dict[str, float]:
-        """Consolidation of what a search leaves: splits without, refits with weights."""
+        """Consolidation of all that a search leaves, splits without weights too."""
         with WriteSession.open(folder / "search.h5") as session:
             session.begin(header())
             session.set_params(0, self.params)
@@ -175,10 +178,12 @@ def _groups(settings: Settings) -> list[Figure]:
     return [
         samples.ratio(
             "store.small_groups",
-            f"journal + consolidation of {count:,} fits of 9 KB / an HDF5 group a model",
+            f"journal + consolidation of {count:,} fits of 9 KB / an HDF5 group a "
+            "model",
             "s",
             "journal + consolidation",
             "HDF5 groups",
+            judged=count == N_SMALL,
         )
     ]
 
@@ -287,7 +292,7 @@ def _plain_file(
 
 
 def _write(handle: int, array: np.ndarray[Any, Any]) -> None:
-    rest = memoryview(array).cast("B")
+    rest = array.data.cast("B")
     while rest.nbytes:
         rest = rest[os.write(handle, rest) :]
 

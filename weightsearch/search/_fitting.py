@@ -125,11 +125,13 @@ class _RecordingParallel:
         first = next(tasks, None)
         if first is None:  # scikit-learn says what is wrong
             return []
-        recorder.begin(_fit_call(*first[1:]))
+        call = _fit_call(*first[1:])
+        recorder.begin(call)
+        unheard = _without_callbacks(first[2], call.estimator)
 
         fits: list[PlannedFit] = []
         results: dict[int, dict[str, Any]] = {}
-        pending = self._pending(chain([first], tasks), fits, results)
+        pending = self._pending(chain([first], tasks), unheard, fits, results)
         if recorder.may_recall:
             # Known before the first fit starts, so that it can be said. Otherwise
             # tasks stay lazy, since each carries a clone of the estimator.
@@ -145,6 +147,7 @@ class _RecordingParallel:
     def _pending(
         self,
         tasks: Iterable[Any],
+        unheard: Mapping[str, Any],
         fits: list[PlannedFit],
         results: dict[int, dict[str, Any]],
     ) -> Iterator[Any]:
@@ -160,7 +163,7 @@ class _RecordingParallel:
             self._recorder.plan(fit)
             recalled = self._recorder.recall(fit) if self._recorder.may_recall else None
             if recalled is None:
-                yield function, args, {**kwargs, "position": position}
+                yield function, args, {**kwargs, **unheard, "position": position}
             else:
                 results[position] = recalled
                 _show_as_done(kwargs)
@@ -180,6 +183,24 @@ def _fit_call(args: Sequence[Any], kwargs: Mapping[str, Any]) -> FitCall:
         return_train_score=kwargs["return_train_score"],
         n_splits=kwargs["split_progress"][1],
     )
+
+
+def _without_callbacks(kwargs: Mapping[str, Any], estimator: Any) -> dict[str, Any]:
+    """What a task can do without where no callback listens.
+
+    scikit-learn 1.9 sends with each task a tree of all tasks: nothing to a small
+    grid, but a time that grows with the square of a large one.
+    """
+    if "callback_ctx" not in kwargs or _has_callbacks(kwargs["caller"], estimator):
+        return {}
+    return {"caller": None, "callback_ctx": None}
+
+
+def _has_callbacks(search: Any, estimator: Any) -> bool:
+    parts = [search, estimator]
+    if hasattr(estimator, "get_params"):
+        parts += estimator.get_params(deep=True).values()
+    return any(getattr(part, "_skl_callbacks", None) for part in parts)
 
 
 def _show_as_done(kwargs: Mapping[str, Any]) -> None:
@@ -230,7 +251,7 @@ def refit_candidates(
     """
     if not candidates:
         return
-    parent, contexts = _refit_contexts(search, len(candidates))
+    parent, contexts = _refit_contexts(search, call.estimator, len(candidates))
     shared: dict[str, Any] = {"extractors": registered_extractors()}
     if parent is not None:
         shared["caller"] = _Caller(search)
@@ -322,10 +343,12 @@ class _Caller:
         return {"search": bare}
 
 
-def _refit_contexts(search: Any, n_candidates: int) -> tuple[Any, list[Any]]:
+def _refit_contexts(
+    search: Any, estimator: Any, n_candidates: int
+) -> tuple[Any, list[Any]]:
     """Tasks for the callbacks of scikit-learn >= 1.9: one above all, one a refit."""
     root = getattr(search, "_callback_fit_ctx", None)
-    if root is None:
+    if root is None or not _has_callbacks(search, estimator):
         return None, [None] * n_candidates
     parent = root.subcontext(
         task_name="refit-of-candidates",
