@@ -29,7 +29,7 @@ from _samples import (
 
 from weightsearch._records import Weights
 from weightsearch.store import WriteSession
-from weightsearch.store._journal import _SYNC_FITS, _SYNC_SECONDS
+from weightsearch.store._journal._writer import _SYNC_FITS, _SYNC_SECONDS
 
 N_SMALL = 10_000
 N_SPLITS = 5

@@ -22,9 +22,9 @@ from weightsearch._records import (
     WeightSpec,
     WeightSpecs,
 )
-from weightsearch.store._codec import dtype_text
-from weightsearch.store._reader import Hdf5Run, Hdf5Store
-from weightsearch.store._writer import write_store
+from weightsearch.store._hdf5._codec import dtype_text
+from weightsearch.store._hdf5._reader import Hdf5Run, Hdf5Store
+from weightsearch.store._hdf5._writer import write_store
 
 STORE_UID = "c" * 32
 

@@ -22,7 +22,8 @@ PARTS = {
     "reading": {"run", "run.*"},
     "fitting": {
         "search._fits",
-        "search._fitting",
+        "search._sklearn",
+        "search._sklearn.*",
         "search._grid_check",
         "search._splitting",
     },
@@ -60,7 +61,7 @@ HEAVY = {"keras", "matplotlib", "scikeras", "skorch", "tensorflow", "torch"}
 
 
 def _part(module: str) -> str:
-    """Name the part of a module, ``store`` for ``weightsearch.store._layout``."""
+    """Name the part of a module, ``store`` for ``weightsearch.store._hdf5._layout``."""
     name = module.removeprefix("weightsearch.")
     parts = [
         part

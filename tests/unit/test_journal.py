@@ -26,10 +26,10 @@ from journal_samples import (
 
 from weightsearch._records import OK, REFIT, FitRecord, Weights
 from weightsearch.exceptions import StoreVersionError, WeightsNotFoundError
-from weightsearch.store import _journal_format as fmt
-from weightsearch.store._journal import Journal
-from weightsearch.store._journal_reader import JournalRun
-from weightsearch.store._journal_rows import remove_journal
+from weightsearch.store._journal import _format as fmt
+from weightsearch.store._journal._reader import JournalRun
+from weightsearch.store._journal._rows import remove_journal
+from weightsearch.store._journal._writer import Journal
 
 
 @pytest.fixture
@@ -353,7 +353,7 @@ def test_reader_sees_what_is_appended_later(folder):
 READ = """
 import sys
 from pathlib import Path
-from weightsearch.store._journal_reader import JournalRun
+from weightsearch.store._journal._reader import JournalRun
 with JournalRun(Path(sys.argv[1])) as run:
     for line in sys.stdin:
         fits = run.fits()

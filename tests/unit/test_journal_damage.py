@@ -14,10 +14,10 @@ from journal_samples import fit, header, key, params, result, results
 
 from weightsearch._records import OK, FitRecord, Weights
 from weightsearch.exceptions import CorruptStoreError, StoreError
-from weightsearch.store import _journal_format as fmt
 from weightsearch.store import verify
-from weightsearch.store._journal import Journal
-from weightsearch.store._journal_reader import JournalRun
+from weightsearch.store._journal import _format as fmt
+from weightsearch.store._journal._reader import JournalRun
+from weightsearch.store._journal._writer import Journal
 
 COUNT = 12
 

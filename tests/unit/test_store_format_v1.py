@@ -13,8 +13,8 @@ import pytest
 from store_memory import order_of
 
 from weightsearch.exceptions import UnstorableWeightsWarning
-from weightsearch.store._reader import Hdf5Store
-from weightsearch.store._verify import verify_file
+from weightsearch.store._hdf5._reader import Hdf5Store
+from weightsearch.store._hdf5._verify import verify_file
 
 FOLDER = Path(__file__).parents[1] / "data" / "format-v1"
 FILES = ["store.h5", "compressed.h5"]

@@ -20,10 +20,10 @@ from h5py import h5d, h5p, h5s, h5t
 from store_memory import everything, good_store, write
 
 from weightsearch.exceptions import CorruptStoreError, NotAStoreError, StoreError
-from weightsearch.store import _safe, _stored_run
-from weightsearch.store._columns import write_column, write_text
-from weightsearch.store._reader import Hdf5Store
-from weightsearch.store._verify import verify_file
+from weightsearch.store._hdf5 import _safe, _stored_run
+from weightsearch.store._hdf5._columns import write_column, write_text
+from weightsearch.store._hdf5._reader import Hdf5Store
+from weightsearch.store._hdf5._verify import verify_file
 
 RUN = "/runs/20250101T000000Z-aaaa"
 WEIGHT = f"{RUN}/layouts/0/weights/coefs_/0"
@@ -448,8 +448,8 @@ READ_ALL = """
 import sys
 from store_memory import everything
 from weightsearch.exceptions import CorruptStoreError
-from weightsearch.store._reader import Hdf5Store
-from weightsearch.store._verify import verify_file
+from weightsearch.store._hdf5._reader import Hdf5Store
+from weightsearch.store._hdf5._verify import verify_file
 for path in sys.argv[1:]:
     assert verify_file(path)
     try:

@@ -19,9 +19,9 @@ from weightsearch.exceptions import (
     StoreVersionError,
     StoreWriteError,
 )
-from weightsearch.store import _reader
-from weightsearch.store._layout import FORMAT_VERSION
-from weightsearch.store._reader import Hdf5Store, check_store_file
+from weightsearch.store._hdf5 import _reader
+from weightsearch.store._hdf5._layout import FORMAT_VERSION
+from weightsearch.store._hdf5._reader import Hdf5Store, check_store_file
 
 
 def foreign(path: Path) -> Path:

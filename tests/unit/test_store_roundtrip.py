@@ -29,8 +29,8 @@ from store_memory import (
 )
 
 from weightsearch._records import FAILED, REFIT, FitRecord, RunResults, Weights
-from weightsearch.store._reader import Hdf5Store
-from weightsearch.store._verify import verify_file
+from weightsearch.store._hdf5._reader import Hdf5Store
+from weightsearch.store._hdf5._verify import verify_file
 
 PADDED = np.dtype(
     {"names": ["a", "b"], "formats": ["u1", "<f8"], "offsets": [0, 8], "itemsize": 24}
@@ -260,7 +260,7 @@ def test_blocks_of_any_size_give_the_same_store(
     run = MemoryRun(
         [refit(i, mlp_weights(rng, 3 + i * ragged)) for i in range(20)],
     )
-    monkeypatch.setattr("weightsearch.store._layout.BLOCK_BYTES", block)
+    monkeypatch.setattr("weightsearch.store._hdf5._layout.BLOCK_BYTES", block)
 
     with back(run, tmp_path / "a.h5") as store:
         assert_equal(run, store)

@@ -11,11 +11,11 @@ from store_memory import MemoryRun, mlp_run, mlp_weights, refit, write
 
 from weightsearch._records import Weights, WeightSpec, WeightSpecs
 from weightsearch.exceptions import CorruptStoreError, WeightsNotFoundError
-from weightsearch.store import _rows
-from weightsearch.store._crc import combine, crc32
-from weightsearch.store._layout import MAX_FAMILIES, MAX_SHAPES, RAGGED, STACKED
-from weightsearch.store._plan import plan
-from weightsearch.store._reader import Hdf5Store
+from weightsearch.store._hdf5 import _rows
+from weightsearch.store._hdf5._crc import combine, crc32
+from weightsearch.store._hdf5._layout import MAX_FAMILIES, MAX_SHAPES, RAGGED, STACKED
+from weightsearch.store._hdf5._plan import plan
+from weightsearch.store._hdf5._reader import Hdf5Store
 
 ROWS = [
     range(40),

@@ -23,9 +23,9 @@ from store_memory import (
 
 from weightsearch._records import Weights
 from weightsearch.exceptions import StoreError
-from weightsearch.store._columns import write_column, write_text
-from weightsearch.store._reader import Hdf5Store
-from weightsearch.store._verify import Problem, verify_file
+from weightsearch.store._hdf5._columns import write_column, write_text
+from weightsearch.store._hdf5._reader import Hdf5Store
+from weightsearch.store._hdf5._verify import Problem, verify_file
 
 RUN = "/runs/20250101T000000Z-aaaa"
 

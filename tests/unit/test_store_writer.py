@@ -24,11 +24,11 @@ from store_memory import (
 
 from weightsearch._records import Array, Weights
 from weightsearch.exceptions import CorruptStoreError, StoreWriteError
-from weightsearch.store import _aside
-from weightsearch.store._filters import check_compression
-from weightsearch.store._reader import Hdf5Store
-from weightsearch.store._verify import verify_file
-from weightsearch.store._writer import write_store
+from weightsearch.store._hdf5 import _aside
+from weightsearch.store._hdf5._filters import check_compression
+from weightsearch.store._hdf5._reader import Hdf5Store
+from weightsearch.store._hdf5._verify import verify_file
+from weightsearch.store._hdf5._writer import write_store
 
 
 class FailingRun(MemoryRun):

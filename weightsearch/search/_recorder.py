@@ -321,6 +321,7 @@ class SearchRecorder:
         self, candidate: int, split: int, key: str | None, stored: StoredFit
     ) -> None:
         assert key is not None
+        self._store_params()
         self._session.reuse(candidate, split, key, stored)
         self._reused_from.add(stored.run_uid)
         self._kept_keys[key] = stored.has_weights

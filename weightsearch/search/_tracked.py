@@ -15,7 +15,10 @@ from weightsearch._records import Array
 from weightsearch.exceptions import StoreWriteError
 from weightsearch.frameworks._scikeras_tags import ensure_tags
 from weightsearch.run import Run, StoredWeights, WeightStore
-from weightsearch.search._fitting import (
+from weightsearch.search._grid_check import check_candidates
+from weightsearch.search._recorder import SearchRecorder
+from weightsearch.search._reference import PrivateFolder, StoreReference
+from weightsearch.search._sklearn import (
     CallbackSearch,
     Interval,
     StrOptions,
@@ -23,9 +26,6 @@ from weightsearch.search._fitting import (
     fit_search,
     refit_candidates,
 )
-from weightsearch.search._grid_check import check_candidates
-from weightsearch.search._recorder import SearchRecorder
-from weightsearch.search._reference import PrivateFolder, StoreReference
 from weightsearch.store import WriteSession
 
 __all__ = ["TrackedSearch"]

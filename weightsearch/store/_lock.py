@@ -21,7 +21,7 @@ import time
 from pathlib import Path
 
 from weightsearch.exceptions import StoreError, StoreLockedError, StoreWriteError
-from weightsearch.store._journal_format import HOLDER, LOCK, file_uri, journal_path
+from weightsearch.store._journal._format import HOLDER, LOCK, file_uri, journal_path
 
 __all__ = ["StoreLock", "is_locked"]
 

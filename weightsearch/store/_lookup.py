@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from weightsearch._records import Array, RunHeader, RunSource, Weights
-from weightsearch.store._reader import Hdf5Store
+from weightsearch.store._hdf5._reader import Hdf5Store
 
 __all__ = ["StoreLookup", "StoredFit"]
 

@@ -23,15 +23,15 @@ from weightsearch.exceptions import (
     WeightsNotFoundError,
 )
 from weightsearch.store import _steps
-from weightsearch.store._aside import _remove_leftovers as remove_leftovers
-from weightsearch.store._journal import Journal
-from weightsearch.store._journal_format import DATABASE, journal_path
-from weightsearch.store._journal_reader import JournalRun
-from weightsearch.store._journal_rows import remove_journal
+from weightsearch.store._hdf5._aside import remove_leftovers
+from weightsearch.store._hdf5._reader import check_store_file
+from weightsearch.store._hdf5._writer import write_store
+from weightsearch.store._journal._format import DATABASE, journal_path
+from weightsearch.store._journal._reader import JournalRun
+from weightsearch.store._journal._rows import remove_journal
+from weightsearch.store._journal._writer import Journal
 from weightsearch.store._lock import StoreLock, is_locked
 from weightsearch.store._lookup import StoredFit, StoreLookup
-from weightsearch.store._reader import check_store_file
-from weightsearch.store._writer import write_store
 
 __all__ = ["WriteSession", "consolidate", "live_run"]
 

@@ -15,21 +15,26 @@ from h5py import h5g, h5o
 from weightsearch._records import RunHeader, RunResults, RunSource, Weights, WeightSpec
 from weightsearch.exceptions import StoreWriteError
 from weightsearch.store import _json
-from weightsearch.store import _layout as names
-from weightsearch.store._aside import written_aside
-from weightsearch.store._codec import check_storable, dtype_text, stored_as, to_stored
-from weightsearch.store._columns import (
+from weightsearch.store._hdf5 import _layout as names
+from weightsearch.store._hdf5._aside import written_aside
+from weightsearch.store._hdf5._codec import (
+    check_storable,
+    dtype_text,
+    stored_as,
+    to_stored,
+)
+from weightsearch.store._hdf5._columns import (
     write_array,
     write_attribute,
     write_column,
     write_text,
     write_texts,
 )
-from weightsearch.store._filters import check_compression
-from weightsearch.store._layout_writer import spec_json, write_layout
-from weightsearch.store._names import to_flat, to_paths
-from weightsearch.store._plan import plan
-from weightsearch.store._reader import Hdf5Run
+from weightsearch.store._hdf5._filters import check_compression
+from weightsearch.store._hdf5._layout_writer import spec_json, write_layout
+from weightsearch.store._hdf5._names import to_flat, to_paths
+from weightsearch.store._hdf5._plan import plan
+from weightsearch.store._hdf5._reader import Hdf5Run
 
 __all__ = ["write_store"]
 
@@ -57,7 +62,7 @@ def write_store(
         Unique for ever, 32 hexadecimal digits.
     keep : iterable of RunSource
         Runs that go into the new file as they are. Those of an open
-        :class:`~weightsearch.store._reader.Hdf5Store` are copied as HDF5 objects,
+        :class:`~weightsearch.store._hdf5._reader.Hdf5Store` are copied as HDF5 objects,
         without decoding.
     add : iterable of RunSource
         Runs to write. Their arrays pass through in blocks of bounded size.
@@ -67,7 +72,7 @@ def write_store(
     durable : bool
         Whether the file is on the disk before this returns.
     compression : None, "gzip", "lzf" or mapping
-        Of the weights; see :func:`~weightsearch.store._filters.check_compression`.
+        Of the weights, as ``_filters.check_compression`` takes it.
 
     Raises
     ------

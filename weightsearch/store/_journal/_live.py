@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 
 from weightsearch.exceptions import StoreError, StoreVersionError
-from weightsearch.store import _journal_format as fmt
-from weightsearch.store._journal_content import JournalContent
+from weightsearch.store._journal import _format as fmt
+from weightsearch.store._journal._content import JournalContent
 
 __all__ = ["open_content", "refreshed"]
 

@@ -18,7 +18,7 @@ import re
 from collections.abc import Iterable
 from urllib.parse import unquote_to_bytes
 
-from weightsearch.store._layout import MAX_NAME_BYTES
+from weightsearch.store._hdf5._layout import MAX_NAME_BYTES
 
 __all__ = ["from_path", "to_flat", "to_paths"]
 

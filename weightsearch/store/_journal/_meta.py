@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import Any
 
 from weightsearch._records import RunHeader
-from weightsearch.store import _journal_format as fmt
+from weightsearch.store._journal import _format as fmt
 
 __all__ = ["check_meta", "parse_header"]
 

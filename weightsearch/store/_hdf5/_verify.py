@@ -10,10 +10,10 @@ from typing import BinaryIO
 import numpy as np
 
 from weightsearch.exceptions import StoreError
-from weightsearch.store import _layout as names
-from weightsearch.store._reader import Hdf5Store
-from weightsearch.store._safe import dangers
-from weightsearch.store._stored_run import Hdf5Run
+from weightsearch.store._hdf5 import _layout as names
+from weightsearch.store._hdf5._reader import Hdf5Store
+from weightsearch.store._hdf5._safe import dangers
+from weightsearch.store._hdf5._stored_run import Hdf5Run
 
 __all__ = ["Problem", "verify_file"]
 

@@ -9,13 +9,13 @@ from typing import Any
 
 from weightsearch._records import WeightSpec, WeightSpecs
 from weightsearch.store import _json
-from weightsearch.store import _layout as names
-from weightsearch.store._codec import Stored, parse_dtype, stored_as
-from weightsearch.store._columns import read_text
-from weightsearch.store._guard import corrupt
-from weightsearch.store._names import to_paths
-from weightsearch.store._safe import SafeGroup
-from weightsearch.store._safe_dataset import SafeDataset
+from weightsearch.store._hdf5 import _layout as names
+from weightsearch.store._hdf5._codec import Stored, parse_dtype, stored_as
+from weightsearch.store._hdf5._columns import read_text
+from weightsearch.store._hdf5._guard import corrupt
+from weightsearch.store._hdf5._names import to_paths
+from weightsearch.store._hdf5._safe import SafeGroup
+from weightsearch.store._hdf5._safe_dataset import SafeDataset
 
 __all__ = ["Spec", "open_array", "read_json", "read_spec"]
 

@@ -14,12 +14,12 @@ import numpy as np
 
 from weightsearch._records import Array, RunHeader, Weights
 from weightsearch.exceptions import CorruptStoreError, WeightsNotFoundError
-from weightsearch.store import _journal_format as fmt
 from weightsearch.store import _json
-from weightsearch.store._journal_arrays import Layout
-from weightsearch.store._journal_columns import Columns
-from weightsearch.store._journal_database import ByteFile, Database, Row
-from weightsearch.store._journal_meta import check_meta, parse_header
+from weightsearch.store._journal import _format as fmt
+from weightsearch.store._journal._arrays import Layout
+from weightsearch.store._journal._columns import Columns
+from weightsearch.store._journal._database import ByteFile, Database, Row
+from weightsearch.store._journal._meta import check_meta, parse_header
 
 __all__ = ["Block", "JournalContent"]
 

@@ -16,8 +16,8 @@ import numpy as np
 from h5py import h5d, h5g, h5l, h5o
 
 from weightsearch.exceptions import CorruptStoreError
-from weightsearch.store._guard import attribute, corrupt, guarded
-from weightsearch.store._safe_dataset import SafeDataset
+from weightsearch.store._hdf5._guard import attribute, corrupt, guarded
+from weightsearch.store._hdf5._safe_dataset import SafeDataset
 
 __all__ = ["SafeGroup", "dangers"]
 

@@ -21,10 +21,16 @@ from weightsearch.exceptions import (
     StoreWriteError,
     WeightSearchError,
 )
-from weightsearch.store import _layout as names
-from weightsearch.store._guard import TROUBLE, attribute, corrupt, guarded, translate
-from weightsearch.store._safe import SafeGroup
-from weightsearch.store._stored_run import Hdf5Run
+from weightsearch.store._hdf5 import _layout as names
+from weightsearch.store._hdf5._guard import (
+    TROUBLE,
+    attribute,
+    corrupt,
+    guarded,
+    translate,
+)
+from weightsearch.store._hdf5._safe import SafeGroup
+from weightsearch.store._hdf5._stored_run import Hdf5Run
 
 __all__ = ["Hdf5Run", "Hdf5Store", "check_store_file"]
 

@@ -11,15 +11,15 @@ import numpy as np
 
 from weightsearch._records import Array, Weights, WeightSpec, WeightSpecs
 from weightsearch.exceptions import CorruptStoreError, WeightsNotFoundError
-from weightsearch.store import _layout as names
-from weightsearch.store._codec import Stored, from_stored
-from weightsearch.store._columns import read_column
-from weightsearch.store._crc import as_bytes
-from weightsearch.store._guard import corrupt
-from weightsearch.store._rows import read_rows
-from weightsearch.store._safe import SafeGroup
-from weightsearch.store._safe_dataset import SafeDataset
-from weightsearch.store._specs import open_array, read_spec
+from weightsearch.store._hdf5 import _layout as names
+from weightsearch.store._hdf5._codec import Stored, from_stored
+from weightsearch.store._hdf5._columns import read_column
+from weightsearch.store._hdf5._crc import as_bytes
+from weightsearch.store._hdf5._guard import corrupt
+from weightsearch.store._hdf5._rows import read_rows
+from weightsearch.store._hdf5._safe import SafeGroup
+from weightsearch.store._hdf5._safe_dataset import SafeDataset
+from weightsearch.store._hdf5._specs import open_array, read_spec
 
 __all__ = ["StoredLayout"]
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from weightsearch.exceptions import StoreWriteError
-from weightsearch.store import _journal_format as fmt
 from weightsearch.store import _json
+from weightsearch.store._journal import _format as fmt
 
 __all__ = [
     "blocks",

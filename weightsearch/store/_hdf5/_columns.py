@@ -18,9 +18,9 @@ import numpy as np
 from h5py import h5a, h5d, h5g, h5p, h5s, h5t
 
 from weightsearch._records import Array
-from weightsearch.store._crc import crc32
-from weightsearch.store._guard import corrupt, guarded
-from weightsearch.store._layout import (
+from weightsearch.store._hdf5._crc import crc32
+from weightsearch.store._hdf5._guard import corrupt, guarded
+from weightsearch.store._hdf5._layout import (
     A_CRC32,
     CHUNK_BYTES,
     D_TEXT,
@@ -29,8 +29,8 @@ from weightsearch.store._layout import (
     MAX_JSON_BYTES,
     PLAIN_COLUMN_BYTES,
 )
-from weightsearch.store._safe import SafeGroup
-from weightsearch.store._safe_dataset import SafeDataset
+from weightsearch.store._hdf5._safe import SafeGroup
+from weightsearch.store._hdf5._safe_dataset import SafeDataset
 
 __all__ = [
     "create_dataset",

@@ -16,7 +16,7 @@ import numpy as np
 from weightsearch._records import Array, WeightSpec, WeightSpecs
 from weightsearch.exceptions import CorruptStoreError
 from weightsearch.store import _json
-from weightsearch.store._codec import (
+from weightsearch.store._hdf5._codec import (
     Stored,
     check_storable,
     dtype_text,
@@ -24,7 +24,7 @@ from weightsearch.store._codec import (
     parse_dtype,
     stored_as,
 )
-from weightsearch.store._layout import MAX_ARRAYS, MAX_NAME_BYTES, MAX_NDIM
+from weightsearch.store._hdf5._layout import MAX_ARRAYS, MAX_NAME_BYTES, MAX_NDIM
 
 __all__ = ["Layout", "Record", "pack"]
 

@@ -33,7 +33,7 @@ import numpy as np
 
 from weightsearch._records import Array
 from weightsearch.exceptions import UnstorableWeightsWarning
-from weightsearch.store._layout import MAX_NDIM
+from weightsearch.store._hdf5._layout import MAX_NDIM
 
 __all__ = [
     "Stored",

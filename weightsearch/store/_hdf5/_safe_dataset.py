@@ -10,8 +10,8 @@ from h5py import h5d, h5i, h5s, h5t, h5z
 
 from weightsearch._records import Array
 from weightsearch.exceptions import CorruptStoreError, WeightSearchError
-from weightsearch.store._guard import TROUBLE, attribute, corrupt, translate
-from weightsearch.store._layout import A_CRC32, MAX_CHUNK_BYTES, MAX_INFLATION
+from weightsearch.store._hdf5._guard import TROUBLE, attribute, corrupt, translate
+from weightsearch.store._hdf5._layout import A_CRC32, MAX_CHUNK_BYTES, MAX_INFLATION
 
 __all__ = ["FILTERS", "SafeDataset"]
 

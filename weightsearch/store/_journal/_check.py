@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from weightsearch.exceptions import StoreError
-from weightsearch.store import _journal_format as fmt
-from weightsearch.store._journal_content import JournalContent
-from weightsearch.store._journal_reader import JournalRun
+from weightsearch.store._hdf5._verify import Problem, verify_file
+from weightsearch.store._journal import _format as fmt
+from weightsearch.store._journal._content import JournalContent
+from weightsearch.store._journal._reader import JournalRun
 from weightsearch.store._lookup import StoreLookup
-from weightsearch.store._verify import Problem, verify_file
 
 __all__ = ["verify", "verify_journal"]
 

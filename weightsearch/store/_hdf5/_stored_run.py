@@ -17,18 +17,18 @@ from weightsearch._records import (
 )
 from weightsearch.exceptions import WeightsNotFoundError
 from weightsearch.store import _json
-from weightsearch.store import _layout as names
-from weightsearch.store._codec import from_stored
-from weightsearch.store._columns import (
+from weightsearch.store._hdf5 import _layout as names
+from weightsearch.store._hdf5._codec import from_stored
+from weightsearch.store._hdf5._columns import (
     read_column,
     read_dataset,
     read_texts,
 )
-from weightsearch.store._guard import corrupt
-from weightsearch.store._names import from_path
-from weightsearch.store._safe import SafeGroup, dangers
-from weightsearch.store._specs import Spec, open_array, read_json, read_spec
-from weightsearch.store._stored_layout import StoredLayout
+from weightsearch.store._hdf5._guard import corrupt
+from weightsearch.store._hdf5._names import from_path
+from weightsearch.store._hdf5._safe import SafeGroup, dangers
+from weightsearch.store._hdf5._specs import Spec, open_array, read_json, read_spec
+from weightsearch.store._hdf5._stored_layout import StoredLayout
 
 __all__ = ["Hdf5Run"]
 

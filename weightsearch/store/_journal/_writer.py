@@ -21,12 +21,12 @@ from typing import Any
 
 from weightsearch._records import FAILED, Array, FitRecord, RunHeader, RunResults
 from weightsearch.exceptions import StoreWriteError
-from weightsearch.store import _journal_format as fmt
-from weightsearch.store import _journal_rows as rows
 from weightsearch.store import _json, _steps
-from weightsearch.store._aside import sync_folder
-from weightsearch.store._journal_arrays import Record, pack
-from weightsearch.store._journal_bytes import ByteLog
+from weightsearch.store._hdf5._aside import sync_folder
+from weightsearch.store._journal import _format as fmt
+from weightsearch.store._journal import _rows as rows
+from weightsearch.store._journal._arrays import Record, pack
+from weightsearch.store._journal._bytes import ByteLog
 
 __all__ = ["Journal"]
 

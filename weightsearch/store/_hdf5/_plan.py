@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from weightsearch._records import WeightSpec, WeightSpecs
-from weightsearch.store._layout import MAX_FAMILIES, MAX_SHAPES, RAGGED, STACKED
+from weightsearch.store._hdf5._layout import MAX_FAMILIES, MAX_SHAPES, RAGGED, STACKED
 
 __all__ = ["Layout", "plan"]
 

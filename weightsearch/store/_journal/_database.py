@@ -19,8 +19,8 @@ import numpy as np
 
 from weightsearch._records import Array
 from weightsearch.exceptions import CorruptStoreError, StoreError, StoreVersionError
-from weightsearch.store import _journal_format as fmt
-from weightsearch.store._layout import MAX_JSON_BYTES
+from weightsearch.store._hdf5._layout import MAX_JSON_BYTES
+from weightsearch.store._journal import _format as fmt
 
 __all__ = ["ByteFile", "Database", "Row"]
 

@@ -106,7 +106,7 @@ def written_aside(path: Path, *, durable: bool) -> Iterator[AsideFile]:
     path = Path(os.path.realpath(path))
     aside = path.with_name(f"{path.name}.{secrets.token_hex(8)}.tmp")
     try:
-        _remove_leftovers(path)
+        remove_leftovers(path)
         file = AsideFile(aside)
     except OSError as exc:
         raise write_error(exc, path) from exc
@@ -177,7 +177,7 @@ def _sync(handle: int) -> None:
     os.fsync(handle)
 
 
-def _remove_leftovers(path: Path) -> None:
+def remove_leftovers(path: Path) -> None:
     """Remove what a killed writer left; there is one writer at a time."""
     pattern = re.compile(re.escape(path.name) + r"\.[0-9a-f]{16}\.tmp")
     for other in path.parent.iterdir():

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from weightsearch.store import _journal_format as fmt
-from weightsearch.store._journal_arrays import Record
+from weightsearch.store._journal import _format as fmt
+from weightsearch.store._journal._arrays import Record
 
 __all__ = ["ByteLog"]
 

@@ -12,18 +12,18 @@ from h5py import h5d, h5g, h5s, h5t
 
 from weightsearch._records import Array, FitTable, RunSource, WeightSpec
 from weightsearch.store import _json
-from weightsearch.store import _layout as names
-from weightsearch.store._codec import (
+from weightsearch.store._hdf5 import _layout as names
+from weightsearch.store._hdf5._codec import (
     Stored,
     check_storable,
     parse_dtype,
     stored_as,
     to_stored,
 )
-from weightsearch.store._columns import create_dataset, write_column, write_text
-from weightsearch.store._crc import as_bytes
-from weightsearch.store._names import to_paths
-from weightsearch.store._plan import Layout
+from weightsearch.store._hdf5._columns import create_dataset, write_column, write_text
+from weightsearch.store._hdf5._crc import as_bytes
+from weightsearch.store._hdf5._names import to_paths
+from weightsearch.store._hdf5._plan import Layout
 
 __all__ = ["spec_json", "write_layout"]
 

@@ -18,10 +18,10 @@ from weightsearch._records import (
     WeightSpecs,
 )
 from weightsearch.exceptions import CorruptStoreError, WeightsNotFoundError
-from weightsearch.store import _journal_format as fmt
-from weightsearch.store._journal_content import Block, JournalContent
-from weightsearch.store._journal_database import Row
-from weightsearch.store._journal_live import open_content, refreshed
+from weightsearch.store._journal import _format as fmt
+from weightsearch.store._journal._content import Block, JournalContent
+from weightsearch.store._journal._database import Row
+from weightsearch.store._journal._live import open_content, refreshed
 
 __all__ = ["JournalRun", "Resolve"]
 

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from weightsearch._records import Array
-from weightsearch.store import _layout as names
-from weightsearch.store._crc import as_bytes, combine
-from weightsearch.store._safe_dataset import SafeDataset
+from weightsearch.store._hdf5 import _layout as names
+from weightsearch.store._hdf5._crc import as_bytes, combine
+from weightsearch.store._hdf5._safe_dataset import SafeDataset
 
 __all__ = ["read_rows"]
 

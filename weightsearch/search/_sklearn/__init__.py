@@ -1,0 +1,21 @@
+"""The one place that reaches into scikit-learn's private names.
+
+Nothing of scikit-learn is copied or patched. What the other modules need of its
+private names they import from here.
+"""
+
+from sklearn.base import _fit_context as fit_context
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from weightsearch.search._sklearn._callbacks import CallbackSearch
+from weightsearch.search._sklearn._fit import fit_search
+from weightsearch.search._sklearn._refit import refit_candidates
+
+__all__ = [
+    "CallbackSearch",
+    "Interval",
+    "StrOptions",
+    "fit_context",
+    "fit_search",
+    "refit_candidates",
+]

@@ -1,0 +1,178 @@
+"""scikit-learn's own ``fit``, with every fit of a search passing through our hands.
+
+``BaseSearchCV.fit`` is used as it is: its code object runs with three of its
+global names bound to ours. ``_fit_and_score`` calls the original and takes the
+weights out of the model while it is still in the worker; ``Parallel`` hands
+every finished fit to the recorder and leaves out those that are stored already;
+``check_cv`` lets an unfinished run go on with its own splits.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from types import FunctionType
+from typing import Any
+
+from sklearn.base import clone
+from sklearn.model_selection._search import BaseSearchCV
+
+from weightsearch.frameworks._registry import (
+    Extractor,
+    collect_weights,
+    registered_extractors,
+    use_extractors,
+)
+from weightsearch.frameworks._scikeras_tags import ensure_tags
+from weightsearch.search._fits import FitCall, Outcome, PlannedFit, Recorder
+from weightsearch.search._sklearn._callbacks import has_callbacks, show_as_done
+from weightsearch.search._sklearn._parallel import make_parallel, stream
+
+__all__ = ["fit_search"]
+
+
+def fit_search(
+    search: Any, X: Any, y: Any, params: Mapping[str, Any], recorder: Recorder
+) -> None:
+    """Run scikit-learn's own ``fit`` on `search`, every fit going to `recorder`."""
+    plain = BaseSearchCV.fit.__wrapped__
+    names = plain.__globals__
+
+    def check_cv(*args: Any, **kwargs: Any) -> Any:
+        return recorder.splitter(names["check_cv"](*args, **kwargs))
+
+    bound = {
+        "_fit_and_score": functools.partial(
+            _evaluate,
+            names["_fit_and_score"],
+            recorder.captures_splits,
+            registered_extractors(),
+        ),
+        "Parallel": functools.partial(_RecordingParallel, recorder),
+        "check_cv": check_cv,
+    }
+    fit = FunctionType(
+        plain.__code__,
+        {**names, **bound},
+        plain.__name__,
+        plain.__defaults__,
+        plain.__closure__,
+    )
+    fit(search, X, y, **params)
+
+
+def _evaluate(
+    fit_and_score: Any,
+    capture: bool,
+    extractors: Mapping[Any, Extractor],
+    *args: Any,
+    position: int,
+    **kwargs: Any,
+) -> tuple[int, Outcome]:
+    """Stand for ``_fit_and_score`` in the worker."""
+    ensure_tags()
+    use_extractors(extractors)
+    if not capture:
+        return position, Outcome(fit_and_score(*args, **kwargs), None, ())
+    result = fit_and_score(*args, **kwargs, return_estimator=True)
+    estimator = result.pop("estimator")
+    if result["fit_error"] is not None:
+        return position, Outcome(result, None, ())
+    weights, notes = collect_weights(estimator)
+    return position, Outcome(result, weights, tuple(notes))
+
+
+class _RecordingParallel:
+    """Stand for ``Parallel`` in ``BaseSearchCV.fit``."""
+
+    def __init__(self, recorder: Recorder, **kwargs: Any):
+        self._recorder = recorder
+        self._parallel = make_parallel(**kwargs)
+        self._n_candidates = 0
+
+    def __enter__(self) -> _RecordingParallel:
+        self._parallel.__enter__()
+        return self
+
+    def __exit__(self, *exc_info: Any) -> None:
+        self._parallel.__exit__(*exc_info)
+
+    def __call__(self, tasks: Iterable[Any]) -> list[dict[str, Any]]:
+        recorder = self._recorder
+        tasks = iter(tasks)
+        first = next(tasks, None)
+        if first is None:  # scikit-learn says what is wrong
+            return []
+        call = _fit_call(*first[1:])
+        recorder.begin(call)
+        unheard = _without_callbacks(first[2], call.estimator)
+
+        fits: list[PlannedFit] = []
+        results: dict[int, dict[str, Any]] = {}
+        pending = self._pending(chain([first], tasks), unheard, fits, results)
+        if recorder.may_recall:
+            # Known before the first fit starts, so that it can be said. Otherwise
+            # tasks stay lazy, since each carries a clone of the estimator.
+            pending = iter(todo := list(pending))
+            recorder.announce(len(results), len(todo))
+        for position, outcome in stream(self._parallel, pending):
+            recorder.record_split(fits[position], outcome)
+            results[position] = outcome.result
+        if fits:
+            self._n_candidates = fits[-1].candidate + 1
+        return [results[position] for position in range(len(fits))]
+
+    def _pending(
+        self,
+        tasks: Iterable[Any],
+        unheard: Mapping[str, Any],
+        fits: list[PlannedFit],
+        results: dict[int, dict[str, Any]],
+    ) -> Iterator[Any]:
+        for position, (function, args, kwargs) in enumerate(tasks):
+            fit = PlannedFit(
+                candidate=self._n_candidates + kwargs["candidate_progress"][0],
+                split=kwargs["split_progress"][0],
+                params=kwargs["parameters"],
+                train=kwargs["train"],
+                test=kwargs["test"],
+            )
+            fits.append(fit)
+            self._recorder.plan(fit)
+            recalled = self._recorder.recall(fit) if self._recorder.may_recall else None
+            if recalled is None:
+                if any(hasattr(p, "_skl_callbacks") for p in fit.params.values()):
+                    yield function, args, {**kwargs, "position": position}
+                else:
+                    yield function, args, {**kwargs, **unheard, "position": position}
+            else:
+                results[position] = recalled
+                show_as_done(kwargs)
+
+
+def _fit_call(args: Sequence[Any], kwargs: Mapping[str, Any]) -> FitCall:
+    estimator, X, y = args
+    return FitCall(
+        # Without workers the first fit changes this very object.
+        estimator=clone(estimator),
+        X=X,
+        y=y,
+        scorer=kwargs["scorer"],
+        fit_params=kwargs["fit_params"] or {},
+        score_params=kwargs["score_params"] or {},
+        error_score=kwargs["error_score"],
+        return_train_score=kwargs["return_train_score"],
+        n_splits=kwargs["split_progress"][1],
+    )
+
+
+def _without_callbacks(kwargs: Mapping[str, Any], estimator: Any) -> dict[str, Any]:
+    """What a task can do without where no callback listens.
+
+    scikit-learn 1.9 sends with each task a tree of all tasks: nothing to a small
+    grid, but a time that grows with the square of a large one.
+    """
+    if "callback_ctx" not in kwargs or has_callbacks(kwargs["caller"], estimator):
+        return {}
+    return {"caller": None, "callback_ctx": None}

@@ -1,0 +1,118 @@
+"""Refits of the candidates that scikit-learn does not refit itself."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from typing import Any
+
+from sklearn.base import clone
+from sklearn.utils.parallel import delayed
+
+from weightsearch._records import Weights
+from weightsearch.frameworks._registry import (
+    Extractor,
+    collect_weights,
+    registered_extractors,
+    use_extractors,
+)
+from weightsearch.frameworks._scikeras_tags import ensure_tags
+from weightsearch.search._fits import FitCall, Outcome
+from weightsearch.search._sklearn._callbacks import Caller, refit_contexts
+from weightsearch.search._sklearn._parallel import make_parallel, stream
+
+__all__ = ["refit_candidates"]
+
+
+def refit_candidates(
+    search: Any,
+    call: FitCall,
+    candidates: Sequence[tuple[int, Mapping[str, Any]]],
+) -> Iterator[tuple[int, Outcome]]:
+    """Fit candidates on all the data in the workers of `search`, as it refits its best.
+
+    Yields
+    ------
+    candidate : int
+    outcome : Outcome
+        ``result`` has ``fit_time`` in seconds and ``fit_error``; in order of
+        finishing.
+    """
+    if not candidates:
+        return
+    parent, contexts = refit_contexts(search, call.estimator, len(candidates))
+    shared: dict[str, Any] = {"extractors": registered_extractors()}
+    if parent is not None:
+        shared["caller"] = Caller(search)
+    parallel = make_parallel(n_jobs=search.n_jobs, pre_dispatch=search.pre_dispatch)
+    if parent is not None:
+        parent.call_on_fit_task_begin(estimator=search)
+    yield from stream(
+        parallel,
+        (
+            delayed(_refit)(
+                clone(call.estimator),
+                call.X,
+                call.y,
+                candidate=candidate,
+                params=params,
+                fit_params=call.fit_params,
+                error_score=call.error_score,
+                context=context,
+                **shared,
+            )
+            for (candidate, params), context in zip(candidates, contexts, strict=True)
+        ),
+    )
+    if parent is not None:
+        parent.call_on_fit_task_end(estimator=search)
+
+
+def _refit(
+    estimator: Any,
+    X: Any,
+    y: Any,
+    *,
+    candidate: int,
+    params: Mapping[str, Any],
+    fit_params: Mapping[str, Any],
+    error_score: Any,
+    context: Any,
+    extractors: Mapping[Any, Extractor],
+    caller: Caller | None = None,
+) -> tuple[int, Outcome]:
+    """Fit one candidate in a worker, the way scikit-learn refits its best one."""
+    ensure_tags()
+    use_extractors(extractors)
+    estimator.set_params(**clone(dict(params), safe=False))
+    start = time.time()
+    result: dict[str, Any] = {"fit_error": None}
+    weights: Weights | None = None
+    notes: list[Warning] = []
+    search = None if caller is None else caller.search
+    try:
+        if context is not None:
+            context.call_on_fit_task_begin(estimator=search, X=X, y=y)
+        inner = (
+            nullcontext()
+            if context is None
+            else context.propagate_callback_context(estimator)
+        )
+        with inner:
+            if y is None:
+                estimator.fit(X, **fit_params)
+            else:
+                estimator.fit(X, y, **fit_params)
+        result["fit_time"] = time.time() - start
+    except Exception:
+        if isinstance(error_score, str):  # "raise"
+            raise
+        result.update(fit_error=traceback.format_exc(), fit_time=time.time() - start)
+    else:
+        weights, notes = collect_weights(estimator)
+    finally:
+        if context is not None:
+            context.call_on_fit_task_end(estimator=search, X=X, y=y)
+    return candidate, Outcome(result, weights, tuple(notes))
