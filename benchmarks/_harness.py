@@ -11,6 +11,7 @@ import argparse
 import gc
 import json
 import os
+import shutil
 import statistics
 import sys
 import tempfile
@@ -146,7 +147,10 @@ class Samples(dict[str, list[float]]):
 
 
 def alternate(
-    settings: Settings, *alternatives: Alternative, warm_up: bool = True
+    settings: Settings,
+    *alternatives: Alternative,
+    warm_up: bool = True,
+    keep_files: bool = False,
 ) -> Samples:
     """Measure alternatives in alternation.
 
@@ -158,16 +162,23 @@ def alternate(
         what counts, so that preparation costs nothing.
     warm_up : bool
         Whether a first round is not counted.
+    keep_files : bool
+        Whether files stay until the last round. Some file systems (ext4 without a
+        journal) make a file ten times slower where many have just been removed.
     """
     samples = Samples()
-    for number in range(-int(warm_up), settings.repeats):
-        for alternative in alternatives:
-            with tempfile.TemporaryDirectory(dir=settings.scratch) as folder:
+    with tempfile.TemporaryDirectory(dir=settings.scratch) as parent:
+        for number in range(-int(warm_up), settings.repeats):
+            for place, alternative in enumerate(alternatives):
+                folder = Path(parent, f"{number}-{place}")
+                folder.mkdir()
                 _settle()
-                measured = alternative(Path(folder))
-            if number >= 0:
-                for name, value in measured.items():
-                    samples.setdefault(name, []).append(value)
+                measured = alternative(folder)
+                if not keep_files:
+                    shutil.rmtree(folder)
+                if number >= 0:
+                    for name, value in measured.items():
+                        samples.setdefault(name, []).append(value)
     return samples
 
 
