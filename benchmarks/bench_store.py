@@ -53,7 +53,7 @@ def _small(settings: Settings) -> list[Figure]:
     ]
     if not settings.quick:
         alternatives.append(store.with_splits)
-    samples = alternate(settings, *alternatives, warm_up=False, keep_files=True)
+    samples = alternate(settings, *alternatives, keep_files=True)
     figures = [
         samples.value(
             "store.journal_small", "journal, one fit of 9 KB", "µs", "one fit"

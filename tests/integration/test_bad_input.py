@@ -121,6 +121,14 @@ def test_bad_params_are_sklearns_errors(iris, log, kwargs):
     assert count_fits(log) == 0
 
 
+@pytest.mark.parametrize("compression", [{"compression": "szip"}, {"level": 9}])
+def test_bad_options_of_compression(iris, tmp_path, log, compression):
+    """Options that cannot work are named before any fit, not at its end."""
+    with pytest.raises(ValueError, match="compression"):
+        search_into(tmp_path / "s.h5", log, compression=compression).fit(*iris)
+    assert count_fits(log) == 0
+
+
 def test_an_unknown_key_is_named_with_a_suggestion(iris, log):
     """A mistyped key ends before the first fit and says what was meant."""
     search = WeightTrackingGridSearchCV(

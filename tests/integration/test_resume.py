@@ -128,9 +128,10 @@ def test_an_interrupted_search_goes_on(iris, tmp_path, log, capture, after):
     """After an interruption only what is missing is fitted, with equal results."""
     path = tmp_path / "s.h5"
     total = 9 + (1 if capture == "splits" else 3)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt) as caught:
         interrupted(path, log, after, capture=capture).fit(*iris)
     assert count_fits(log) == after
+    assert f"{after} fits" in caught.value.__notes__[0]
     # The same estimator, without the interruption: pause is one of its params.
     resumed = interrupted(path, log, after, capture=capture)
     (tmp_path / "fits.log").write_text("x\n" * (after + 1))

@@ -193,6 +193,11 @@ class SearchRecorder:
         assert self._call is not None
         return self._call
 
+    @property
+    def n_new(self) -> int:
+        """Number of fits that this search has made and stored."""
+        return self._n_new
+
     # -- refits ---------------------------------------------------------------
 
     def record_best(self, search: Any) -> Weights:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import weakref
@@ -27,7 +28,7 @@ class PrivateFolder:
     def __init__(self) -> None:
         folder = tempfile.mkdtemp(prefix="weightsearch-")
         self.store = Path(folder) / self.FILE
-        self._finalizer = weakref.finalize(self, shutil.rmtree, folder, True)
+        self._finalizer = weakref.finalize(self, _remove_own, folder, os.getpid())
 
     def __getstate__(self) -> dict[str, Any]:
         return {"store": self.store.read_bytes()}
@@ -39,6 +40,12 @@ class PrivateFolder:
     def remove(self) -> None:
         """Remove the folder now."""
         self._finalizer()
+
+
+def _remove_own(folder: str, owner: int) -> None:
+    # A forked process has a copy of the object, but the folder is its parent's.
+    if os.getpid() == owner:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 class StoreReference:

@@ -121,10 +121,15 @@ class TrackedSearch(CallbackSearch):
                 settings=self._settings(),
             )
             yield recorder, (path, folder)
-        except BaseException:
+        except BaseException as error:
+            if recorder is not None and recorder.n_new and folder is None:
+                error.add_note(
+                    f"The {recorder.n_new} fits that had finished are safe in {path}; "
+                    "the same call goes on from there."
+                )
+            if recorder is not None:
+                recorder.close()
             if folder is not None:
-                if recorder is not None:
-                    recorder.close()
                 folder.remove()
             raise
         finally:

@@ -24,6 +24,7 @@ from weightsearch.exceptions import (
 )
 from weightsearch.store import _steps
 from weightsearch.store._hdf5._aside import remove_leftovers
+from weightsearch.store._hdf5._filters import check_compression
 from weightsearch.store._hdf5._reader import check_store_file
 from weightsearch.store._hdf5._writer import write_store
 from weightsearch.store._journal._format import DATABASE, journal_path
@@ -87,10 +88,13 @@ class WriteSession:
             If the file there is no store, or a newer one.
         CorruptStoreError
             If the store, or a journal that a crash has left, is damaged.
+        ValueError
+            If `compression` is none of these.
         StoreWriteError
             If nothing can be written there.
         """
         path = Path(path).resolve()
+        check_compression(compression)
         check_store_file(path)
         lock = StoreLock(path)
         lock.acquire()
