@@ -35,10 +35,12 @@ from weightsearch import (
     NoWeightsWarning,
     RefitFailedWarning,
     StoreWriteError,
+    UnstorableWeightsWarning,
     WeightsNotFoundError,
     WeightStore,
     WeightTrackingGridSearchCV,
     extract_weights,
+    register_extractor,
 )
 
 GRID = {"C": [0.01, 0.1, 1.0, 10.0]}
@@ -246,6 +248,28 @@ def test_what_learns_nothing_warns_once(iris):
         search.fit(*iris)
     assert len([w for w in caught if w.category is NoWeightsWarning]) == 1
     assert search.best_weights_ == {}
+
+
+class Opaque(CountingClassifier):
+    """A classifier whose extractor fails."""
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_registered_extractors_work_in_workers(iris, n_jobs):
+    """What a user registers holds in every process, and its failure ends no search."""
+    register_extractor(Opaque, lambda model: {"twice": 2 * model.coef_})
+    search = WeightTrackingGridSearchCV(
+        Opaque(), GRID, cv=3, n_jobs=n_jobs, capture="both"
+    ).fit(*iris)
+    twice = search.run_.weights({"C": 0.1})["twice"]
+    np.testing.assert_array_equal(twice, 2 * Opaque(C=0.1).fit(*iris).coef_)
+
+    register_extractor(Opaque, lambda model: {"none": model.nothing_})
+    broken = WeightTrackingGridSearchCV(Opaque(), GRID, cv=3, n_jobs=n_jobs)
+    with pytest.warns(UnstorableWeightsWarning, match="nothing_") as caught:
+        broken.fit(*iris)
+    assert len(caught) == 1
+    assert broken.best_score_ == search.best_score_
 
 
 # -- as GridSearchCV does ---------------------------------------------------------

@@ -114,7 +114,7 @@ def extract_weights(estimator: Any) -> Weights:
     return weights
 
 
-def collect_weights(estimator: Any) -> tuple[Weights, list[Warning]]:
+def collect_weights(estimator: Any) -> tuple[Weights | None, list[Warning]]:
     """Get the weights of an estimator that has just been fitted, without warning.
 
     For workers, whose warnings nobody sees.
@@ -127,7 +127,8 @@ def collect_weights(estimator: Any) -> tuple[Weights, list[Warning]]:
     Returns
     -------
     weights : Weights
-        As of :func:`extract_weights`; empty where there are none.
+        As of :func:`extract_weights`; empty where there are none, and None where
+        they could not be taken: what ails an extractor must not end a search.
     notes : list of Warning
         What :func:`extract_weights` would have warned of.
     """
@@ -136,6 +137,14 @@ def collect_weights(estimator: Any) -> tuple[Weights, list[Warning]]:
     except NotFittedError as error:
         name = type(estimator).__name__
         return Weights(), [NoWeightsWarning(f"{name} has no weights to keep: {error}")]
+    except Exception as error:
+        name = type(estimator).__name__
+        return None, [
+            UnstorableWeightsWarning(
+                f"The weights of {name} could not be taken and are not stored: "
+                f"{type(error).__name__}: {error}"
+            )
+        ]
 
 
 def register_extractor(type_or_name: type | str, extractor: Extractor) -> None:
@@ -289,7 +298,7 @@ def _run_part(part: Any) -> Weights:
 
 def _notes(estimator: Any, weights: Weights, current: Session) -> list[Warning]:
     """Build the warnings that the whole deserves."""
-    notes: list[Warning] = []
+    notes = list(current.notes)
     name = type(estimator).__name__
     if current.left_out:
         what = "; ".join(f"{path}: {reason}" for path, reason in current.left_out)

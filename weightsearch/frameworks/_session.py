@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from weightsearch._records import Weights
 from weightsearch.exceptions import UnstorableWeightsWarning
 
-__all__ = ["join", "leave_out", "merge", "session"]
+__all__ = ["join", "leave_out", "merge", "note", "session"]
 
 SEPARATOR = "/"
 
@@ -26,6 +26,8 @@ class Session:
     """``id`` of the estimators on that way: meeting one again is a cycle."""
     left_out: list[tuple[str, str]] = field(default_factory=list)
     """Full names that cannot be stored, each with the reason."""
+    notes: list[Warning] = field(default_factory=list)
+    """What else the warning of the whole has to say."""
 
     @contextmanager
     def within(self, name: str, part: object) -> Iterator[None]:
@@ -85,6 +87,15 @@ def leave_out(name: str, reason: str) -> None:
     else:
         path = SEPARATOR.join(part for part in (*current.path, name) if part)
         current.left_out.append((path, reason))
+
+
+def note(warning: Warning) -> None:
+    """Warn of something in the current part: at once, or when the whole is done."""
+    current = _current.get()
+    if current is None:
+        warnings.warn(warning, stacklevel=3)
+    else:
+        current.notes.append(warning)
 
 
 def merge(into: Weights, weights: Weights, prefix: str = "") -> None:

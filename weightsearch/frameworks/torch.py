@@ -8,7 +8,6 @@ outlive that.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,7 +15,7 @@ from sklearn.exceptions import NotFittedError
 
 from weightsearch._records import Array, Weights
 from weightsearch.exceptions import UnstorableWeightsWarning
-from weightsearch.frameworks._registry import leave_out
+from weightsearch.frameworks._session import leave_out, note
 
 __all__ = ["EXTRACTORS", "extract_module", "extract_skorch"]
 
@@ -218,11 +217,11 @@ def _low_precision(name: str, tensor: Any) -> Array:
             return raw.view(dtype)
         hint = "ml_dtypes has no such type"
     raw = raw.view(f"uint{8 * raw.itemsize}")
-    warnings.warn(
-        f"The weight {name!r} is of type {wanted}; its bits are kept as {raw.dtype}: "
-        f"{hint}.",
-        UnstorableWeightsWarning,
-        stacklevel=2,
+    note(
+        UnstorableWeightsWarning(
+            f"The weight {name!r} is of type {wanted}; its bits are kept as "
+            f"{raw.dtype}: {hint}."
+        )
     )
     return raw
 

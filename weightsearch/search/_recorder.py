@@ -200,13 +200,17 @@ class SearchRecorder:
 
     # -- refits ---------------------------------------------------------------
 
-    def record_best(self, search: Any) -> Weights:
+    def record_best(self, search: Any) -> Weights | None:
         """Keep the weights of the best estimator, which scikit-learn has refit."""
         weights, notes = collect_weights(search.best_estimator_)
         index = int(search.best_index_)
         key = self._refit_key(search.cv_results_["params"][index])
         stored = self._find(key, need_weights=True)
-        if stored is not None and _same(self._session.weights(stored), weights):
+        if (
+            stored is not None
+            and weights is not None
+            and _same(self._session.weights(stored), weights)
+        ):
             self._reuse(index, REFIT, key, stored)
         else:
             result = {"fit_error": None, "fit_time": float(search.refit_time_)}
