@@ -92,6 +92,18 @@ def test_the_same_search_again_fits_the_best_only(iris, path, log, capture):
     assert second.run_.uid == first.run_.uid
 
 
+def test_fewer_splits_of_the_same_fits_are_another_run(iris, path, log):
+    """A search over two of three splits reuses them, with results of its own."""
+    splits = list(KFold(3, shuffle=True, random_state=0).split(*iris))
+    search(path, log, cv=splits).fit(*iris)
+    fewer = search(path, log, cv=splits[:2]).fit(*iris)
+    assert count_fits(log) == 12 + 1
+    assert "split2_test_score" not in fewer.run_.candidates
+    np.testing.assert_array_equal(
+        fewer.run_.candidates["mean_test_score"], fewer.cv_results_["mean_test_score"]
+    )
+
+
 def test_resume_false_fits_all_anew(iris, path, log):
     """With resume=False nothing is reused, and the earlier run stays."""
     search(path, log).fit(*iris)

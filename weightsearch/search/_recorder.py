@@ -62,7 +62,6 @@ class SearchRecorder:
         settings: Mapping[str, Any],
     ):
         self.captures_splits = capture in ("splits", "both")
-        self.captures_refits = capture in ("refit", "both")
         self._call: FitCall | None = None
         self._session = session
         self._resume = resume and identify
@@ -289,9 +288,14 @@ class SearchRecorder:
             return None
         (uid,) = self._reused_from
         header = next(h for h in self._session.headers if h.uid == uid)
-        if header.status != "complete":
-            return None
-        return uid if list(self._session.params(uid)) == self._params else None
+        same = (
+            header.status == "complete"
+            and header.fingerprint == self._header.fingerprint
+            # Fewer of the same splits would make other results of the same fits.
+            and header.identity.get("cv") == self._cv_digest
+            and list(self._session.params(uid)) == self._params
+        )
+        return uid if same else None
 
     def _superseded(self) -> list[str]:
         """Unfinished runs of the same identity, all of which this run has too."""

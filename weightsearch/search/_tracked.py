@@ -122,19 +122,17 @@ class TrackedSearch(CallbackSearch):
             )
             yield recorder, (path, folder)
         except BaseException as error:
-            if recorder is not None and recorder.n_new and folder is None:
-                error.add_note(
-                    f"The {recorder.n_new} fits that had finished are safe in {path}; "
-                    "the same call goes on from there."
-                )
             if recorder is not None:
                 recorder.close()
             if folder is not None:
                 folder.remove()
+            elif recorder is not None and recorder.n_new:
+                error.add_note(
+                    f"The {recorder.n_new} fits that had finished are safe in {path}; "
+                    "the same call goes on from there."
+                )
             raise
-        finally:
-            if recorder is not None:
-                recorder.close()
+        recorder.close()
 
     def _settings(self) -> dict[str, Any]:
         """What the store tells of this search, as text where it is no plain value."""
