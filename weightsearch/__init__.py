@@ -1,12 +1,24 @@
 """Keep, query and compare the weights of every candidate of a grid search."""
 
-from weightsearch.compare import compare, weight_stats
+from weightsearch._records import Weights
+from weightsearch.compare import (
+    align,
+    compare,
+    linear_cka,
+    mlp_activations,
+    pairwise_distances,
+    score_correlation,
+    variance_explained,
+    weight_stats,
+)
 from weightsearch.exceptions import (
+    AlignmentError,
     CorruptStoreError,
     IdentityWarning,
     InvalidGridError,
     NotAStoreError,
     NoWeightsWarning,
+    QueryError,
     RefitFailedWarning,
     StoreError,
     StoreLockedError,
@@ -17,17 +29,20 @@ from weightsearch.exceptions import (
     WeightsNotFoundError,
 )
 from weightsearch.frameworks import extract_weights, register_extractor
-from weightsearch.run import QueryError, Run, StoredWeights, WeightStore
+from weightsearch.run import Run, StoredWeights, WeightStore
 from weightsearch.search import WeightTrackingGridSearchCV
+from weightsearch.store import Problem
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "AlignmentError",
     "CorruptStoreError",
     "IdentityWarning",
     "InvalidGridError",
     "NoWeightsWarning",
     "NotAStoreError",
+    "Problem",
     "QueryError",
     "RefitFailedWarning",
     "Run",
@@ -40,9 +55,16 @@ __all__ = [
     "WeightSearchError",
     "WeightStore",
     "WeightTrackingGridSearchCV",
+    "Weights",
     "WeightsNotFoundError",
+    "align",
     "compare",
     "extract_weights",
+    "linear_cka",
+    "mlp_activations",
+    "pairwise_distances",
     "register_extractor",
+    "score_correlation",
+    "variance_explained",
     "weight_stats",
 ]

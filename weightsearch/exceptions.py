@@ -10,11 +10,13 @@ from __future__ import annotations
 from sklearn.exceptions import FitFailedWarning
 
 __all__ = [
+    "AlignmentError",
     "CorruptStoreError",
     "IdentityWarning",
     "InvalidGridError",
     "NoWeightsWarning",
     "NotAStoreError",
+    "QueryError",
     "RefitFailedWarning",
     "StoreError",
     "StoreLockedError",
@@ -48,6 +50,14 @@ class InvalidGridError(WeightSearchError, ValueError):
 
     def __reduce__(self) -> tuple[object, ...]:
         return type(self), (str(self), self.key, self.suggestions)
+
+
+class QueryError(WeightSearchError, ValueError):
+    """A query that cannot be understood, or that asks for more than comparing."""
+
+
+class AlignmentError(WeightSearchError, ValueError):
+    """The hidden units of two sets of weights cannot be matched."""
 
 
 class WeightsNotFoundError(WeightSearchError, KeyError):

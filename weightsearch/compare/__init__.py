@@ -15,12 +15,12 @@ import pandas as pd
 
 from weightsearch._records import Array
 from weightsearch.compare._alignment import align
-from weightsearch.compare._chains import AlignmentError
 from weightsearch.compare._distances import pairwise_distances
 from weightsearch.compare._effects import score_correlation, variance_explained
 from weightsearch.compare._numeric import as_numbers, norm
 from weightsearch.compare._similarity import linear_cka, mlp_activations
 from weightsearch.compare._weight_stats import STATISTICS, weight_stats
+from weightsearch.exceptions import AlignmentError
 
 __all__ = [
     "STATISTICS",

@@ -10,8 +10,9 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from weightsearch._records import Array
-from weightsearch.compare._chains import AlignmentError, Chain, find_chains
+from weightsearch.compare._chains import Chain, find_chains
 from weightsearch.compare._numeric import as_numbers
+from weightsearch.exceptions import AlignmentError
 
 __all__ = ["align"]
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from weightsearch._records import Array
-from weightsearch.exceptions import WeightSearchError
+from weightsearch.exceptions import AlignmentError
 
 __all__ = ["AlignmentError", "Chain", "Layer", "UnitAxis", "find_chains"]
 
@@ -29,10 +29,6 @@ _OTHER_KINDS: tuple[str, ...]
 _OTHER_KINDS = ("attn", "attention", "lstm", "gru", "rnn", "embed", "transpose")
 _OTHER_KINDS += ("depthwise", "separable", "einsum", "group_norm", "groupnorm")
 _BRANCHES = ("downsample", "shortcut", "residual", "skip")
-
-
-class AlignmentError(WeightSearchError, ValueError):
-    """The hidden units of two sets of weights cannot be matched."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,7 @@
 """The reading side: a store, its runs, their candidates and weights."""
 
-from weightsearch.run._query import QueryError
 from weightsearch.run._run import Run
 from weightsearch.run._store import WeightStore
 from weightsearch.run._weights import StoredWeights
 
-__all__ = ["QueryError", "Run", "StoredWeights", "WeightStore"]
+__all__ = ["Run", "StoredWeights", "WeightStore"]

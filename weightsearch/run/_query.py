@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from weightsearch.exceptions import WeightSearchError
+from weightsearch.exceptions import QueryError
 
-__all__ = ["QueryError", "evaluate_query"]
+__all__ = ["evaluate_query"]
 
 _LIMIT = 10_000
 
@@ -30,10 +30,6 @@ _COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Gt: operator.gt,
     ast.GtE: operator.ge,
 }
-
-
-class QueryError(WeightSearchError, ValueError):
-    """A query that cannot be understood, or that asks for more than comparing."""
 
 
 def evaluate_query(
