@@ -272,6 +272,32 @@ def test_registered_extractors_work_in_workers(iris, n_jobs):
     assert broken.best_score_ == search.best_score_
 
 
+class Odd(CountingClassifier):
+    """A classifier that learns what no store holds."""
+
+
+def test_what_cannot_be_stored_is_left_out(iris, tmp_path):
+    """Arrays of types that HDF5 lacks cost a warning, not the search."""
+    register_extractor(
+        Odd,
+        lambda model: {
+            "coef": model.coef_.tolist(),
+            "long": model.coef_.astype(np.longdouble),
+            "objects": np.array([model, None]),
+        },
+    )
+    search = WeightTrackingGridSearchCV(Odd(), GRID, cv=3, store=tmp_path / "s.h5")
+    with pytest.warns(UnstorableWeightsWarning) as caught:
+        search.fit(*iris)
+    told = " ".join(str(w.message) for w in caught)
+    assert "'objects'" in told
+    assert next(iter(search.best_weights_)) == "coef"
+    assert "objects" not in search.best_weights_
+    np.testing.assert_array_equal(
+        search.weights_by_params_[{"C": 1.0}]["coef"], Odd().fit(*iris).coef_
+    )
+
+
 # -- as GridSearchCV does ---------------------------------------------------------
 
 

@@ -27,7 +27,7 @@ PARTS = {
         "search._grid_check",
         "search._splitting",
     },
-    "recording": {"search._header", "search._recorder"},
+    "recording": {"search._header", "search._keeping", "search._recorder"},
     "search": {
         "search",
         "search._grid_search",

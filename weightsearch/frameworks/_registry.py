@@ -14,6 +14,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 from sklearn.exceptions import NotFittedError
 
 from weightsearch._records import Weights
@@ -284,8 +285,10 @@ def _extract(estimator: Any) -> tuple[Weights, list[Warning]]:
 def _run(estimator: Any) -> Weights:
     extractor, _ = _resolve(type(estimator))
     weights = extractor(estimator)
-    # A plain dict is the natural thing to return from a short extractor.
-    return weights if isinstance(weights, Weights) else Weights(weights)
+    if isinstance(weights, Weights):
+        return weights
+    # A plain dict, of lists even, is the natural thing to return from a short one.
+    return Weights({name: np.asarray(value) for name, value in weights.items()})
 
 
 def _run_part(part: Any) -> Weights:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
-
-import numpy as np
 
 from weightsearch._identity import (
     SearchIdentity,
@@ -28,6 +26,13 @@ from weightsearch.exceptions import RefitFailedWarning
 from weightsearch.frameworks._registry import collect_weights
 from weightsearch.search._fits import FitCall, Outcome, PlannedFit
 from weightsearch.search._header import new_header
+from weightsearch.search._keeping import (
+    all_finite,
+    numeric_columns,
+    ranked,
+    same_bits,
+    storable,
+)
 from weightsearch.search._splitting import RecordedSplitter, is_unrepeatable
 from weightsearch.store import StoredFit, WriteSession
 
@@ -156,7 +161,7 @@ class SearchRecorder:
     def record_split(self, fit: PlannedFit, outcome: Outcome) -> None:
         """Make a finished fit durable."""
         key = self._split_key(fit)
-        if not _all_finite(outcome.result.get("test_scores")):
+        if not all_finite(outcome.result.get("test_scores")):
             # A score that could not be computed is tried again next time.
             key = None
         self._append(fit.candidate, fit.split, key, outcome)
@@ -202,13 +207,14 @@ class SearchRecorder:
     def record_best(self, search: Any) -> Weights | None:
         """Keep the weights of the best estimator, which scikit-learn has refit."""
         weights, notes = collect_weights(search.best_estimator_)
+        weights, notes = storable(weights, notes)
         index = int(search.best_index_)
         key = self._refit_key(search.cv_results_["params"][index])
         stored = self._find(key, need_weights=True)
         if (
             stored is not None
             and weights is not None
-            and _same(self._session.weights(stored), weights)
+            and same_bits(self._session.weights(stored), weights)
         ):
             self._reuse(index, REFIT, key, stored)
         else:
@@ -222,7 +228,7 @@ class SearchRecorder:
         """Candidates still to be refit, best-ranked first, the best one left out."""
         to_do = []
         reused = 0
-        for index in _ranked(search, keep):
+        for index in ranked(search, keep):
             params = search.cv_results_["params"][index]
             key = self._refit_key(params)
             stored = self._find(key, need_weights=True)
@@ -269,7 +275,7 @@ class SearchRecorder:
             return same
         index = getattr(search, "best_index_", None)
         results = RunResults(
-            cv_results=_numeric_columns(search.cv_results_),
+            cv_results=numeric_columns(search.cv_results_),
             best_index=None if index is None else int(index),
             best_weights=best,
         )
@@ -342,7 +348,8 @@ class SearchRecorder:
     def _append(
         self, candidate: int, split: int, key: str | None, outcome: Outcome
     ) -> None:
-        for note in outcome.notes:
+        weights, notes = storable(outcome.weights, outcome.notes)
+        for note in notes:
             self._warn(note)
         self._store_params()
         failed = outcome.result["fit_error"] is not None
@@ -353,12 +360,12 @@ class SearchRecorder:
                 status=FAILED if failed else OK,
                 key=key,
                 result=outcome.result,
-                weights=outcome.weights,
+                weights=weights,
             )
         )
         self._n_new += 1
         if key is not None and not failed:
-            self._kept_keys[key] = outcome.weights is not None
+            self._kept_keys[key] = weights is not None
 
     def _store_params(self) -> None:
         known = len(self._params)
@@ -373,41 +380,3 @@ class SearchRecorder:
         if mark not in self._warned:
             self._warned.add(mark)
             warnings.warn(note, stacklevel=2)
-
-
-def _ranked(search: Any, keep: int | str) -> Sequence[int]:
-    """Candidates to refit besides the best one, best-ranked first."""
-    results = search.cv_results_
-    metric = search.refit if search.multimetric_ else "score"
-    ranks = results.get(f"rank_test_{metric}") if isinstance(metric, str) else None
-    if ranks is None:
-        # A callable refit over several metrics has no ranking of its own.
-        ranks = next(
-            (column for name, column in results.items() if name[:10] == "rank_test_"),
-            np.zeros(len(results["params"])),
-        )
-    best = int(search.best_index_)
-    order = [int(i) for i in np.argsort(ranks, kind="stable") if i != best]
-    return order if isinstance(keep, str) else order[: keep - 1]
-
-
-def _all_finite(scores: Any) -> bool:
-    values = scores.values() if isinstance(scores, Mapping) else [scores]
-    return all(isinstance(v, str) is False and np.all(np.isfinite(v)) for v in values)
-
-
-def _same(a: Weights, b: Weights) -> bool:
-    """Whether two sets of weights are equal bit for bit."""
-    return list(a) == list(b) and all(
-        x.dtype == y.dtype and x.shape == y.shape and x.tobytes() == y.tobytes()
-        for x, y in zip(a.values(), b.values(), strict=True)
-    )
-
-
-def _numeric_columns(cv_results: Mapping[str, Any]) -> dict[str, Any]:
-    columns: Iterable[tuple[str, Any]] = (
-        (name, np.asarray(column))
-        for name, column in cv_results.items()
-        if name != "params" and not name.startswith("param_")
-    )
-    return {name: column for name, column in columns if column.dtype.kind in "biufc"}

@@ -1,5 +1,6 @@
 """Where runs are kept: an HDF5 file, and beside it the journal of the run under way."""
 
+from weightsearch.store._hdf5._codec import check_storable
 from weightsearch.store._hdf5._filters import check_compression
 from weightsearch.store._hdf5._reader import Hdf5Store, check_store_file
 from weightsearch.store._hdf5._verify import Problem
@@ -15,6 +16,7 @@ __all__ = [
     "StoredFit",
     "WriteSession",
     "check_compression",
+    "check_storable",
     "check_store_file",
     "consolidate",
     "live_run",
