@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import joblib
 import numpy as np
 import pytest
 from joblib.externals.loky import get_reusable_executor
@@ -91,6 +92,19 @@ def test_refits_equal_fits_by_hand(data, n_jobs):
         assert "kerasclassifier/dense_1/bias" in weights
         for name, array in expected.items():
             np.testing.assert_array_equal(weights[name], array, strict=True)
+
+
+def test_threads(data):
+    """Threads share Keras' seeds, so weights vary, but all are there."""
+    with joblib.parallel_config(backend="threading"):
+        search = WeightTrackingGridSearchCV(
+            KerasClassifier(model=build_model, epochs=1, verbose=0),
+            {"model__hidden_units": [4, 6]},
+            cv=2,
+            n_jobs=2,
+        ).fit(*data)
+    for params, weights in search.weights_by_params_.items():
+        assert weights["dense/kernel"].shape == (20, params["model__hidden_units"])
 
 
 @pytest.mark.parametrize("in_pipeline", [False, True])

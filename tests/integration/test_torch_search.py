@@ -22,7 +22,7 @@ import torch
 from skorch import NeuralNetClassifier, NeuralNetRegressor
 from skorch.helper import SliceDataset, SliceDict
 from torch import nn
-from torch_modules import HalfNet, SimpleNet
+from torch_modules import HalfNet, SimpleNet, WideNet
 
 
 @pytest.fixture(autouse=True)
@@ -93,6 +93,30 @@ def test_refits_equal_fits_by_hand(data, n_jobs, backend):
         assert list(weights) == list(expected)
         for name, array in expected.items():
             np.testing.assert_array_equal(weights[name], array, strict=True)
+
+
+def test_threads(data):
+    """Threads share torch's generator, so weights vary, but all are there."""
+    with joblib.parallel_config(backend="threading"):
+        search = WeightTrackingGridSearchCV(
+            classifier(), {"module__hidden_units": [4, 6]}, cv=2, n_jobs=2
+        ).fit(*data)
+    for params, weights in search.weights_by_params_.items():
+        assert weights["fc1.weight"].shape == (params["module__hidden_units"], 20)
+
+
+def test_classes_as_params(data, tmp_path):
+    """Weights are found by the module's class, also from the store alone."""
+    path = tmp_path / "s.h5"
+    search = WeightTrackingGridSearchCV(
+        classifier(), {"module": [SimpleNet, WideNet]}, cv=2, store=path
+    ).fit(*data)
+    wide = search.weights_by_params_[{"module": WideNet}]
+    assert wide["fc1.weight"].shape == (200, 20)
+    with WeightStore(path) as store:
+        found = store.run().weights({"module": WideNet})
+        np.testing.assert_array_equal(found["fc1.weight"], wide["fc1.weight"])
+        assert "WideNet" in repr(store.run().params(1))
 
 
 @pytest.mark.parametrize("kind", ["tensor", "SliceDict", "SliceDataset"])

@@ -20,6 +20,13 @@ class SimpleNet(nn.Module):
         return self.fc2(self.relu(self.fc1(x)))
 
 
+class WideNet(SimpleNet):
+    """The same network, wider."""
+
+    def __init__(self):
+        super().__init__(hidden_units=200)
+
+
 class HalfNet(nn.Module):
     """A regressor that keeps a weight in bfloat16."""
 
