@@ -22,6 +22,7 @@ __all__ = [
     "StoreLockedError",
     "StoreVersionError",
     "StoreWriteError",
+    "UnequalWeightsError",
     "UnstorableWeightsWarning",
     "WeightSearchError",
     "WeightsNotFoundError",
@@ -58,6 +59,10 @@ class QueryError(WeightSearchError, ValueError):
 
 class AlignmentError(WeightSearchError, ValueError):
     """The hidden units of two sets of weights cannot be matched."""
+
+
+class UnequalWeightsError(WeightSearchError, ValueError):
+    """Weights of different shapes or types cannot become one array."""
 
 
 class WeightsNotFoundError(WeightSearchError, KeyError):

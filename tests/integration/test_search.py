@@ -35,6 +35,7 @@ from weightsearch import (
     NoWeightsWarning,
     RefitFailedWarning,
     StoreWriteError,
+    UnequalWeightsError,
     UnstorableWeightsWarning,
     WeightsNotFoundError,
     WeightStore,
@@ -556,3 +557,21 @@ def test_no_file_is_left_beside_the_store(iris, tmp_path):
         LogisticRegression(max_iter=300), GRID, cv=3, store=path
     ).fit(*iris)
     assert [p.name for p in tmp_path.iterdir()] == ["s.h5"]
+
+
+def test_stacks_need_equal_shapes(iris):
+    """Layers of different widths are no stack; the error says which differ."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        search = WeightTrackingGridSearchCV(
+            MLPClassifier(max_iter=2, random_state=0),
+            {"hidden_layer_sizes": [(2,), (3,), (2, 2)]},
+            cv=2,
+        ).fit(*iris)
+    with pytest.raises(UnequalWeightsError, match=r"\(4, 2\).*\(4, 3\)"):
+        search.run_.stack("coefs_/0")
+    third, candidates = search.run_.stack("coefs_/2")
+    assert third.shape == (1, 2, 3)
+    assert list(candidates) == [2]
+    with pytest.raises(WeightsNotFoundError, match="coefs_/7"):
+        search.run_.stack("coefs_/7")

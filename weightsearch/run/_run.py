@@ -21,7 +21,7 @@ from weightsearch._records import (
     WeightSpecs,
 )
 from weightsearch.compare import compare
-from weightsearch.exceptions import WeightsNotFoundError
+from weightsearch.exceptions import UnequalWeightsError, WeightsNotFoundError
 from weightsearch.run._candidates import candidates_frame
 from weightsearch.run._query import evaluate_query
 from weightsearch.run._weights import StoredWeights
@@ -267,7 +267,7 @@ class Run:
         ------
         WeightsNotFoundError
             If no candidate has such a weight.
-        ValueError
+        UnequalWeightsError
             If it has different shapes or types among them.
         """
         wanted = REFIT if split is None else split
@@ -292,7 +292,7 @@ class Run:
                 f"{shape} {dtype} (candidate {number})"
                 for (shape, dtype), number in list(kinds.items())[:4]
             )
-            raise ValueError(
+            raise UnequalWeightsError(
                 f"{name!r} differs among the candidates, so it cannot be stacked: "
                 f"{shown}. Read them one by one with run.weights(candidate)."
             )

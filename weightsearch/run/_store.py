@@ -170,7 +170,9 @@ class WeightStore:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<WeightStore {self.path or 'file object'}: {len(self.runs)} runs>"
+        n_runs = len(self.runs)
+        what = f"{n_runs} run{'' if n_runs == 1 else 's'}"
+        return f"<WeightStore {self.path or 'file object'}: {what}>"
 
     def _repr_html_(self) -> str:
         rows = "".join(

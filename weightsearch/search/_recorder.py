@@ -238,8 +238,10 @@ class SearchRecorder:
                 self._reuse(index, REFIT, key, stored)
                 reused += 1
         if self._verbose > 0 and (to_do or reused):
-            known = f" ({reused} more reused)" if reused else ""
-            print(f"Refitting {len(to_do)} candidates on all the data{known}")
+            print(
+                f"{reused} of {reused + len(to_do)} refits of other candidates "
+                f"reused, {len(to_do)} to do"
+            )
         return to_do
 
     def record_refit(
