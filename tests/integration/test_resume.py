@@ -372,6 +372,7 @@ def test_a_second_fit_into_one_store_ends_at_once(iris, path, log):
     thread.start()
     try:
         while not count_fits(log):
+            assert thread.is_alive()
             time.sleep(0.01)
         with pytest.raises(StoreLockedError, match=r"search\.h5") as caught:
             search(path, log).fit(*iris)
@@ -422,6 +423,7 @@ def test_a_reader_in_another_process_sees_finished_candidates(iris, path, log):
     thread.start()
     try:
         while count_fits(log) < 6:
+            assert thread.is_alive()
             time.sleep(0.01)
         code = textwrap.dedent(
             """
