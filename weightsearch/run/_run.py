@@ -85,7 +85,13 @@ class Run:
 
     def __len__(self) -> int:
         """Number of candidates."""
-        return len(self._keys)
+        return self._n_candidates
+
+    @cached_property
+    def _n_candidates(self) -> int:
+        # After the table, as the params themselves; see there.
+        _ = self._table
+        return len(self._source.params())
 
     # -- candidates ---------------------------------------------------------------
 
@@ -93,8 +99,9 @@ class Run:
     def _keys(self) -> list[ParamsKey]:
         # While a search goes on, params come before fits: read in the other order,
         # every fit has its params.
-        _ = self._table
-        return [ParamsKey.from_json(text) for text in self._source.params()]
+        n_candidates = self._n_candidates
+        encoded = list(self._source.params())[:n_candidates]
+        return [ParamsKey.from_json(text) for text in encoded]
 
     def params(self, candidate: int) -> ParamsKey:
         """Params of a candidate, as a read-only and hashable dict."""
