@@ -98,7 +98,8 @@ def test_threads(data):
     """Threads share Keras' seeds, so weights vary, but all are there."""
     with joblib.parallel_config(backend="threading"):
         search = WeightTrackingGridSearchCV(
-            KerasClassifier(model=build_model, epochs=1, verbose=0),
+            # Seeded, since one seeded fit leaves TensorFlow refusing all without.
+            KerasClassifier(model=build_model, epochs=1, verbose=0, random_state=0),
             {"model__hidden_units": [4, 6]},
             cv=2,
             n_jobs=2,
