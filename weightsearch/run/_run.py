@@ -349,10 +349,13 @@ class Run:
     def _row(self, candidate: int, split: int) -> int | None:
         return self._rows.get((candidate, split))
 
+    @cached_property
+    def _numbers(self) -> ParamsMapping[int]:
+        return ParamsMapping(self._keys, lambda number: number)
+
     def _number(self, candidate: int | Mapping[str, Any]) -> int:
         if isinstance(candidate, Mapping):
-            numbers: ParamsMapping[int] = ParamsMapping(self._keys, lambda n: n)
-            return numbers[candidate]
+            return self._numbers[candidate]
         number = int(candidate)
         if not 0 <= number < len(self):
             raise WeightsNotFoundError(

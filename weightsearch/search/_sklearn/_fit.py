@@ -110,8 +110,9 @@ class _RecordingParallel:
 
         fits: list[PlannedFit] = []
         results: dict[int, dict[str, Any]] = {}
-        pending = self._pending(chain([first], tasks), unheard, fits, results)
-        if recorder.may_recall:
+        recalls = recorder.may_recall
+        pending = self._pending(chain([first], tasks), unheard, recalls, fits, results)
+        if recalls:
             # Known before the first fit starts, so that it can be said. Otherwise
             # tasks stay lazy, since each carries a clone of the estimator.
             pending = iter(todo := list(pending))
@@ -127,6 +128,7 @@ class _RecordingParallel:
         self,
         tasks: Iterable[Any],
         unheard: Mapping[str, Any],
+        recalls: bool,
         fits: list[PlannedFit],
         results: dict[int, dict[str, Any]],
     ) -> Iterator[Any]:
@@ -140,7 +142,7 @@ class _RecordingParallel:
             )
             fits.append(fit)
             self._recorder.plan(fit)
-            recalled = self._recorder.recall(fit) if self._recorder.may_recall else None
+            recalled = self._recorder.recall(fit) if recalls else None
             if recalled is None:
                 if any(hasattr(p, "_skl_callbacks") for p in fit.params.values()):
                     yield function, args, {**kwargs, "position": position}
