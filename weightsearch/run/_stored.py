@@ -1,0 +1,354 @@
+"""What every run has: its candidates and their weights, read when asked for."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from weightsearch._params import ParamsKey, ParamsMapping
+from weightsearch._records import (
+    REFIT,
+    Array,
+    FitTable,
+    RunSource,
+    Weights,
+    WeightSpec,
+    WeightSpecs,
+)
+from weightsearch.exceptions import UnequalWeightsError, WeightsNotFoundError
+from weightsearch.run._candidates import candidates_frame
+from weightsearch.run._query import evaluate_query
+from weightsearch.run._weights import StoredWeights
+
+__all__ = ["StoredRun"]
+
+
+class StoredRun:
+    """Candidates of one ``fit`` and their weights."""
+
+    def __init__(self, source: RunSource):
+        self._source = source
+
+    # -- what it is -------------------------------------------------------------
+
+    @property
+    def uid(self) -> str:
+        """The run's own name for ever, 32 hexadecimal digits."""
+        return self._source.header.uid
+
+    @property
+    def name(self) -> str:
+        """The run's name in its store."""
+        return self._source.header.name
+
+    @property
+    def status(self) -> str:
+        """``"complete"``, ``"interrupted"``, or ``"running"`` while its fit goes on."""
+        return self._source.header.status
+
+    @property
+    def started(self) -> str:
+        """When the first fit started: UTC, ISO 8601."""
+        return self._source.header.started
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """Versions of Python, the platform and the libraries that were used."""
+        return self._source.header.environment
+
+    @property
+    def estimator(self) -> Mapping[str, Any]:
+        """Class and params of the estimator, as text."""
+        return self._source.header.estimator
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """The search's own params, as text where they are no plain values."""
+        return self._source.header.settings
+
+    def __repr__(self) -> str:
+        name = str(self.estimator.get("class", "")).rpartition(".")[2]
+        return f"<Run {self.name}: {name}, {len(self)} candidates, {self.status}>"
+
+    def _repr_html_(self) -> str:
+        title = html.escape(repr(self))
+        return f"<p>{title}</p>{self.candidates.head(20).to_html(escape=True)}"
+
+    def __len__(self) -> int:
+        """Number of candidates."""
+        return self._n_candidates
+
+    @cached_property
+    def _n_candidates(self) -> int:
+        # After the table, as the params themselves; see there.
+        _ = self._table
+        return len(self._source.params())
+
+    # -- candidates ---------------------------------------------------------------
+
+    @cached_property
+    def _keys(self) -> list[ParamsKey]:
+        # While a search goes on, params come before fits: read in the other order,
+        # every fit has its params.
+        n_candidates = self._n_candidates
+        encoded = list(self._source.params())[:n_candidates]
+        return [ParamsKey.from_json(text) for text in encoded]
+
+    def params(self, candidate: int) -> ParamsKey:
+        """Params of a candidate, as a read-only and hashable dict."""
+        return self._keys[self._number(candidate)]
+
+    @property
+    def best_index(self) -> int | None:
+        """The best candidate; None where none was chosen."""
+        return self._source.best_index()
+
+    @cached_property
+    def candidates(self) -> pd.DataFrame:
+        """One row a candidate.
+
+        Columns: the params under their own names, every column of ``cv_results_``
+        and ``status``: ``"ok"``, ``"failed"`` where a fit failed, ``"no refit"``
+        where nothing failed and no refit is stored. The index is the candidate's
+        number. A param whose name is a column's already is called ``param_<name>``.
+        """
+        return candidates_frame(self._keys, self._table, self._source)
+
+    def query(self, expression: str) -> pd.DataFrame:
+        """Candidates for which an expression holds.
+
+        Parameters
+        ----------
+        expression : str
+            Comparisons of columns of :attr:`candidates`, joined by ``and``, ``or``,
+            ``not``: ``"mean_test_score > 0.9 and activation == 'relu'"``. A param
+            may be named ``param_<name>`` too, and ``rank`` is the rank of the main
+            score. Nothing in it is ever executed.
+
+        Returns
+        -------
+        candidates : DataFrame
+            The rows of :attr:`candidates` that agree.
+
+        Raises
+        ------
+        QueryError
+            If it is no such expression, or names a column that is not there.
+        """
+        frame = self.candidates
+
+        def column(name: str) -> pd.Series | None:
+            for known in (name, name.removeprefix("param_")):
+                if known in frame.columns:
+                    return frame[known]
+            if name == "rank":
+                ranks = [c for c in frame.columns if c.startswith("rank_test_")]
+                if ranks:
+                    return frame[ranks[0]]
+            return None
+
+        return frame[evaluate_query(expression, column, frame.columns)]
+
+    # -- weights ------------------------------------------------------------------
+
+    def weights(
+        self, candidate: int | Mapping[str, Any], split: int | None = None
+    ) -> StoredWeights:
+        """Weights of a candidate.
+
+        Parameters
+        ----------
+        candidate : int or dict
+            The candidate's number, or its params.
+        split : int, default=None
+            The cross-validation split whose model is meant; None: the refit on all
+            the data.
+
+        Returns
+        -------
+        weights : StoredWeights
+            Lazy mapping of name -> ndarray.
+
+        Raises
+        ------
+        WeightsNotFoundError
+            If there is no such candidate, or no weights of it were kept; says why.
+        """
+        number = self._number(candidate)
+        row = self._row(number, REFIT if split is None else split)
+        specs = None if row is None else self._source.specs(row)
+        if row is None or specs is None:
+            raise WeightsNotFoundError(self._why_missing(number, split))
+        source = self._source
+        return StoredWeights(
+            specs, lambda name: source.read(row, name), lambda: source.read_all(row)
+        )
+
+    def best_weights(self) -> StoredWeights:
+        """Weights of the search's ``best_estimator_``."""
+        specs = self._source.best_specs()
+        if specs is None:
+            raise WeightsNotFoundError(
+                f"Run {self.name} has no best estimator: its status is "
+                f"{self.status!r} and refit was {self.settings.get('refit')!r}."
+            )
+        source = self._source
+
+        def read_all() -> Weights:
+            arrays = {spec.name: source.read_best(spec.name) for spec in specs.arrays}
+            return Weights(arrays, ties=specs.ties, encodings=specs.encodings)
+
+        return StoredWeights(specs, source.read_best, read_all)
+
+    def weights_by_params(
+        self,
+        split: int | None = None,
+        *,
+        live_params: Sequence[Mapping[str, Any]] | None = None,
+    ) -> ParamsMapping[StoredWeights]:
+        """Weights of all candidates that have some, found by their params.
+
+        Parameters
+        ----------
+        split : int, default=None
+            The split whose models are meant; None: the refits.
+        live_params : sequence of dict, default=None
+            The candidates' params as objects, where the caller has them: keys then
+            show functions and classes themselves, not their names.
+
+        Returns
+        -------
+        weights_by_params : ParamsMapping
+            Read-only, lazy. Keys are hashable and equal to the plain dict of params;
+            ``mapping.where(alpha=0.1)`` is the part whose params agree.
+        """
+        wanted = REFIT if split is None else split
+        numbers = [
+            number
+            for number in range(len(self))
+            if (row := self._row(number, wanted)) is not None
+            and self._table.has_weights[row]
+        ]
+        keys = self._keys
+        if live_params is not None:
+            keys = [ParamsKey(params) for params in live_params]
+        missing = {
+            keys[n]: self._why_missing(n, split)
+            for n in sorted(set(range(len(self))).difference(numbers))
+        }
+        return ParamsMapping(
+            [keys[number] for number in numbers],
+            lambda position: self.weights(numbers[position], split),
+            missing=missing,
+        )
+
+    def stack(
+        self, name: str, split: int | None = None
+    ) -> tuple[Array, np.ndarray[Any, np.dtype[np.int64]]]:
+        """One weight of all candidates in one array.
+
+        Parameters
+        ----------
+        name : str
+            The weight's name.
+        split : int, default=None
+            The split whose models are meant; None: the refits.
+
+        Returns
+        -------
+        arrays : ndarray of shape (n, *shape)
+            The weight of each candidate that has it.
+        candidates : ndarray of shape (n,), int
+            Their numbers.
+
+        Raises
+        ------
+        WeightsNotFoundError
+            If no candidate has such a weight.
+        UnequalWeightsError
+            If it has different shapes or types among them.
+        """
+        wanted = REFIT if split is None else split
+        rows: list[int] = []
+        numbers: list[int] = []
+        kinds: dict[tuple[tuple[int, ...], str], int] = {}
+        for number in range(len(self)):
+            row = self._row(number, wanted)
+            specs = None if row is None else self._source.specs(row)
+            spec = None if specs is None else _spec_of(specs, name)
+            if row is not None and spec is not None:
+                rows.append(row)
+                numbers.append(number)
+                kinds.setdefault((spec.shape, spec.dtype), number)
+        if not rows:
+            raise WeightsNotFoundError(
+                f"No candidate of run {self.name} has a weight {name!r}"
+                + ("." if split is None else f" in split {split}.")
+            )
+        if len(kinds) > 1:
+            shown = "; ".join(
+                f"{shape} {dtype} (candidate {number})"
+                for (shape, dtype), number in list(kinds.items())[:4]
+            )
+            raise UnequalWeightsError(
+                f"{name!r} differs among the candidates, so it cannot be stacked: "
+                f"{shown}. Read them one by one with run.weights(candidate)."
+            )
+        return self._source.stack(name, rows), np.array(numbers, dtype=np.int64)
+
+    # -- finding things -------------------------------------------------------------
+
+    @cached_property
+    def _table(self) -> FitTable:
+        return self._source.fits()
+
+    @cached_property
+    def _rows(self) -> dict[tuple[int, int], int]:
+        # Later rows win, as a dict has it.
+        table = self._table
+        pairs = zip(table.candidate.tolist(), table.split.tolist(), strict=True)
+        return {pair: row for row, pair in enumerate(pairs)}
+
+    def _row(self, candidate: int, split: int) -> int | None:
+        return self._rows.get((candidate, split))
+
+    @cached_property
+    def _numbers(self) -> ParamsMapping[int]:
+        return ParamsMapping(self._keys, lambda number: number)
+
+    def _number(self, candidate: int | Mapping[str, Any]) -> int:
+        if isinstance(candidate, Mapping):
+            return self._numbers[candidate]
+        number = int(candidate)
+        if not 0 <= number < len(self):
+            raise WeightsNotFoundError(
+                f"Run {self.name} has no candidate {candidate}: they are numbered "
+                f"from 0 to {len(self) - 1}."
+            )
+        return number
+
+    def _why_missing(self, candidate: int, split: int | None) -> str:
+        what = f"Candidate {candidate} has no weights of " + (
+            "its refit" if split is None else f"split {split}"
+        )
+        row = self._row(candidate, REFIT if split is None else split)
+        if row is not None and self._table.failed[row]:
+            error = str(self._source.result(row).get("fit_error") or "")
+            lines = error.strip().splitlines() or ["unknown error"]
+            return f"{what}: that fit failed with {lines[-1]!r}."
+        settings = self.settings
+        return (
+            f"{what}: the search ran with capture={settings.get('capture')!r}, "
+            f"keep={settings.get('keep')!r}, refit={settings.get('refit')!r}, and the "
+            f"run is {self.status}."
+        )
+
+
+def _spec_of(specs: WeightSpecs, name: str) -> WeightSpec | None:
+    name = specs.ties.get(name, name)
+    return next((spec for spec in specs.arrays if spec.name == name), None)
