@@ -12,6 +12,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from weightsearch._display import size_text, weights_table, weights_text
+
 REFIT = -1
 """The split number of a refit on all the data."""
 
@@ -23,6 +25,9 @@ Array = np.ndarray[Any, Any]
 
 class Weights(dict[str, Array]):
     """Weights of one fitted estimator, name -> ndarray, in the model's own order.
+
+    A dict that is shown by names, shapes and types; ``dict(weights)`` shows the
+    numbers too.
 
     Attributes
     ----------
@@ -54,6 +59,21 @@ class Weights(dict[str, Array]):
         """Bytes of all arrays together."""
         return sum(array.nbytes for array in self.values())
 
+    def __repr__(self) -> str:
+        # Not what a dict shows: the numbers of one large model fill a screen.
+        return weights_text(
+            type(self).__name__,
+            [(name, np.shape(array)) for name, array in self.items()],
+        )
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (name, np.shape(array), getattr(array, "dtype", type(array).__name__))
+            for name, array in self.items()
+        ]
+        size = size_text(self.nbytes)
+        return f"<p>{len(self)} weights, {size}</p>" + weights_table(rows)
+
 
 def _rebuild_weights(
     arrays: dict[str, Array], ties: dict[str, str], encodings: dict[str, str]
@@ -83,6 +103,22 @@ class WeightSpecs:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelState:
+    """What makes, with the weights, the fitted estimator again.
+
+    Attributes
+    ----------
+    text : str
+        JSON, small; names what it needs of :attr:`blobs` and of the weights.
+    blobs : dict of str -> bytes
+        Contents by their names, which tell the content: equal ones are kept once.
+    """
+
+    text: str
+    blobs: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class FitRecord:
     """One finished fit: a candidate on one split, or its refit.
 
@@ -101,6 +137,8 @@ class FitRecord:
         seconds, ``fit_error``. JSON-able; floats may be nan or infinite.
     weights : Weights or None
         None where no weights were captured.
+    state : ModelState or None
+        None where no weights were captured.
     """
 
     candidate: int
@@ -109,6 +147,7 @@ class FitRecord:
     key: str | None
     result: Mapping[str, Any]
     weights: Weights | None = None
+    state: ModelState | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +249,12 @@ class RunSource(Protocol):
 
     def stack(self, name: str, rows: Sequence[int]) -> Array:
         """The arrays of one name in many rows, of equal shape and type, stacked."""
+
+    def state(self, row: int) -> str | None:
+        """``ModelState.text`` of a row; None where it has none."""
+
+    def blob(self, name: str) -> bytes:
+        """One content of ``ModelState.blobs``, of any row that names it."""
 
     def cv_results(self) -> dict[str, Array]:
         """The columns of ``RunResults.cv_results``; empty while the run goes on."""

@@ -17,6 +17,7 @@ __all__ = [
     "NoWeightsWarning",
     "NotAStoreError",
     "QueryError",
+    "RebuildError",
     "RefitFailedWarning",
     "StoreError",
     "StoreLockedError",
@@ -24,6 +25,7 @@ __all__ = [
     "StoreWriteError",
     "UnequalWeightsError",
     "UnstorableWeightsWarning",
+    "UntrustedTypeError",
     "WeightSearchError",
     "WeightsNotFoundError",
 ]
@@ -71,6 +73,27 @@ class WeightsNotFoundError(WeightSearchError, KeyError):
     def __str__(self) -> str:
         # KeyError shows the repr of its argument, which makes sentences unreadable.
         return str(self.args[0]) if self.args else ""
+
+
+class RebuildError(WeightSearchError, ValueError):
+    """A stored candidate cannot become an estimator again; says what is missing."""
+
+
+class UntrustedTypeError(RebuildError, TypeError):
+    """A stored model needs types that neither this package nor the caller trusts.
+
+    Attributes
+    ----------
+    types : tuple of str
+        Their qualified names.
+    """
+
+    def __init__(self, message: str, types: tuple[str, ...] = ()):
+        super().__init__(message)
+        self.types = types
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (str(self), self.types)
 
 
 class StoreError(WeightSearchError, OSError):

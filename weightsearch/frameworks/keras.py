@@ -191,3 +191,4 @@ EXTRACTORS: dict[str, Callable[[Any], Weights]] = {
     "scikeras.wrappers.BaseWrapper": extract_wrapper,
 }
 """Qualified class name -> function; also right for every subclass."""
+REBUILDERS: dict = {}

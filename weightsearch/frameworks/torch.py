@@ -231,3 +231,4 @@ EXTRACTORS: dict[str, Callable[[Any], Weights]] = {
     "torch.nn.modules.module.Module": extract_module,
 }
 """Qualified class name -> function; also right for every subclass."""
+REBUILDERS: dict = {}

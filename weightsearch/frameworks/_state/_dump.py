@@ -1,0 +1,80 @@
+"""From a fitted estimator to what makes it again."""
+
+from __future__ import annotations
+
+import copy
+import io
+import json
+import zipfile
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+from weightsearch._records import Array, ModelState
+from weightsearch.frameworks._state._files import FileKeeper
+from weightsearch.frameworks._state._parts import stand_ins
+from weightsearch.frameworks._state._schema import split
+
+__all__ = ["FORMAT", "SCHEMA", "capture_state"]
+
+FORMAT = 1
+SCHEMA = "schema.json"
+_LONG = 400
+"""Longer values are kept as contents of their own: candidates may share them."""
+
+
+def capture_state(
+    estimator: Any, weights: Mapping[str, Array], *, complete: bool = False
+) -> ModelState:
+    """Take down what makes a fitted estimator of its weights again.
+
+    Parameters
+    ----------
+    estimator : object
+        Fitted. It is not changed.
+    weights : mapping of str -> ndarray
+        All its weights; arrays among them are not kept once more.
+    complete : bool, default=False
+        Whether it must be able to go on training as well: the moments of an
+        optimizer, say, which take more room than the weights.
+
+    Returns
+    -------
+    ModelState
+        Where the estimator holds what cannot be kept, its text says so: a model
+        without a state must not end a search.
+    """
+    try:
+        return _capture(estimator, weights, complete)
+    except Exception as error:
+        # Whatever a class does when it is asked for its state.
+        reason = f"{type(error).__name__}: {error}" if str(error) else repr(error)
+        return ModelState(json.dumps({"format": FORMAT, "error": reason[:1000]}))
+
+
+def _capture(
+    estimator: Any, weights: Mapping[str, Array], complete: bool
+) -> ModelState:
+    import skops.io
+
+    memo, is_complete = stand_ins(estimator, complete)
+    # What is put in another's place is put there by its identity.
+    plain = copy.deepcopy(estimator, memo) if memo else estimator
+    archive = zipfile.ZipFile(io.BytesIO(skops.io.dumps(plain)))
+    skeleton, values, files = split(json.loads(archive.read(SCHEMA)))
+    blobs: dict[str, bytes] = {}
+    keeper = FileKeeper(weights, blobs)
+    text = {
+        "format": FORMAT,
+        "complete": is_complete,
+        "skeleton": _pack(keeper, json.dumps(skeleton, separators=(",", ":"))),
+        "values": [
+            value if len(value) <= _LONG else _pack(keeper, value) for value in values
+        ],
+        "files": [keeper.keep(archive.read(name)) for name in files],
+    }
+    return ModelState(json.dumps(text, separators=(",", ":")), blobs)
+
+
+def _pack(keeper: FileKeeper, text: str) -> dict[str, Any]:
+    return keeper.keep_blob(zlib.compress(text.encode()))
