@@ -250,11 +250,17 @@ class RunSource(Protocol):
     def stack(self, name: str, rows: Sequence[int]) -> Array:
         """The arrays of one name in many rows, of equal shape and type, stacked."""
 
-    def state(self, row: int) -> str | None:
-        """``ModelState.text`` of a row; None where it has none."""
+    def state(self, row: int) -> tuple[str, tuple[str, ...]] | None:
+        """``ModelState.text`` of a row and the names of its blobs, where it has one."""
+
+    def has_blob(self, name: str) -> bool:
+        """Whether a state of this run has a content of that name."""
 
     def blob(self, name: str) -> bytes:
         """One content of ``ModelState.blobs``, of any row that names it."""
+
+    def blob_size(self, name: str) -> int:
+        """Bytes of a content."""
 
     def cv_results(self) -> dict[str, Array]:
         """The columns of ``RunResults.cv_results``; empty while the run goes on."""

@@ -76,6 +76,20 @@ class MemoryRun:
     def result(self, row: int) -> dict[str, Any]:
         return dict(self.records[row].result)
 
+    def state(self, row: int) -> tuple[str, tuple[str, ...]] | None:
+        state = self.records[row].state
+        return None if state is None else (state.text, tuple(state.blobs))
+
+    def has_blob(self, name: str) -> bool:
+        return any(name in r.state.blobs for r in self.records if r.state is not None)
+
+    def blob(self, name: str) -> bytes:
+        states = [r.state for r in self.records if r.state is not None]
+        return next(s.blobs[name] for s in states if name in s.blobs)
+
+    def blob_size(self, name: str) -> int:
+        return len(self.blob(name))
+
     def specs(self, row: int) -> WeightSpecs | None:
         weights = self.records[row].weights
         return None if weights is None else specs_of(weights)

@@ -42,10 +42,14 @@ _FALLBACK = "weightsearch.frameworks.sklearn"
 
 _BUILTIN = {
     "sklearn": _FALLBACK,
+    "catboost": "weightsearch.frameworks.boosting",
+    "imblearn": "weightsearch.frameworks.imblearn",
     "keras": "weightsearch.frameworks.keras",
+    "lightgbm": "weightsearch.frameworks.boosting",
     "scikeras": "weightsearch.frameworks.keras",
     "skorch": "weightsearch.frameworks.torch",
     "torch": "weightsearch.frameworks.torch",
+    "xgboost": "weightsearch.frameworks.boosting",
 }
 """Root package of a class -> the module whose ``EXTRACTORS`` knows it."""
 

@@ -16,10 +16,10 @@ from sklearn.exceptions import NotFittedError
 from weightsearch._records import Array, Weights
 from weightsearch.exceptions import UnstorableWeightsWarning
 from weightsearch.frameworks._session import leave_out, note
+from weightsearch.frameworks._torch_entries import named_entries, trained_parts
+from weightsearch.frameworks._torch_rebuild import REBUILDERS
 
-__all__ = ["EXTRACTORS", "extract_module", "extract_skorch"]
-
-_COMPILED = "_orig_mod."
+__all__ = ["EXTRACTORS", "REBUILDERS", "extract_module", "extract_skorch"]
 
 
 def extract_module(module: Any) -> Weights:
@@ -44,7 +44,7 @@ def extract_module(module: Any) -> Weights:
         For entries that have no array: parameters of lazy modules that no batch
         has reached, quantised and sparse tensors, extra state.
     """
-    return _collect(_named_entries(module))
+    return _collect(named_entries(module))
 
 
 def extract_skorch(net: Any) -> Weights:
@@ -71,54 +71,16 @@ def extract_skorch(net: Any) -> Weights:
     UnstorableWeightsWarning
         As :func:`extract_module`.
     """
-    import torch
-
     if not getattr(net, "initialized_", False):
         raise NotFittedError(
             f"This {type(net).__name__} instance is not fitted yet. Call 'fit' first."
         )
 
-    def entries() -> Iterator[tuple[str, Any]]:
-        # skorch itself keeps these two lists of what it trains.
-        for name in [*net._modules, *net._criteria]:
-            part = getattr(net, f"{name}_", None)
-            if not isinstance(part, torch.nn.Module):
-                continue  # a criterion may be a plain function
-            prefix = "" if name == "module" else f"{name}_/"
-            for key, entry in _named_entries(part):
-                yield prefix + key, entry
-
-    return _collect(entries())
-
-
-def _named_entries(module: Any) -> Iterator[tuple[str, Any]]:
-    """Entries of the state dict, under the names they have in the plain module."""
-    import torch
-
-    parallel = (torch.nn.DataParallel, torch.nn.parallel.DistributedDataParallel)
-    while True:
-        if isinstance(module, parallel):
-            module = module.module
-        elif _is_compiled(module):
-            module = module._orig_mod
-        else:
-            break
-    # Submodules can be compiled on their own.
-    compiled = [name for name, part in module.named_modules() if _is_compiled(part)]
-    # The innermost first, so that the prefixes outside are still as they were.
-    compiled.sort(key=len, reverse=True)
-    for key, entry in module.state_dict().items():
-        name = key
-        for prefix in compiled:
-            if name.startswith(f"{prefix}.{_COMPILED}"):
-                inner = name.removeprefix(f"{prefix}.{_COMPILED}")
-                name = f"{prefix}.{inner}"
-        yield name, entry
-
-
-def _is_compiled(module: Any) -> bool:
-    # The class itself is private to torch._dynamo, and importing that is slow.
-    return type(module).__name__ == "OptimizedModule" and hasattr(module, "_orig_mod")
+    return _collect(
+        (prefix + key, entry)
+        for prefix, part in trained_parts(net)
+        for key, entry in named_entries(part)
+    )
 
 
 def _collect(entries: Iterator[tuple[str, Any]]) -> Weights:
@@ -231,4 +193,3 @@ EXTRACTORS: dict[str, Callable[[Any], Weights]] = {
     "torch.nn.modules.module.Module": extract_module,
 }
 """Qualified class name -> function; also right for every subclass."""
-REBUILDERS: dict = {}

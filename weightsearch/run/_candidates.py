@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import pandas as pd
 
 from weightsearch._records import REFIT, FitTable, RunSource
 
-__all__ = ["candidates_frame"]
+__all__ = ["candidates_frame", "main_column", "param_columns"]
 
 
 def candidates_frame(
@@ -18,34 +18,106 @@ def candidates_frame(
 ) -> pd.DataFrame:
     """Build the frame of :attr:`weightsearch.Run.candidates`."""
     results = source.cv_results()
-    taken = {*results, "status"}
-    columns: dict[str, Any] = {}
-    for name in dict.fromkeys(name for key in keys for name in key):
-        column = f"param_{name}" if name in taken else name
-        columns[column] = _column([key.get(name, _MISSING) for key in keys])
+    params = param_columns(keys, {*results, "status"})
+    columns: dict[str, Any] = {column.name: column for column in params.values()}
     columns |= results or _unfinished_results(len(keys), table, source)
     columns["status"] = _status(len(keys), table)
     index = pd.RangeIndex(len(keys), name="candidate")
     return pd.DataFrame(columns, index=index)
 
 
+def param_columns(
+    keys: Sequence[Mapping[str, Any]], taken: Collection[str]
+) -> dict[str, pd.Series]:
+    """Give each param as a column.
+
+    Parameters
+    ----------
+    keys : sequence of dict
+        Params of each candidate.
+    taken : collection of str
+        Names that other columns have; a param of such a name is called
+        ``param_<name>``.
+
+    Returns
+    -------
+    columns : dict of str -> Series
+        By the params' own names.
+    """
+    columns = {}
+    for name in dict.fromkeys(name for key in keys for name in key):
+        columns[name] = _column([key.get(name, _MISSING) for key in keys])
+        columns[name].name = f"param_{name}" if name in taken else name
+    return columns
+
+
+def main_column(
+    prefix: str, columns: Iterable[str], settings: Mapping[str, Any]
+) -> str | None:
+    """Name the column of the metric that a search refits by.
+
+    Parameters
+    ----------
+    prefix : str
+        ``"rank_test_"`` or ``"mean_test_"``.
+    columns : iterable of str
+    settings : dict
+        Of the search.
+
+    Returns
+    -------
+    str or None
+        None where there is no such column; the first one where the search says
+        nothing.
+    """
+    found = [column for column in columns if column.startswith(prefix)]
+    main = f"{prefix}{settings.get('refit')}"
+    return main if main in found else next(iter(found), None)
+
+
 _MISSING = object()
+
+_NULLABLE = {bool: "boolean", int: "Int64", float: "Float64", str: "string"}
+"""Plain types -> the type of pandas that has a gap where there is no value."""
+
+_EXACT = 2**53
+"""Whole numbers up to here are the same as floats."""
 
 
 def _column(values: list[Any]) -> pd.Series:
     """A column of the plainest type that holds all values as they are."""
-    absent = [value is _MISSING for value in values]
-    cleaned = [
-        None if gone else value for value, gone in zip(values, absent, strict=True)
-    ]
-    kinds = {type(value) for value in cleaned}
-    series = pd.Series(cleaned, dtype=object)
-    if len(kinds) == 1 or kinds == {int, float}:
-        return series.infer_objects()
-    if type(None) in kinds and len(kinds) == 2 and kinds & {int, float, bool, str}:
-        # Nullable types keep whole numbers whole beside a missing one.
-        return series.convert_dtypes()
-    return series
+    cleaned = [None if value is _MISSING else _plain(value) for value in values]
+    present = [value for value in cleaned if value is not None]
+    kinds = {type(value) for value in present}
+    if kinds == {int, float} and _fit_floats(present):
+        kinds = {float}
+    objects = pd.Series(cleaned, dtype=object)
+    if len(kinds) != 1:
+        return objects
+    if len(present) == len(cleaned):
+        return objects.infer_objects()
+    nullable = _NULLABLE.get(kinds.pop())
+    # A gap is no nan, and only one of them fits into such a column.
+    if nullable is None or any(value != value for value in present):
+        return objects
+    try:
+        return pd.Series(pd.array(cleaned, dtype=nullable))
+    except OverflowError:  # a whole number of more than 64 bits
+        return objects
+
+
+def _fit_floats(values: list[Any]) -> bool:
+    """Whether no whole number among them is too large for a float."""
+    return all(abs(value) <= _EXACT for value in values if type(value) is int)
+
+
+def _plain(value: Any) -> Any:
+    """Return a numpy scalar as Python's own, where Python has its type."""
+    if isinstance(value, np.bool_ | np.number | np.str_) and not isinstance(
+        value, np.longdouble | np.clongdouble | np.timedelta64
+    ):
+        return value.item()
+    return value
 
 
 def _status(n_candidates: int, table: FitTable) -> list[str]:

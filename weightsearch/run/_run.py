@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from weightsearch.run._comparing import ComparedRun
+from weightsearch.run._rebuilding import RebuiltRun
 
 __all__ = ["Run"]
 
 
-class Run(ComparedRun):
+class Run(RebuiltRun):
     """What one ``fit`` of a search has stored.
 
     Not made by hand: see :attr:`WeightStore.runs` and ``search.run_``.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import BinaryIO
 
 import pandas as pd
 
+from weightsearch._display import MAX_ROWS, escape, table
 from weightsearch.exceptions import StoreError, WeightsNotFoundError
 from weightsearch.run._run import Run
 from weightsearch.run._weights import listed
@@ -175,8 +175,18 @@ class WeightStore:
         return f"<WeightStore {self.path or 'file object'}: {what}>"
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<li>{html.escape(repr(run))}</li>"
-            for run in list(self.runs.values())[-20:]
+        runs = list(self.runs.values())
+        columns = ["run", "status", "started", "estimator", "candidates", "weights of"]
+        rows = (
+            (
+                run.name,
+                run.status,
+                run.started,
+                run.estimator.get("class", ""),
+                len(run),
+                run.n_with_weights,
+            )
+            for run in runs[: -MAX_ROWS - 1 : -1]
         )
-        return f"<p>{html.escape(repr(self))}</p><ul>{rows}</ul>"
+        shown = table(columns, rows, len(runs))
+        return f"<p>{escape(repr(self), 400)}, newest first</p>{shown}"

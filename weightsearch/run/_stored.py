@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from weightsearch._display import MAX_ROWS, cut, escape, table
 from weightsearch._params import ParamsKey, ParamsMapping
 from weightsearch._records import (
     REFIT,
@@ -21,8 +21,9 @@ from weightsearch._records import (
     WeightSpecs,
 )
 from weightsearch.exceptions import UnequalWeightsError, WeightsNotFoundError
-from weightsearch.run._candidates import candidates_frame
+from weightsearch.run._candidates import candidates_frame, main_column
 from weightsearch.run._query import evaluate_query
+from weightsearch.run._showing import best_first, brief_columns, cell_text
 from weightsearch.run._weights import StoredWeights
 
 __all__ = ["StoredRun"]
@@ -72,16 +73,25 @@ class StoredRun:
         return self._source.header.settings
 
     def __repr__(self) -> str:
-        name = str(self.estimator.get("class", "")).rpartition(".")[2]
-        return f"<Run {self.name}: {name}, {len(self)} candidates, {self.status}>"
+        name = cut(str(self.estimator.get("class", "")).rpartition(".")[2])
+        return f"<Run {cut(self.name)}: {name}, {len(self)} candidates, {self.status}>"
 
     def _repr_html_(self) -> str:
-        title = html.escape(repr(self))
-        return f"<p>{title}</p>{self.candidates.head(20).to_html(escape=True)}"
+        columns = brief_columns(self.candidates.columns)
+        first = best_first(self.candidates[columns], self.settings).head(MAX_ROWS)
+        rows = (map(cell_text, row) for row in first.itertuples(name=None))
+        shown = table(["candidate", *columns], rows, len(self))
+        return f"<p>{escape(repr(self), 400)}</p>{shown}"
 
     def __len__(self) -> int:
         """Number of candidates."""
         return self._n_candidates
+
+    @property
+    def n_with_weights(self) -> int:
+        """Number of candidates that have weights, of their refit or of a split."""
+        fits = self._table
+        return len(np.unique(fits.candidate[fits.has_weights]))
 
     @cached_property
     def _n_candidates(self) -> int:
@@ -125,10 +135,13 @@ class StoredRun:
         Parameters
         ----------
         expression : str
-            Comparisons of columns of :attr:`candidates`, joined by ``and``, ``or``,
-            ``not``: ``"mean_test_score > 0.9 and activation == 'relu'"``. A param
-            may be named ``param_<name>`` too, and ``rank`` is the rank of the main
-            score. Nothing in it is ever executed.
+            Comparisons (``== != < <= > >= in``) of columns of :attr:`candidates`,
+            joined by ``and``, ``or``, ``not``:
+            ``"mean_test_score > 0.9 and activation == 'relu'"``. A param may be named
+            ``param_<name>`` too, and ``rank`` is the rank of the main score. Names
+            that are no names in Python stand in backticks. ``None`` equals what is
+            missing; every other comparison with a missing value is false. Nothing in
+            it is ever executed.
 
         Returns
         -------
@@ -147,12 +160,13 @@ class StoredRun:
                 if known in frame.columns:
                     return frame[known]
             if name == "rank":
-                ranks = [c for c in frame.columns if c.startswith("rank_test_")]
-                if ranks:
-                    return frame[ranks[0]]
+                rank = main_column("rank_test_", frame.columns, self.settings)
+                return None if rank is None else frame[rank]
             return None
 
-        return frame[evaluate_query(expression, column, frame.columns)]
+        mask = evaluate_query(expression, column, [*frame.columns, "rank"])
+        # A copy, whose reader may add columns to it.
+        return frame[mask]
 
     # -- weights ------------------------------------------------------------------
 
@@ -241,9 +255,10 @@ class StoredRun:
             keys[n]: self._why_missing(n, split)
             for n in sorted(set(range(len(self))).difference(numbers))
         }
+        chosen = self._last_of_each(numbers)
         return ParamsMapping(
-            [keys[number] for number in numbers],
-            lambda position: self.weights(numbers[position], split),
+            [keys[number] for number in chosen],
+            lambda position: self.weights(chosen[position], split),
             missing=missing,
         )
 
@@ -319,7 +334,14 @@ class StoredRun:
 
     @cached_property
     def _numbers(self) -> ParamsMapping[int]:
-        return ParamsMapping(self._keys, lambda number: number)
+        # Of equal params the refit ones count, and the last iteration's.
+        refit = [n for n in range(len(self)) if self._row(n, REFIT) is not None]
+        chosen = self._last_of_each([*range(len(self)), *refit])
+        return ParamsMapping([self._keys[n] for n in chosen], chosen.__getitem__)
+
+    def _last_of_each(self, numbers: Sequence[int]) -> list[int]:
+        """One candidate for all that have equal params."""
+        return sorted({self._keys[n].exact: n for n in numbers}.values())
 
     def _number(self, candidate: int | Mapping[str, Any]) -> int:
         if isinstance(candidate, Mapping):
@@ -341,12 +363,14 @@ class StoredRun:
             error = str(self._source.result(row).get("fit_error") or "")
             lines = error.strip().splitlines() or ["unknown error"]
             return f"{what}: that fit failed with {lines[-1]!r}."
-        settings = self.settings
-        return (
-            f"{what}: the search ran with capture={settings.get('capture')!r}, "
-            f"keep={settings.get('keep')!r}, refit={settings.get('refit')!r}, and the "
-            f"run is {self.status}."
-        )
+        if split is None and row is None:
+            other = self._numbers[self._keys[candidate]]
+            if self._row(other, REFIT) is not None:
+                return f"{what}: its params were refit as candidate {other}."
+        names = ("capture", "keep", "refit", "refit_iterations")
+        chosen = {n: self.settings[n] for n in names if n in self.settings}
+        told = ", ".join(f"{name}={value!r}" for name, value in chosen.items())
+        return f"{what}: the search ran with {told}, and the run is {self.status}."
 
 
 def _spec_of(specs: WeightSpecs, name: str) -> WeightSpec | None:

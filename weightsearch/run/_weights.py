@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 
+import numpy as np
+
+from weightsearch._display import weights_table, weights_text
 from weightsearch._records import Array, Weights, WeightSpecs
 from weightsearch.exceptions import WeightsNotFoundError
 
@@ -53,6 +55,11 @@ class StoredWeights(Mapping[str, Array]):
         """Shape of every array; nothing is read for it."""
         return {name: spec.shape for name, spec in self._specs.items()}
 
+    @property
+    def dtypes(self) -> dict[str, str]:
+        """Type of every array as text; nothing is read for it."""
+        return {name: _type_name(spec.dtype) for name, spec in self._specs.items()}
+
     def to_dict(self) -> Weights:
         """Read all arrays at once.
 
@@ -63,21 +70,20 @@ class StoredWeights(Mapping[str, Array]):
         return self._read_all()
 
     def __repr__(self) -> str:
-        shown = [f"{name}: {spec.shape}" for name, spec in self._specs.items()]
-        if len(shown) > 8:
-            shown[8:] = [f"... {len(shown) - 8} more"]
-        return f"<StoredWeights {', '.join(shown)}>"
+        return weights_text(type(self).__name__, list(self.shapes.items()))
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td>{html.escape(name)}</td><td>{spec.shape}</td>"
-            f"<td>{html.escape(spec.dtype)}</td></tr>"
-            for name, spec in list(self._specs.items())[:50]
-        )
-        more = len(self) - 50
-        tail = f"<tr><td colspan=3>... {more} more</td></tr>" if more > 0 else ""
-        head = "<tr><th>weight</th><th>shape</th><th>dtype</th></tr>"
-        return f"<table>{head}{rows}{tail}</table>"
+        dtypes = self.dtypes
+        rows = [(name, shape, dtypes[name]) for name, shape in self.shapes.items()]
+        return f"<p>{len(self)} weights, not read yet</p>" + weights_table(rows)
+
+
+def _type_name(dtype: str) -> str:
+    try:
+        return str(np.dtype(dtype))
+    except TypeError:
+        # A true name of what numpy lacks, such as bfloat16.
+        return dtype
 
 
 def listed(names: Iterable[str], limit: int = 12) -> str:

@@ -1,5 +1,17 @@
 """Searches of scikit-learn that keep what every candidate learned."""
 
 from weightsearch.search._grid_search import WeightTrackingGridSearchCV
+from weightsearch.search._halving_search import (
+    WeightTrackingHalvingGridSearchCV,
+    WeightTrackingHalvingRandomSearchCV,
+)
+from weightsearch.search._randomized_search import WeightTrackingRandomizedSearchCV
+from weightsearch.search._tracked import TrackedSearch
 
-__all__ = ["WeightTrackingGridSearchCV"]
+__all__ = [
+    "TrackedSearch",
+    "WeightTrackingGridSearchCV",
+    "WeightTrackingHalvingGridSearchCV",
+    "WeightTrackingHalvingRandomSearchCV",
+    "WeightTrackingRandomizedSearchCV",
+]

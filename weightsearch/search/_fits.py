@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
-from weightsearch._records import Array, Weights
+from weightsearch._records import Array, ModelState, Weights
 
 __all__ = ["FitCall", "Outcome", "PlannedFit", "Recorder"]
 
@@ -28,6 +28,7 @@ class Outcome(NamedTuple):
     result: dict[str, Any]
     weights: Weights | None
     notes: tuple[Warning, ...]
+    state: ModelState | None = None
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,13 @@ class Recorder(Protocol):
 
     def announce(self, n_reused: int, n_to_do: int) -> None:
         """How much is reused has become known."""
+
+    def recall_best(self, params: Mapping[str, Any]) -> Any:
+        """The best estimator from the store, if it is there, whole."""
+
+    @property
+    def stored_refit_time(self) -> float | None:
+        """Seconds that its refit took; None if the best estimator was not there."""
 
     def splitter(self, cv: Any) -> Any:
         """The splitter to use in the place of ``cv``."""

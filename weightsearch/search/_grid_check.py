@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any
 
+import numpy as np
 from sklearn.base import clone
+from sklearn.model_selection import ParameterGrid, ParameterSampler
 
 from weightsearch.exceptions import InvalidGridError
 
-__all__ = ["check_candidates"]
+__all__ = ["check_candidates", "one_of_each"]
 
 
 def check_candidates(estimator: Any, candidates: Iterable[Mapping[str, Any]]) -> None:
@@ -45,6 +48,31 @@ def check_candidates(estimator: Any, candidates: Iterable[Mapping[str, Any]]) ->
         error = _refusal(estimator, params)
         if error is not None:
             raise _explain(estimator, params, error) from error
+
+
+def one_of_each(param_distributions: Any) -> Iterator[Mapping[str, Any]]:
+    """Candidates that have every name of what a randomized search draws from.
+
+    Lists give their estimators and classes, each of them, or else their first
+    value; a distribution gives a value that is drawn from a seed of our own.
+
+    Raises
+    ------
+    TypeError
+        If it is nothing to draw from, as scikit-learn raises it.
+    """
+    for distributions in ParameterSampler(param_distributions, 1).param_distributions:
+        yield from ParameterGrid(
+            {name: _examples(values) for name, values in distributions.items()}
+        )
+
+
+def _examples(values: Any) -> list[Any]:
+    if hasattr(values, "rvs"):
+        return [values.rvs(random_state=np.random.RandomState(0))]
+    # Estimators to choose from are few; a range of numbers may be endless.
+    structures = [value for value in islice(values, 1000) if _has_params(value)]
+    return structures or list(islice(values, 1))
 
 
 def _has_params(value: Any) -> bool:

@@ -1,10 +1,10 @@
-"""Searches of scikit-learn that keep what every candidate learned."""
+"""Grid search that keeps what every candidate learned."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from sklearn.model_selection import GridSearchCV, ParameterGrid
@@ -107,11 +107,6 @@ class WeightTrackingGridSearchCV(GridSearchCV, TrackedSearch):  # type: ignore[m
     (3,)
     """
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        **GridSearchCV._parameter_constraints,
-        **TrackedSearch._tracking_constraints,
-    }
-
     def __init__(
         self,
         estimator: Any,
@@ -143,11 +138,7 @@ class WeightTrackingGridSearchCV(GridSearchCV, TrackedSearch):  # type: ignore[m
             error_score=error_score,
             return_train_score=return_train_score,
         )
-        self.store = store
-        self.capture = capture
-        self.keep = keep
-        self.resume = resume
-        self.compression = compression
+        self._track(store, capture, keep, resume, compression)
 
     def _known_candidates(self) -> Iterable[Mapping[str, Any]]:
         grid: Iterable[Mapping[str, Any]] = ParameterGrid(self.param_grid)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from weightsearch._identity import Unidentifiable, digest
 from weightsearch._records import Weights
 from weightsearch.exceptions import UnstorableWeightsWarning
 from weightsearch.store import check_storable
@@ -15,7 +16,11 @@ __all__ = ["all_finite", "numeric_columns", "ranked", "same_bits", "storable"]
 
 
 def ranked(search: Any, keep: int | str) -> Sequence[int]:
-    """Candidates to refit besides the best one, best-ranked first."""
+    """Candidates to refit besides the best one, best-ranked first.
+
+    Of candidates with equal params, such as those of several iterations, one is
+    refit.
+    """
     results = search.cv_results_
     metric = search.refit if search.multimetric_ else "score"
     ranks = results.get(f"rank_test_{metric}") if isinstance(metric, str) else None
@@ -25,9 +30,20 @@ def ranked(search: Any, keep: int | str) -> Sequence[int]:
             (column for name, column in results.items() if name[:10] == "rank_test_"),
             np.zeros(len(results["params"])),
         )
-    best = int(search.best_index_)
-    order = [int(i) for i in np.argsort(ranks, kind="stable") if i != best]
-    return order if isinstance(keep, str) else order[: keep - 1]
+    order = search._refit_order(np.argsort(ranks, kind="stable"))
+    once: dict[Any, int] = {}
+    for index in (search.best_index_, *order):
+        once.setdefault(_content(results["params"][index]), int(index))
+    others = list(once.values())[1:]
+    return others if isinstance(keep, str) else others[: keep - 1]
+
+
+def _content(params: Mapping[str, Any]) -> Any:
+    """What is equal for params that make equal fits."""
+    try:
+        return digest(dict(params))
+    except Unidentifiable:
+        return frozenset((name, id(value)) for name, value in params.items())
 
 
 def storable(

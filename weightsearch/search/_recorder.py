@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from weightsearch._identity import (
@@ -23,14 +24,14 @@ from weightsearch._records import (
     Weights,
 )
 from weightsearch.exceptions import RefitFailedWarning
-from weightsearch.frameworks._registry import collect_weights
+from weightsearch.search._best import holds_all_of, outcome_of, rebuild_best
+from weightsearch.search._drawing import drawing
 from weightsearch.search._fits import FitCall, Outcome, PlannedFit
 from weightsearch.search._header import new_header
 from weightsearch.search._keeping import (
     all_finite,
     numeric_columns,
     ranked,
-    same_bits,
     storable,
 )
 from weightsearch.search._splitting import RecordedSplitter, is_unrepeatable
@@ -82,6 +83,7 @@ class SearchRecorder:
         self._kept_keys: dict[str, bool] = {}
         self._reused_from: set[str] = set()
         self._warned: set[tuple[type, str]] = set()
+        self._best: StoredFit | None = None
 
     # -- evaluation -----------------------------------------------------------
 
@@ -117,6 +119,13 @@ class SearchRecorder:
             if header.identity.get("data") == data:
                 return self._session.splits(header.uid)
         return None
+
+    def drawing(self, search: Any, X: Any, y: Any) -> AbstractContextManager[None]:
+        """Let a search without a seed draw again what an unfinished run has drawn."""
+        if not self._identify:
+            return nullcontext()
+        headers = self._session.headers if self._resume else ()
+        return drawing(search, X, y, headers, self._settings)
 
     def begin(self, call: FitCall) -> None:
         """Open the run, at the first fit; later calls go on with it."""
@@ -206,21 +215,34 @@ class SearchRecorder:
 
     def record_best(self, search: Any) -> Weights | None:
         """Keep the weights of the best estimator, which scikit-learn has refit."""
-        weights, notes = collect_weights(search.best_estimator_)
-        weights, notes = storable(weights, notes)
         index = int(search.best_index_)
         key = self._refit_key(search.cv_results_["params"][index])
+        if self._best is not None:
+            self._reuse(index, REFIT, key, self._best)
+            return self._best.weights()
+        outcome = self._storable(outcome_of(search))
         stored = self._find(key, need_weights=True)
-        if (
-            stored is not None
-            and weights is not None
-            and same_bits(self._session.weights(stored), weights)
-        ):
+        if stored is not None and holds_all_of(stored, outcome):
             self._reuse(index, REFIT, key, stored)
         else:
-            result = {"fit_error": None, "fit_time": float(search.refit_time_)}
-            self._append(index, REFIT, key, Outcome(result, weights, tuple(notes)))
-        return weights
+            self._append(index, REFIT, key, outcome)
+        return outcome.weights
+
+    def recall_best(self, params: Mapping[str, Any]) -> Any:
+        """Return the best estimator from the store, where nothing of it is lost."""
+        stored = self._find(self._refit_key(params), need_weights=True)
+        estimator = None
+        if stored is not None:
+            estimator = rebuild_best(self.call, params, stored)
+        self._best = None if estimator is None else stored
+        return estimator
+
+    @property
+    def stored_refit_time(self) -> float | None:
+        """Seconds that the best estimator's refit took; None if it was made now."""
+        if self._best is None:
+            return None
+        return float(self._best.result.get("fit_time") or 0.0)
 
     def refits_to_do(
         self, search: Any, keep: int | str
@@ -350,8 +372,8 @@ class SearchRecorder:
     def _append(
         self, candidate: int, split: int, key: str | None, outcome: Outcome
     ) -> None:
-        weights, notes = storable(outcome.weights, outcome.notes)
-        for note in notes:
+        outcome = self._storable(outcome)
+        for note in outcome.notes:
             self._warn(note)
         self._store_params()
         failed = outcome.result["fit_error"] is not None
@@ -362,12 +384,22 @@ class SearchRecorder:
                 status=FAILED if failed else OK,
                 key=key,
                 result=outcome.result,
-                weights=weights,
+                weights=outcome.weights,
+                state=outcome.state,
             )
         )
         self._n_new += 1
         if key is not None and not failed:
-            self._kept_keys[key] = weights is not None
+            self._kept_keys[key] = outcome.weights is not None
+
+    @staticmethod
+    def _storable(outcome: Outcome) -> Outcome:
+        """Leave out what a store does not hold."""
+        weights, notes = storable(outcome.weights, outcome.notes)
+        if weights is outcome.weights:
+            return outcome
+        # A state without all its weights makes no model.
+        return Outcome(outcome.result, weights, tuple(notes), None)
 
     def _store_params(self) -> None:
         known = len(self._params)

@@ -86,8 +86,9 @@ class StoreReference:
         if self._store is None:
             if not self.path.exists():
                 raise StoreError(
-                    f"The search was stored in {self.path}, which is not there. "
-                    "Put the file back, or fit again.",
+                    f"The search was stored in {self.path}, as run {self._run_uid}, "
+                    "and there is no file now. Put it back, or say where it lies: "
+                    "search.attach_store(path).",
                     str(self.path),
                 )
             self._store = WeightStore(self.path)
@@ -111,10 +112,23 @@ class StoreReference:
             self._by_params = self.run.weights_by_params(live_params=params)
         return self._by_params
 
+    def attach(self, path: Path) -> None:
+        """Look for the run in another file, and use that one from now on."""
+        other = StoreReference(path, None, self._run_uid)
+        try:
+            _ = other.run
+        except BaseException:
+            other.close()
+            raise
+        other.close()
+        self.close()
+        self._path, self._folder = other._path, None
+
     def _another_store(self) -> WeightsNotFoundError:
         return WeightsNotFoundError(
             f"{self.path} holds runs, but not the one of this search "
-            f"(uid {self._run_uid}): another file lies in its place."
+            f"(uid {self._run_uid}): another file lies in its place. Say where the "
+            "search's store lies: search.attach_store(path)."
         )
 
     def close(self) -> None:

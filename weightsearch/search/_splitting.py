@@ -47,16 +47,22 @@ class RecordedSplitter:
     def __repr__(self) -> str:
         return repr(self._cv)
 
+    def __getattr__(self, name: str) -> Any:
+        # A halving search asks for shuffle and random_state.
+        return getattr(self._cv, name)
+
     def get_n_splits(self, *args: Any, **kwargs: Any) -> int:
         """Return the number of splits, as the user's splitter has it."""
         return int(self._cv.get_n_splits(*args, **kwargs))
 
     def split(self, X: Any, y: Any = None, **params: Any) -> Iterator[tuple[Any, Any]]:
         """Yield (train, test) indices."""
-        splits = self._known(X, y) if self._known is not None else None
+        # A search in several rounds draws anew for each; the first ones are kept.
+        first = self.splits is None
+        splits = self._known(X, y) if first and self._known is not None else None
         if splits is None:
             splits = list(self._cv.split(X, y, **params))
-        if self.splits is None:
+        if first:
             self.splits = splits
         yield from splits
 

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from numbers import Integral
 from pathlib import Path
 from typing import Any, ClassVar
 
-from weightsearch._params import ParamsMapping
 from weightsearch._records import Array
-from weightsearch.exceptions import StoreWriteError
 from weightsearch.frameworks._scikeras_tags import ensure_tags
-from weightsearch.run import Run, StoredWeights, WeightStore
+from weightsearch.search._constructor import take_tracking_params
 from weightsearch.search._grid_check import check_candidates
+from weightsearch.search._models import StoredModels
 from weightsearch.search._recorder import SearchRecorder
 from weightsearch.search._reference import PrivateFolder, StoreReference
+from weightsearch.search._repr import DiagramWithStore
 from weightsearch.search._sklearn import (
     CallbackSearch,
     Interval,
@@ -30,16 +29,49 @@ from weightsearch.store import WriteSession
 
 __all__ = ["TrackedSearch"]
 
+_NOT_TOLD = {"estimator", "store", "resume", "compression", "n_jobs", "verbose"} | {
+    "pre_dispatch",
+    "search_spaces",
+}
+"""Params that change nothing in what is stored, or that are stored elsewhere."""
 
 _Place = tuple[Path, PrivateFolder | None]
 
 
-class TrackedSearch(CallbackSearch):
-    """What any search needs to keep weights.
+class TrackedSearch(DiagramWithStore, StoredModels, CallbackSearch):
+    """Base class of searches that keep the weights of every candidate.
 
-    In the method resolution order this class stands below the search that decides
-    on the candidates (``GridSearchCV``) and above ``BaseSearchCV``, whose ``fit`` it
-    runs with every finished fit going to the store.
+    It makes any search that comes from scikit-learn's ``BaseSearchCV`` one that keeps
+    weights, also one with a ``_run_search`` of its own. In the list of bases it comes
+    last, so that it runs ``BaseSearchCV.fit`` for the search before it, and every
+    finished fit goes to the store.
+
+    A class that derives from it takes `store`, `capture`, `keep`, `resume` and
+    `compression` in its constructor, without naming them, and has all attributes of
+    :class:`WeightTrackingGridSearchCV`.
+
+    Raises
+    ------
+    TypeError
+        When a class is defined, if a search follows this one in its bases.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from weightsearch.search import TrackedSearch
+    >>> class DoublingSearch(TrackedSearch):
+    ...     '''Doubles C as long as it helps.'''
+    ...
+    ...     def _run_search(self, evaluate_candidates):
+    ...         C, scores = 0.01, []
+    ...         while len(scores) < 2 or scores[-1] > scores[-2]:
+    ...             results = evaluate_candidates([{"C": C}])
+    ...             scores, C = results["mean_test_score"], 2 * C
+    >>> search = DoublingSearch(LogisticRegression(max_iter=1000), cv=3, capture="both")
+    >>> search = search.fit(*load_iris(return_X_y=True))
+    >>> search.weights_by_params_[{"C": 0.02}]["coef_"].shape
+    (3, 4)
     """
 
     _tracking_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -49,6 +81,25 @@ class TrackedSearch(CallbackSearch):
         "resume": ["boolean"],
         "compression": [StrOptions({"gzip", "lzf"}), Mapping, None],
     }
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        take_tracking_params(cls, TrackedSearch)
+
+    def _track(
+        self,
+        store: str | os.PathLike[str] | None,
+        capture: str,
+        keep: int | str,
+        resume: bool,
+        compression: str | Mapping[str, Any] | None,
+    ) -> None:
+        """Take the params of a constructor that names them."""
+        self.store = store
+        self.capture = capture
+        self.keep = keep
+        self.resume = resume
+        self.compression = compression
 
     @fit_context(prefer_skip_nested_validation=False)  # type: ignore[untyped-decorator]
     def fit(self, X: Any, y: Any = None, **params: Any) -> Any:
@@ -80,7 +131,7 @@ class TrackedSearch(CallbackSearch):
         # During the fit the search itself may travel to the workers, so that it
         # must hold neither an open file nor an earlier fit's store.
         self.__dict__.pop("_reference", None)
-        with self._recording() as (recorder, place):
+        with self._recording(X, y) as (recorder, place):
             fit_search(self, X, y, params, recorder)
             best = recorder.record_best(self) if self.refit else None
             if self._has_more_tasks:
@@ -102,8 +153,18 @@ class TrackedSearch(CallbackSearch):
         """Candidates that can be named before the search starts."""
         return ()
 
+    def _refit_order(self, ranked: Array) -> Array:
+        """Candidates that may be refit, the first to be kept first.
+
+        Parameters
+        ----------
+        ranked : ndarray of shape (n_candidates,), int
+            All candidates, best-ranked first.
+        """
+        return ranked
+
     @contextmanager
-    def _recording(self) -> Iterator[tuple[SearchRecorder, _Place]]:
+    def _recording(self, X: Any, y: Any) -> Iterator[tuple[SearchRecorder, _Place]]:
         private = self.store is None
         folder = PrivateFolder() if private else None
         path = folder.store if folder is not None else Path(self.store).expanduser()
@@ -120,7 +181,8 @@ class TrackedSearch(CallbackSearch):
                 verbose=self.verbose,
                 settings=self._settings(),
             )
-            yield recorder, (path, folder)
+            with recorder.drawing(self, X, y):
+                yield recorder, (path, folder)
         except BaseException as error:
             if recorder is not None:
                 recorder.close()
@@ -138,98 +200,23 @@ class TrackedSearch(CallbackSearch):
         """What the store tells of this search, as text where it is no plain value."""
         return {
             "search": type(self).__name__,
-            "capture": self.capture,
-            "keep": self.keep if isinstance(self.keep, str) else int(self.keep),
-            "refit": self.refit
-            if isinstance(self.refit, bool | str)
-            else repr(self.refit),
-            "scoring": None if self.scoring is None else repr(self.scoring)[:500],
-            "cv": None if self.cv is None else repr(self.cv)[:500],
+            **{
+                name: _plain(value)
+                for name, value in self.get_params(deep=False).items()
+                if name not in _NOT_TOLD and not name.startswith("param_")
+            },
             "error_score": repr(self.error_score),
-            "return_train_score": bool(self.return_train_score),
         }
-
-    # -- what the fit has left --------------------------------------------------
-
-    def _stored(self, name: str) -> StoreReference:
-        try:
-            return self._reference
-        except AttributeError:
-            raise AttributeError(
-                f"{type(self).__name__!r} object has no attribute {name!r}. "
-                "It is there after a call of fit that has ended without an error."
-            ) from None
-
-    @property
-    def store_(self) -> WeightStore:
-        """The store of the last fit, open for reading."""
-        return self._stored("store_").store
-
-    @property
-    def run_(self) -> Run:
-        """The run of the last fit in the store."""
-        return self._stored("run_").run
-
-    @property
-    def best_weights_(self) -> dict[str, Array]:
-        """Weights of ``best_estimator_``, name -> ndarray, bit for bit."""
-        run = self._stored("best_weights_").run
-        if not self.refit:
-            raise AttributeError(
-                "best_weights_ is not available: with refit=False no best estimator "
-                "was fitted."
-            )
-        return run.best_weights().to_dict()
-
-    @property
-    def weights_by_params_(self) -> ParamsMapping[StoredWeights]:
-        """The weights of every candidate's refit, found by its params.
-
-        A read-only mapping from params to a lazy mapping of name to ndarray; see
-        :meth:`weightsearch.Run.weights_by_params`.
-        """
-        reference = self._stored("weights_by_params_")
-        return reference.weights_by_params(self.cv_results_["params"])
-
-    def save_store(self, path: str | os.PathLike[str]) -> Path:
-        """Keep the store of this search in a file of its own.
-
-        Parameters
-        ----------
-        path : path-like
-            Where to put it. A file that is there already is not overwritten.
-
-        Returns
-        -------
-        path : Path
-            The new store.
-
-        Raises
-        ------
-        StoreWriteError
-            If there is a file already, or none can be written.
-        """
-        source = self._stored("save_store").path
-        target = Path(path).expanduser()
-        try:
-            # Mode "x", so that nothing that is there can be lost.
-            with source.open("rb") as old, target.open("xb") as new:
-                shutil.copyfileobj(old, new, 1 << 20)
-                new.flush()
-                os.fsync(new.fileno())
-        except FileExistsError as error:
-            raise StoreWriteError(
-                f"{target} is there already; choose another path, or remove it first.",
-                str(target),
-            ) from error
-        except OSError as error:
-            target.unlink(missing_ok=True)
-            raise StoreWriteError(
-                f"The store could not be saved to {target}: {error}", str(target)
-            ) from error
-        return target
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         # The best estimator is asked for its type when it scores.
         ensure_tags()
+
+
+def _plain(value: Any) -> Any:
+    if value is None or isinstance(value, bool | str):
+        return value
+    if isinstance(value, Integral):
+        return int(value)
+    return repr(value)[:500]

@@ -45,6 +45,16 @@ class StoredFit:
         """All its weights; read when asked for, while the session is open."""
         return self._source.read_all(self.row)
 
+    @property
+    def state(self) -> str | None:
+        """What besides weights is kept of its model."""
+        state = self._source.state(self.row)
+        return None if state is None else state[0]
+
+    def blob(self, name: str) -> bytes:
+        """One content that the state names."""
+        return self._source.blob(name)
+
 
 class StoreLookup:
     """The file of a store, opened for reading when somebody asks.

@@ -51,7 +51,7 @@ class FileKeeper:
             return self.keep_blob(content)
         name = self._find(array)
         if name is not None:
-            return {_WEIGHT: name, "dtype": _text(array), "order": _order(array)}
+            return {_WEIGHT: name, "dtype": array.dtype.str, "order": _order(array)}
         if array.dtype.names:
             fields = {name: self._find(array[name]) for name in array.dtype.names}
             if all(fields.values()) and _packs(array):
@@ -151,10 +151,6 @@ def _write(array: Array) -> bytes:
     return file.getvalue()
 
 
-def _text(array: Array) -> str:
-    return array.dtype.str
-
-
 def _order(array: Array) -> str:
     flags = array.flags
     return "F" if flags.f_contiguous and not flags.c_contiguous else "C"
@@ -162,12 +158,14 @@ def _order(array: Array) -> str:
 
 def _comparable(dtype: np.dtype[Any]) -> str:
     # numpy writes types of other packages, such as bfloat16, as bytes.
-    return f"|V{dtype.itemsize}" if dtype.kind == "V" and not dtype.names else dtype.str
+    if dtype.kind == "V" and not dtype.names:
+        return f"|V{dtype.itemsize}"
+    return str(dtype.str)
 
 
 def _raw(array: Array) -> bytes | memoryview:
     if array.flags.c_contiguous and array.dtype.kind not in "MmV":
-        return memoryview(array.reshape(-1).view(np.uint8))
+        return array.reshape(-1).view(np.uint8).data
     return array.tobytes()
 
 

@@ -20,7 +20,16 @@ import numpy as np
 from weightsearch._records import Array
 from weightsearch.frameworks._registry import extract_weights, qualified_name
 
-__all__ = ["NUMBERS", "Part", "Rebuilder", "find_parts", "named_rebuilder", "resolved", "rebuilder_of", "stand_ins"]
+__all__ = [
+    "NUMBERS",
+    "Part",
+    "Rebuilder",
+    "find_parts",
+    "named_rebuilder",
+    "rebuilder_of",
+    "resolved",
+    "stand_ins",
+]
 
 
 @dataclass(frozen=True)
@@ -156,9 +165,13 @@ def find_parts(estimator: Any) -> Iterator[tuple[str, Any]]:
             yield path, item
 
 
-@lru_cache(maxsize=1024)
 def rebuilder_of(cls: type) -> Rebuilder | None:
     """Return who rebuilds a class; None for plain Python objects."""
+    return _rebuilder_of(cls)
+
+
+@lru_cache(maxsize=1024)
+def _rebuilder_of(cls: Any) -> Rebuilder | None:
     for base in cls.__mro__:
         path = _MODULES.get(base.__module__.partition(".")[0])
         if path is not None:
@@ -189,8 +202,10 @@ def _is_list_of_numbers(item: Any) -> bool:
 
 
 def _is_estimator(item: Any) -> bool:
-    return hasattr(item, "fit") and hasattr(item, "__dict__") and not isinstance(
-        item, type
+    return (
+        hasattr(item, "fit")
+        and hasattr(item, "__dict__")
+        and not isinstance(item, type)
     )
 
 

@@ -97,7 +97,7 @@ def fill(
             return node
         if _is_leaf(node):
             return leaf(_next(left))
-        done = {}
+        done: dict[str, Any] = {}
         if node.get("content") == _VALUE:
             packed = json.loads(_next(left))
             done["content"] = (

@@ -38,6 +38,10 @@ _OWN = (
     "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
     "sklearn._loss.loss.HalfTweedieLoss",
     "sklearn._loss.loss.HalfTweedieLossIdentity",
+    "keras.src.wrappers.utils.TargetReshaper",
+    "scikeras.utils.transformers.ClassifierLabelEncoder",
+    "scikeras.utils.transformers.RegressorTargetEncoder",
+    "scikeras.utils.transformers.TargetReshaper",
     # Functions that compute.
     "numpy.max",
     "numpy.mean",
@@ -126,7 +130,7 @@ class Brought:
         self.objects: dict[str, Any] = {}
         self.trusted: list[str] = []
         for item in _values(template):
-            if isinstance(item, type | _FUNCTIONS) and hasattr(item, "__name__"):
+            if isinstance(item, (type, *_FUNCTIONS)) and hasattr(item, "__name__"):
                 self.objects[f"{item.__module__}.{item.__name__}"] = item
             elif not isinstance(item, type) and _takes_plain_state(type(item)):
                 self.trusted.append(f"{type(item).__module__}.{type(item).__name__}")

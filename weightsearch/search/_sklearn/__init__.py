@@ -5,6 +5,13 @@ private names they import from here.
 """
 
 from sklearn.base import _fit_context as fit_context
+from sklearn.model_selection._search import BaseSearchCV
+
+# By this way they need no experimental flag, which users keep for themselves.
+from sklearn.model_selection._search_successive_halving import (
+    HalvingGridSearchCV,
+    HalvingRandomSearchCV,
+)
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from weightsearch.search._sklearn._callbacks import CallbackSearch
@@ -12,7 +19,10 @@ from weightsearch.search._sklearn._fit import fit_search
 from weightsearch.search._sklearn._refit import refit_candidates
 
 __all__ = [
+    "BaseSearchCV",
     "CallbackSearch",
+    "HalvingGridSearchCV",
+    "HalvingRandomSearchCV",
     "Interval",
     "StrOptions",
     "fit_context",

@@ -18,14 +18,15 @@ from typing import Any
 from sklearn.base import clone
 from sklearn.model_selection._search import BaseSearchCV
 
+from weightsearch.frameworks._capture import capture
 from weightsearch.frameworks._registry import (
     Extractor,
-    collect_weights,
     registered_extractors,
     use_extractors,
 )
 from weightsearch.frameworks._scikeras_tags import ensure_tags
 from weightsearch.search._fits import FitCall, Outcome, PlannedFit, Recorder
+from weightsearch.search._sklearn._best import BestClone, forget_fit
 from weightsearch.search._sklearn._callbacks import has_callbacks, show_as_done
 from weightsearch.search._sklearn._parallel import make_parallel, stream
 
@@ -42,6 +43,7 @@ def fit_search(
     def check_cv(*args: Any, **kwargs: Any) -> Any:
         return recorder.splitter(names["check_cv"](*args, **kwargs))
 
+    cloning = BestClone(names["clone"], search, recorder)
     bound = {
         "_fit_and_score": functools.partial(
             _evaluate,
@@ -49,7 +51,8 @@ def fit_search(
             recorder.captures_splits,
             registered_extractors(),
         ),
-        "Parallel": functools.partial(_RecordingParallel, recorder),
+        "Parallel": functools.partial(_RecordingParallel, recorder, cloning),
+        "clone": cloning,
         "check_cv": check_cv,
     }
     fit = FunctionType(
@@ -60,11 +63,12 @@ def fit_search(
         plain.__closure__,
     )
     fit(search, X, y, **params)
+    forget_fit(search, recorder.stored_refit_time)
 
 
 def _evaluate(
     fit_and_score: Any,
-    capture: bool,
+    captures: bool,
     extractors: Mapping[Any, Extractor],
     *args: Any,
     position: int,
@@ -73,21 +77,21 @@ def _evaluate(
     """Stand for ``_fit_and_score`` in the worker."""
     ensure_tags()
     use_extractors(extractors)
-    if not capture:
+    if not captures:
         return position, Outcome(fit_and_score(*args, **kwargs), None, ())
     result = fit_and_score(*args, **kwargs, return_estimator=True)
     estimator = result.pop("estimator")
     if result["fit_error"] is not None:
         return position, Outcome(result, None, ())
-    weights, notes = collect_weights(estimator)
-    return position, Outcome(result, weights, tuple(notes))
+    return position, Outcome(result, *capture(estimator))
 
 
 class _RecordingParallel:
     """Stand for ``Parallel`` in ``BaseSearchCV.fit``."""
 
-    def __init__(self, recorder: Recorder, **kwargs: Any):
+    def __init__(self, recorder: Recorder, cloning: BestClone, **kwargs: Any):
         self._recorder = recorder
+        self._cloning = cloning
         self._parallel = make_parallel(**kwargs)
         self._n_candidates = 0
 
@@ -99,6 +103,14 @@ class _RecordingParallel:
         self._parallel.__exit__(*exc_info)
 
     def __call__(self, tasks: Iterable[Any]) -> list[dict[str, Any]]:
+        # The tasks are made as they are taken, each with a clone.
+        self._cloning.fits_go_on = True
+        try:
+            return self._run(tasks)
+        finally:
+            self._cloning.fits_go_on = False
+
+    def _run(self, tasks: Iterable[Any]) -> list[dict[str, Any]]:
         recorder = self._recorder
         tasks = iter(tasks)
         first = next(tasks, None)
@@ -117,7 +129,7 @@ class _RecordingParallel:
             # tasks stay lazy, since each carries a clone of the estimator.
             pending = iter(todo := list(pending))
             recorder.announce(len(results), len(todo))
-        for position, outcome in stream(self._parallel, pending):
+        for position, outcome in stream(self._parallel, pending, "position"):
             recorder.record_split(fits[position], outcome)
             results[position] = outcome.result
         if fits:

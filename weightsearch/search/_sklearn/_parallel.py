@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+import warnings
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from itertools import chain, islice
-from typing import Any
+from typing import Any, Self
 
 import joblib
 from sklearn.utils.parallel import Parallel
 
+from weightsearch.search._sklearn._cluster import check_workers, losses, mend_backend
+
 __all__ = ["make_parallel", "stream"]
+
+_Task = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
+
+_BATCH = 4
+"""Tasks a worker in a batch, where joblib cannot stream."""
+
+_LOSSES = 3
+"""Losses in a row, without a result between them, that are put up with."""
 
 
 def make_parallel(**kwargs: Any) -> Parallel:
+    """Make a ``Parallel`` that streams where the backend can."""
+    mend_backend()
     try:
         return Parallel(return_as="generator_unordered", **kwargs)
     except ValueError:
@@ -21,17 +35,109 @@ def make_parallel(**kwargs: Any) -> Parallel:
         return Parallel(**kwargs)
 
 
-def stream(parallel: Parallel, tasks: Iterator[Any]) -> Iterator[Any]:
-    """Yield results as they finish, never holding more than a few."""
-    # joblib refuses an empty generator on some backends.
-    first = next(tasks, None)
-    if first is None:
-        return
-    tasks = chain([first], tasks)
+def stream(
+    parallel: Parallel, tasks: Iterator[_Task], key: str
+) -> Iterator[tuple[int, Any]]:
+    """Yield results as they finish, never holding more than a few.
+
+    A task that is lost with its worker is sent once more.
+
+    Parameters
+    ----------
+    parallel : Parallel
+        From :func:`make_parallel`.
+    tasks : iterator of (function, args, kwargs)
+        Each returns a pair of its number and something.
+    key : str
+        The keyword argument that is a task's number.
+
+    Yields
+    ------
+    number : int
+    something : object
+    """
+    sent = _Sent(tasks, key)
+    n_lost = 0
+    checked = False
+    # joblib refuses an empty iterator on some backends.
+    while (first := sent.peek()) is not None:
+        if not checked:
+            check_workers(first)
+            checked = True
+        try:
+            for number, result in _results(parallel, sent):
+                sent.landed(number)
+                n_lost = 0
+                yield number, result
+        except losses() as error:
+            n_lost += 1
+            if n_lost > _LOSSES:
+                error.add_note(
+                    f"Workers were lost {n_lost} times with no fit finished between: "
+                    "perhaps a fit needs more memory than a worker has."
+                )
+                raise
+            warnings.warn(
+                f"A worker was lost; {sent.n_flying} fits that were under way are "
+                f"sent to the workers again ({type(error).__name__})",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+        sent.again()
+
+
+def _results(parallel: Parallel, tasks: Iterator[_Task]) -> Iterator[tuple[int, Any]]:
     if parallel.return_generator:
         with closing(parallel(tasks)) as results:
             yield from results
         return
-    size = 4 * joblib.effective_n_jobs(parallel.n_jobs)
+    size = _BATCH * joblib.effective_n_jobs(parallel.n_jobs)
     while batch := list(islice(tasks, size)):
         yield from parallel(batch)
+
+
+class _Sent:
+    """Tasks, of which those that have been taken can be taken once more.
+
+    joblib takes them in threads of its own; one of an aborted call may still do so
+    when the next call has begun.
+    """
+
+    def __init__(self, tasks: Iterator[_Task], key: str):
+        self._tasks = tasks
+        self._key = key
+        self._flying: dict[int, _Task] = {}
+        self._lock = threading.RLock()
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> _Task:
+        with self._lock:
+            task = next(self._tasks)
+            self._flying[task[2][self._key]] = task
+            return task
+
+    @property
+    def n_flying(self) -> int:
+        """Number of tasks that were taken and have not landed."""
+        return len(self._flying)
+
+    def peek(self) -> _Task | None:
+        """Return the next task, and leave it there."""
+        with self._lock:
+            first = next(self._tasks, None)
+            if first is not None:
+                self._tasks = chain([first], self._tasks)
+            return first
+
+    def landed(self, number: int) -> None:
+        """Forget a task, whose result is there."""
+        with self._lock:
+            self._flying.pop(number, None)
+
+    def again(self) -> None:
+        """Give out once more all that has not landed."""
+        with self._lock:
+            flying, self._flying = self._flying, {}
+            self._tasks = chain(flying.values(), self._tasks)

@@ -11,10 +11,9 @@ from typing import Any
 from sklearn.base import clone
 from sklearn.utils.parallel import delayed
 
-from weightsearch._records import Weights
+from weightsearch.frameworks._capture import Captured, capture
 from weightsearch.frameworks._registry import (
     Extractor,
-    collect_weights,
     registered_extractors,
     use_extractors,
 )
@@ -46,26 +45,25 @@ def refit_candidates(
     shared: dict[str, Any] = {"extractors": registered_extractors()}
     if parent is not None:
         shared["caller"] = Caller(search)
-    parallel = make_parallel(n_jobs=search.n_jobs, pre_dispatch=search.pre_dispatch)
     if parent is not None:
         parent.call_on_fit_task_begin(estimator=search)
-    yield from stream(
-        parallel,
-        (
-            delayed(_refit)(
-                clone(call.estimator),
-                call.X,
-                call.y,
-                candidate=candidate,
-                params=params,
-                fit_params=call.fit_params,
-                error_score=call.error_score,
-                context=context,
-                **shared,
-            )
-            for (candidate, params), context in zip(candidates, contexts, strict=True)
-        ),
+    tasks = (
+        delayed(_refit)(
+            clone(call.estimator),
+            call.X,
+            call.y,
+            candidate=candidate,
+            params=params,
+            fit_params=call.fit_params,
+            error_score=call.error_score,
+            context=context,
+            **shared,
+        )
+        for (candidate, params), context in zip(candidates, contexts, strict=True)
     )
+    # Entered, so that batches share the workers where results cannot be streamed.
+    with make_parallel(n_jobs=search.n_jobs, pre_dispatch=search.pre_dispatch) as pool:
+        yield from stream(pool, tasks, "candidate")
     if parent is not None:
         parent.call_on_fit_task_end(estimator=search)
 
@@ -89,8 +87,7 @@ def _refit(
     estimator.set_params(**clone(dict(params), safe=False))
     start = time.time()
     result: dict[str, Any] = {"fit_error": None}
-    weights: Weights | None = None
-    notes: list[Warning] = []
+    kept = Captured(None, (), None)
     search = None if caller is None else caller.search
     try:
         if context is not None:
@@ -111,8 +108,8 @@ def _refit(
             raise
         result.update(fit_error=traceback.format_exc(), fit_time=time.time() - start)
     else:
-        weights, notes = collect_weights(estimator)
+        kept = capture(estimator)
     finally:
         if context is not None:
             context.call_on_fit_task_end(estimator=search, X=X, y=y)
-    return candidate, Outcome(result, weights, tuple(notes))
+    return candidate, Outcome(result, *kept)

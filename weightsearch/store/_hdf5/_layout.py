@@ -51,6 +51,7 @@ G_LAYOUTS = "layouts"
 G_BEST = "best"
 D_BEST_SPEC = "best_spec"
 G_SPLITS = "splits"
+G_STATES = "states"
 
 # Columns of the table of fits.
 D_CANDIDATE = "candidate"
@@ -60,6 +61,7 @@ D_KEY = "key"
 D_LAYOUT = "layout"
 D_ROW = "row"
 D_RESULT = "result"
+D_STATE = "state"
 
 # A layout; it has candidate and split columns too.
 D_SPEC = "spec"
@@ -71,6 +73,13 @@ D_SHAPE = "shape"
 # A text column in its packed form.
 D_TEXT = "text"
 D_TEXT_OFFSET = "offset"
+
+# States of models; the checksums are of each content.
+A_N_STATES = "n_states"
+D_MODEL = "model"
+D_NEEDS = "needs"
+D_NAMES = "names"
+D_CONTENT = "content"
 
 # One split.
 D_TRAIN = "train"

@@ -22,6 +22,7 @@ from weightsearch.exceptions import (
     WeightSearchError,
 )
 from weightsearch.store._hdf5 import _layout as names
+from weightsearch.store._hdf5._fileobj import FileObject, name_of
 from weightsearch.store._hdf5._guard import (
     TROUBLE,
     attribute,
@@ -73,7 +74,7 @@ class Hdf5Store:
 
     def __init__(self, source: Path | str | BinaryIO):
         is_path = isinstance(source, (str, os.PathLike))
-        self.path = str(source if is_path else getattr(source, "name", ""))
+        self.path = str(source) if is_path else name_of(source)
         self._file = _open(source, self.path)
         try:
             with guarded(self.path, "/"):
@@ -168,17 +169,19 @@ def _check_folder(path: Path) -> None:
 
 
 def _open(source: Path | str | BinaryIO, path: str) -> h5py.File:
+    file: Path | str | FileObject
     try:
         if isinstance(source, (str, os.PathLike)):
+            file = source
             found = Path(source)
             if not stat.S_ISREG(found.stat().st_mode):
                 # Opening a pipe would wait for ever.
                 raise NotAStoreError(f"{path} is not a file", path)
-            with found.open("rb") as file:
-                signature = file.read(len(_SIGNATURE))
+            with found.open("rb") as opened:
+                signature = opened.read(len(_SIGNATURE))
         else:
-            source.seek(0)
-            signature = source.read(len(_SIGNATURE))
+            file = FileObject(source)
+            signature = file.read(len(_SIGNATURE))
     except WeightSearchError:
         raise
     except (OSError, ValueError) as exc:
@@ -186,19 +189,19 @@ def _open(source: Path | str | BinaryIO, path: str) -> h5py.File:
         raise StoreError(f"{path}: cannot be opened: {reason}", path) from exc
     if signature != _SIGNATURE:
         raise NotAStoreError(
-            f"{path} is not an HDF5 file, so it is no store of weightsearch; choose "
-            "another name",
+            f"{path or 'It'} is not an HDF5 file, so it is no store of weightsearch; "
+            "choose another name",
             path,
         )
     try:
-        return h5py.File(source, "r")
+        return h5py.File(file, "r")
     except TROUBLE as exc:
         # Another flag would clash with the same file opened elsewhere in this
         # process, so the lock is given up only where it cannot be had.
-        if not _LOCK.search(str(exc)) or not isinstance(source, (str, os.PathLike)):
+        if not _LOCK.search(str(exc)) or isinstance(file, FileObject):
             raise translate(exc, path, "/") from exc
     try:
-        return h5py.File(source, "r", locking=False)
+        return h5py.File(file, "r", locking=False)
     except TROUBLE as exc:
         if not _LOCK.search(str(exc)):
             raise translate(exc, path, "/") from exc

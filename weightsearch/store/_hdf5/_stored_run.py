@@ -29,6 +29,7 @@ from weightsearch.store._hdf5._names import from_path
 from weightsearch.store._hdf5._safe import SafeGroup, dangers
 from weightsearch.store._hdf5._specs import Spec, open_array, read_json, read_spec
 from weightsearch.store._hdf5._stored_layout import StoredLayout
+from weightsearch.store._hdf5._stored_states import StoredStates
 
 __all__ = ["Hdf5Run"]
 
@@ -307,6 +308,28 @@ class Hdf5Run:
                 (read_column(fold, names.D_TRAIN), read_column(fold, names.D_TEST))
             )
         return found
+
+    @cached_property
+    def states(self) -> StoredStates:
+        """What besides weights the run has of its models."""
+        return StoredStates(self.group, self._table, len(self._fits))
+
+    def state(self, row: int) -> tuple[str, tuple[str, ...]] | None:
+        """What besides weights a row has of its model."""
+        self._check_row(row)
+        return self.states.state(row)
+
+    def has_blob(self, name: str) -> bool:
+        """Whether a state of the run has a content of that name."""
+        return name in self.states
+
+    def blob(self, name: str) -> bytes:
+        """One content of the states."""
+        return self.states.blob(name)
+
+    def blob_size(self, name: str) -> int:
+        """Bytes of one content."""
+        return self.states.nbytes(name)
 
     def layout(self, number: int) -> StoredLayout:
         """Give one of the run's layouts."""

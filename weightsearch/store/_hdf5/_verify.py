@@ -78,6 +78,7 @@ def _run_problems(run: Hdf5Run) -> Iterator[Problem]:
         lambda: _best(run),
         lambda: _fits(run),
         lambda: _layouts(run),
+        lambda: map(_problem, run.states.problems()),
     ]
     for check in checks:
         try:

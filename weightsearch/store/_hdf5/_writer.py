@@ -35,6 +35,7 @@ from weightsearch.store._hdf5._layout_writer import spec_json, write_layout
 from weightsearch.store._hdf5._names import to_flat, to_paths
 from weightsearch.store._hdf5._plan import plan
 from weightsearch.store._hdf5._reader import Hdf5Run
+from weightsearch.store._hdf5._state_writer import write_states
 
 __all__ = ["write_store"]
 
@@ -215,6 +216,7 @@ def _write_fits(
         names.D_RESULT,
         [_json.dumps(run.result(row)) for row in range(len(fits))],
     )
+    write_states(group, table, run, len(fits))
 
 
 def _write_best(group: h5g.GroupID, weights: Weights) -> None:

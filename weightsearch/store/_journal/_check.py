@@ -98,7 +98,10 @@ def _frame_problems(
     folder: Path, content: JournalContent, frames: dict[int, fmt.Frame], size: int
 ) -> Iterator[Problem]:
     astray: list[str] = []
-    for kind, table, column in ((fmt.PART, "part", 3), (fmt.FIT, "fit", 7)):
+    places = ((fmt.PART, "part", 3), (fmt.FIT, "fit", 7), (fmt.BLOB, "blob", 2))
+    for kind, table, column in places:
+        if not content.database.has_table(table):
+            continue
         for number, row in content.database.rows(table):
             if row is None:
                 yield Problem(

@@ -54,6 +54,7 @@ class Database:
         self._shm = folder / (fmt.DATABASE + "-shm")
         self._copy: tempfile.TemporaryDirectory[str] | None = None
         self._immutable = False
+        self.version = 0
         self._connection: sqlite3.Connection | None = None
         self._open()
 
@@ -61,6 +62,13 @@ class Database:
     def stale(self) -> bool:
         """Whether it was opened as a finished one and has been written to since."""
         return self._immutable and _is_log(self._wal)
+
+    def has_table(self, name: str) -> bool:
+        """Whether journals of this version have a table."""
+        return all(
+            name not in tables or self.version >= since
+            for since, tables in fmt.NEW_TABLES.items()
+        )
 
     def close(self) -> None:
         """Close the file."""
@@ -180,8 +188,11 @@ class Database:
                 "SELECT type, name, sql FROM sqlite_master"
             )
         }
+        self.version = int(version)
         expected = {
-            (b"table", name.encode(), sql.encode()) for name, sql in fmt.TABLES.items()
+            (b"table", name.encode(), sql.encode())
+            for name, sql in fmt.TABLES.items()
+            if self.has_table(name)
         }
         if found != expected or version < 1:
             raise self.corrupt("its schema", "the tables are not those of a journal")

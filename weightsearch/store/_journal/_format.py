@@ -25,6 +25,7 @@ __all__ = [
     "HOLDER",
     "JOURNAL_VERSION",
     "LOCK",
+    "NEW_TABLES",
     "TABLES",
     "Frame",
     "file_uri",
@@ -35,7 +36,7 @@ __all__ = [
 ]
 
 FORMAT: Final = "weightsearch-journal"
-JOURNAL_VERSION: Final = 1
+JOURNAL_VERSION: Final = 2
 APPLICATION_ID: Final = 0x57534A31
 """``WSJ1`` in the database's header."""
 
@@ -83,7 +84,14 @@ TABLES: Final = {
     " ended INTEGER NOT NULL, fit_key TEXT, position INTEGER NOT NULL,"
     " layout INTEGER, crcs BLOB, result TEXT, source_uid TEXT, source_row INTEGER,"
     " crc INTEGER NOT NULL)",
+    "blob": "CREATE TABLE blob(id INTEGER PRIMARY KEY, name TEXT NOT NULL,"
+    " position INTEGER NOT NULL, nbytes INTEGER NOT NULL, content INTEGER NOT NULL,"
+    " crc INTEGER NOT NULL)",
+    "state": "CREATE TABLE state(id INTEGER PRIMARY KEY, encoded TEXT NOT NULL,"
+    " blobs TEXT NOT NULL, crc INTEGER NOT NULL)",
 }
+NEW_TABLES: Final = {2: ("blob", "state")}
+"""Tables that came with a version; those before have not got them."""
 
 COLUMNS: Final = {
     "meta": "itt",
@@ -91,6 +99,8 @@ COLUMNS: Final = {
     "layout": "it",
     "part": "itiib",
     "fit": "iiiiiitiibtti",
+    "blob": "itiii",
+    "state": "itt",
 }
 """Kinds of the columns before ``crc``: integer, text, blob."""
 
@@ -109,7 +119,9 @@ FINISHED: Final = 4
 """Last frame of a finished journal; its number counts the fits."""
 BEGIN: Final = 5
 """First frame, of number 0: its payload is the run's uid."""
-_KINDS: Final = (FIT, PART, CLOSED, FINISHED, BEGIN)
+BLOB: Final = 6
+"""Frame of a blob; its number is the blob's id."""
+_KINDS: Final = (FIT, PART, CLOSED, FINISHED, BEGIN, BLOB)
 
 CONFIRMED: Final = struct.pack("<I", 1)
 """Last bytes of a frame's header once the row of its record is committed."""

@@ -22,6 +22,7 @@ from weightsearch.store._journal import _format as fmt
 from weightsearch.store._journal._content import Block, JournalContent
 from weightsearch.store._journal._database import Row
 from weightsearch.store._journal._live import open_content, refreshed
+from weightsearch.store._journal._states import JournalStates
 
 __all__ = ["JournalRun", "Resolve"]
 
@@ -72,6 +73,8 @@ class JournalRun:
         self._status = status
         self._on_close = on_close
         self._dropped = False
+        self._states_seen: JournalStates | None = None
+        self._sources: dict[str, RunSource] = {}
         self.folder = folder
         self._salvage = salvage
         if salvage:
@@ -218,6 +221,47 @@ class JournalRun:
         except (KeyError, TypeError) as error:
             raise self.content.corrupt("the splits", f"{error} is missing") from error
 
+    # -- states -----------------------------------------------------------------
+
+    def state(self, row: int) -> tuple[str, tuple[str, ...]] | None:
+        """Return what besides weights a row has of its model."""
+        record = self.content.row(row)
+        other = self._reference(record)
+        if other is not None:
+            return other[0].state(other[1])
+        return self._states.state(int(record[0]))
+
+    def blob(self, name: str) -> bytes:
+        """Return one content of the run's states."""
+        source = self._source_of(name)
+        return self._states.blob(name) if source is None else source.blob(name)
+
+    def blob_size(self, name: str) -> int:
+        """Return the bytes of one content."""
+        source = self._source_of(name)
+        return self._states.nbytes(name) if source is None else source.blob_size(name)
+
+    @property
+    def _states(self) -> JournalStates:
+        # The content is another one when the journal was opened anew.
+        if self._states_seen is None or self._states_seen.content is not self.content:
+            self._states_seen = JournalStates(self.content)
+        return self._states_seen
+
+    def _source_of(self, name: str) -> RunSource | None:
+        """Give the run of the store that has a content; None: it is here."""
+        if name in self._states:
+            return None
+        for source in self._sources.values():
+            if source.has_blob(name):
+                return source
+        return None
+
+    def has_blob(self, name: str) -> bool:
+        """Whether the run's states have a content of that name."""
+        source = self._source_of(name)
+        return source is not None or name in self._states
+
     # -- damage ---------------------------------------------------------------
 
     def damaged(self, first: int = 0) -> list[tuple[int, str]]:
@@ -229,12 +273,19 @@ class JournalRun:
             The first row to look at.
         """
         found: list[tuple[int, str]] = []
+        good: set[str] = set()
         for row in range(first, len(self.content.columns)):
             try:
                 self.result(row)
                 record = self.content.row(row)
-                if record[11] is None and record[8] is not None:
+                if record[11] is not None:
+                    continue
+                if record[8] is not None:
                     self.content.check_bytes(Block.of_fit(record))
+                _, names = self.state(row) or ("", ())
+                for name in set(names).difference(good):
+                    self._states.blob(name)
+                    good.add(name)
             except CorruptStoreError as error:
                 found.append((row, str(error)))
         return found
@@ -264,4 +315,5 @@ class JournalRun:
             raise self.content.corrupt(
                 f"fit {record[0]}", f"it refers to run {uid}, which the store lacks"
             )
+        self._sources[uid] = source
         return source, int(record[12])

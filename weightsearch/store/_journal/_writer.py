@@ -13,13 +13,21 @@ import os
 import sqlite3
 import threading
 import time
+import zlib
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from weightsearch._records import FAILED, Array, FitRecord, RunHeader, RunResults
+from weightsearch._records import (
+    FAILED,
+    Array,
+    FitRecord,
+    ModelState,
+    RunHeader,
+    RunResults,
+)
 from weightsearch.exceptions import StoreWriteError
 from weightsearch.store import _json, _steps
 from weightsearch.store._hdf5._aside import sync_folder
@@ -29,6 +37,9 @@ from weightsearch.store._journal._arrays import Record, pack
 from weightsearch.store._journal._bytes import ByteLog
 
 __all__ = ["Journal"]
+
+BlobRow = tuple[int, str, int, int, int]
+"""Id, name, position, bytes and checksum of a blob."""
 
 _LAYOUTS_KNOWN = 64
 _SYNC_SECONDS = 5.0
@@ -61,6 +72,7 @@ class Journal:
         self._pid = os.getpid()
         self._n_fits = 0
         self._layouts: OrderedDict[tuple[Any, ...], int] = OrderedDict()
+        self._blobs: dict[str, int] = {}
         self._synced_fits = 0
         self._synced_at = time.monotonic()
         self._finished = False
@@ -129,6 +141,7 @@ class Journal:
             block,
             int(block is not None),
             (_json.dumps(record.result), None, None),
+            record.state,
         )
 
     def append_reference(
@@ -210,10 +223,16 @@ class Journal:
         block: Record | None,
         has_weights: int,
         rest: tuple[str | None, str | None, int | None],
+        state: ModelState | None = None,
     ) -> None:
         with self._mutex, self._explaining():
             database, log = self._opened()
             number, end = self._n_fits, log.end
+            try:
+                blobs = _append_blobs(log, state, self._blobs)
+            except BaseException:
+                log.take_back(end)
+                raise
             position = log.append(fmt.FIT, number, block)
             _steps.reached(_steps.BYTES_WRITTEN)
             known = None if block is None else self._layouts.get(block.layout)
@@ -221,18 +240,24 @@ class Journal:
             head = (number, *place, has_weights, ended, key, position)
             tail = (None if block is None else block.crcs, *rest)
             try:
-                if block is None or known is not None:
+                if state is None and (block is None or known is not None):
                     # One statement is a transaction of its own.
                     rows.insert(database, "fit", (*head, known, *tail))
                 else:
                     with self._transaction():
-                        known = self._add_layout(database, block)
+                        if block is not None and known is None:
+                            known = self._add_layout(database, block)
                         rows.insert(database, "fit", (*head, known, *tail))
-                self._n_fits = number + 1
+                        if state is not None:
+                            for row in blobs:
+                                rows.insert(database, "blob", row)
+                            needs = self._needs(state, blobs)
+                            rows.insert(database, "state", (number, state.text, needs))
+                self._count(number, blobs)
             except BaseException:
                 # An interrupt may come just after the commit.
                 if rows.has_fit(database, number):
-                    self._n_fits = number + 1
+                    self._count(number, blobs)
                 else:
                     log.take_back(end)
                 raise
@@ -243,6 +268,14 @@ class Journal:
                 or time.monotonic() - self._synced_at >= _SYNC_SECONDS
             ):
                 self._sync(database, log)
+
+    def _count(self, number: int, blobs: Sequence[BlobRow]) -> None:
+        self._n_fits = number + 1
+        self._blobs.update({name: blob for blob, name, *_ in blobs})
+
+    def _needs(self, state: ModelState, blobs: Sequence[BlobRow]) -> str:
+        numbers = {**self._blobs, **{name: blob for blob, name, *_ in blobs}}
+        return _json.dumps([numbers[name] for name in state.blobs])
 
     def _write_part(
         self, database: sqlite3.Connection, log: ByteLog, name: str, block: Record
@@ -353,3 +386,19 @@ class Journal:
                 "where it stopped.",
                 str(self._folder),
             ) from error
+
+
+def _append_blobs(
+    log: ByteLog, state: ModelState | None, known: Mapping[str, int]
+) -> list[BlobRow]:
+    """Write the contents that are new, and give the rows that will name them."""
+    blobs: list[BlobRow] = []
+    for name, content in ({} if state is None else state.blobs).items():
+        if name not in known:
+            number = len(known) + len(blobs)
+            view = memoryview(content)
+            position = log.append(
+                fmt.BLOB, number, Record((), [view], view.nbytes, b"")
+            )
+            blobs.append((number, name, position, view.nbytes, zlib.crc32(view)))
+    return blobs

@@ -1,0 +1,125 @@
+"""Weights as files of other programs."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from weightsearch._records import Array, Weights
+
+__all__ = ["export_weights"]
+
+_KERAS = ".weights.h5"
+
+
+def export_weights(weights: Weights, path: Path, load: Callable[[], Any]) -> Path:
+    """Write weights into a file, in the format that its suffix names.
+
+    Parameters
+    ----------
+    weights : Weights
+    path : Path
+    load : callable
+        Gives the fitted estimator, for the format that only a model can write.
+
+    Returns
+    -------
+    path : Path
+
+    Raises
+    ------
+    ValueError
+        If the suffix is not known.
+    ImportError
+        If the format's package is not installed.
+    """
+    suffix = _KERAS if path.name.endswith(_KERAS) else path.suffix
+    if suffix != _KERAS and suffix not in _WRITERS:
+        known = ", ".join([*_WRITERS, _KERAS])
+        raise ValueError(f"{path.name!r} must end with one of {known}.")
+    # Aside first, so that a file that is there is replaced as a whole or not at all.
+    handle, name = tempfile.mkstemp(suffix, f".{path.stem}-", path.parent)
+    os.close(handle)
+    aside = Path(name)
+    try:
+        if suffix == _KERAS:
+            _keras(load(), aside)
+        else:
+            _WRITERS[suffix](_complete(weights), aside)
+        aside.replace(path)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
+    return path
+
+
+def _complete(weights: Weights) -> dict[str, Array]:
+    """Give every name its array, tied ones too, as no reader knows of ties."""
+    tied = {alias: weights[name] for alias, name in weights.ties.items()}
+    return {**weights, **tied}
+
+
+def _npz(arrays: dict[str, Array], path: Path) -> None:
+    with path.open("wb") as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]
+
+
+def _torch(arrays: dict[str, Array], path: Path) -> None:
+    import torch
+
+    torch.save({name: _tensor(array) for name, array in arrays.items()}, path)
+
+
+def _safetensors(arrays: dict[str, Array], path: Path) -> None:
+    try:
+        from safetensors.numpy import save_file
+    except ImportError as error:
+        raise ImportError(
+            "Writing .safetensors needs the package safetensors: "
+            'pip install "weightsearch[torch]".'
+        ) from error
+    plain = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    if all(array.dtype.isbuiltin == 1 for array in plain.values()):
+        save_file(plain, path)
+        return
+    from safetensors.torch import save_file as save_tensors
+
+    save_tensors({name: _tensor(array) for name, array in plain.items()}, path)
+
+
+def _tensor(array: Array) -> Any:
+    import torch
+
+    array = np.ascontiguousarray(array)
+    if array.dtype.isbuiltin == 1:
+        return torch.from_numpy(array.copy())
+    # Types of ml_dtypes have the names of torch's; only their bits can be handed over.
+    bits = {1: np.uint8, 2: np.int16}[array.dtype.itemsize]
+    return torch.from_numpy(array.view(bits).copy()).view(
+        getattr(torch, array.dtype.name)
+    )
+
+
+def _keras(estimator: Any, path: Path) -> None:
+    # A pipeline's model is that of its last step.
+    last = estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator
+    model = getattr(last, "model_", None)
+    if model is None or not hasattr(model, "save_weights"):
+        raise ValueError(
+            f"{_KERAS} files hold the weights of a Keras model; this candidate is a "
+            f"{type(last).__name__}. Use .npz."
+        )
+    model.save_weights(path)
+
+
+_WRITERS: dict[str, Callable[[dict[str, Array], Path], None]] = {
+    ".npz": _npz,
+    ".pt": _torch,
+    ".pth": _torch,
+    ".safetensors": _safetensors,
+}

@@ -1,0 +1,57 @@
+"""The best estimator: from the store where nothing of it is lost, else as refit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sklearn.base import clone
+
+from weightsearch._records import ModelState
+from weightsearch.exceptions import RebuildError
+from weightsearch.frameworks._capture import capture
+from weightsearch.frameworks._state import is_complete, rebuild
+from weightsearch.search._fits import FitCall, Outcome
+from weightsearch.search._keeping import same_bits
+from weightsearch.store import StoredFit
+
+__all__ = ["holds_all_of", "outcome_of", "rebuild_best"]
+
+
+def rebuild_best(
+    call: FitCall, params: Mapping[str, Any], stored: StoredFit
+) -> Any | None:
+    """Make the best estimator of a stored refit; None where something would be lost."""
+    if not is_complete(stored.state):
+        return None
+    arrays = stored.weights()
+    template = clone(call.estimator).set_params(**clone(dict(params), safe=False))
+    try:
+        return rebuild(
+            str(stored.state),
+            lambda name: arrays[arrays.ties.get(name, name)],
+            stored.blob,
+            template=template,
+        )
+    except (RebuildError, ImportError):
+        # It is refit then, as without a store.
+        return None
+
+
+def outcome_of(search: Any) -> Outcome:
+    """What is kept of the best estimator, which scikit-learn has refit."""
+    result = {"fit_error": None, "fit_time": float(search.refit_time_)}
+    return Outcome(result, *capture(search.best_estimator_, complete=True))
+
+
+def holds_all_of(stored: StoredFit, outcome: Outcome) -> bool:
+    """Whether a stored refit has the same weights, and at least as much besides."""
+    return (
+        outcome.weights is not None
+        and same_bits(stored.weights(), outcome.weights)
+        and not _adds_to(outcome.state, stored.state)
+    )
+
+
+def _adds_to(state: ModelState | None, stored: str | None) -> bool:
+    return state is not None and is_complete(state.text) and not is_complete(stored)

@@ -1,0 +1,139 @@
+"""Randomized search that keeps what every candidate learned."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from sklearn.model_selection import RandomizedSearchCV
+
+from weightsearch.search._grid_check import one_of_each
+from weightsearch.search._tracked import TrackedSearch
+
+__all__ = ["WeightTrackingRandomizedSearchCV"]
+
+
+class WeightTrackingRandomizedSearchCV(
+    RandomizedSearchCV,  # type: ignore[misc]
+    TrackedSearch,
+):
+    """Randomized search that keeps the weights of every candidate.
+
+    A :class:`sklearn.model_selection.RandomizedSearchCV` in everything that it does
+    and returns, with a store as :class:`WeightTrackingGridSearchCV` has it.
+
+    Parameters
+    ----------
+    estimator : estimator object
+        As in :class:`~sklearn.model_selection.RandomizedSearchCV`, like all
+        parameters up to `return_train_score`.
+    param_distributions : dict or list of dicts
+        Names of parameters with lists of values or distributions to draw from. Every
+        name is checked on the estimator before the first fit.
+    n_iter : int, default=10
+        Number of candidates that are drawn.
+    scoring : str, callable, list, tuple or dict, default=None
+        How predictions on the test set are evaluated.
+    n_jobs : int, default=None
+        Number of fits that run in parallel, refits included.
+    refit : bool, str, or callable, default=True
+        Whether, and by which score, the best candidate is refit on all the data.
+    cv : int, cross-validation generator or an iterable, default=None
+        How the data is split.
+    verbose : int, default=0
+        From 1 on, also says how many fits were reused.
+    pre_dispatch : int, or str, default='2*n_jobs'
+        Number of fits that are sent to the workers ahead.
+    random_state : int, RandomState instance or None, default=None
+        From where candidates are drawn. With None an unfinished run in `store` is
+        gone on with by its own draws.
+    error_score : 'raise' or numeric, default=np.nan
+        The score of a fit that fails.
+    return_train_score : bool, default=False
+        Whether ``cv_results_`` has training scores.
+    store : path-like or None, default=None
+        The HDF5 file; this and the following as in
+        :class:`WeightTrackingGridSearchCV`.
+    capture : {"refit", "splits", "both"}, default="refit"
+        Which models' weights are kept. Candidates that were drawn twice are refit
+        once.
+    keep : int or "all", default="all"
+        How many candidates, the best-ranked ones, are refit and kept.
+    resume : bool, default=True
+        Whether fits that `store` holds are reused. With a seed and a distribution
+        among the params, a larger `n_iter` goes on from where a smaller one ended;
+        lists alone are sampled without replacement, which a larger `n_iter` does
+        anew.
+    compression : {"gzip", "lzf"}, dict or None, default=None
+        How the store's arrays are compressed.
+
+    Attributes
+    ----------
+    best_weights_, weights_by_params_, store_, run_
+        As in :class:`WeightTrackingGridSearchCV`.
+    cv_results_, best_estimator_, best_score_, best_params_, best_index_, ...
+        As in :class:`~sklearn.model_selection.RandomizedSearchCV`.
+
+    See Also
+    --------
+    WeightTrackingGridSearchCV : Tries all combinations.
+    WeightTrackingHalvingRandomSearchCV : Gives more data to the better candidates.
+
+    Examples
+    --------
+    >>> from scipy.stats import loguniform
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from weightsearch.search import WeightTrackingRandomizedSearchCV
+    >>> search = WeightTrackingRandomizedSearchCV(
+    ...     LogisticRegression(max_iter=1000),
+    ...     {"C": loguniform(0.01, 10)},
+    ...     n_iter=4,
+    ...     cv=3,
+    ...     random_state=0,
+    ... ).fit(*load_iris(return_X_y=True))
+    >>> search.weights_by_params_[search.best_params_]["coef_"].shape
+    (3, 4)
+    """
+
+    def __init__(
+        self,
+        estimator: Any,
+        param_distributions: Any,
+        *,
+        n_iter: int = 10,
+        scoring: Any = None,
+        n_jobs: Any = None,
+        refit: Any = True,
+        cv: Any = None,
+        verbose: int = 0,
+        pre_dispatch: Any = "2*n_jobs",
+        random_state: Any = None,
+        error_score: Any = np.nan,
+        return_train_score: bool = False,
+        store: str | os.PathLike[str] | None = None,
+        capture: str = "refit",
+        keep: int | str = "all",
+        resume: bool = True,
+        compression: str | Mapping[str, Any] | None = None,
+    ):
+        super().__init__(
+            estimator,
+            param_distributions,
+            n_iter=n_iter,
+            scoring=scoring,
+            n_jobs=n_jobs,
+            refit=refit,
+            cv=cv,
+            verbose=verbose,
+            pre_dispatch=pre_dispatch,
+            random_state=random_state,
+            error_score=error_score,
+            return_train_score=return_train_score,
+        )
+        self._track(store, capture, keep, resume, compression)
+
+    def _known_candidates(self) -> Iterable[Mapping[str, Any]]:
+        return one_of_each(self.param_distributions)

@@ -1,0 +1,73 @@
+"""The refit of the best candidate, left out where the store has it already."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from weightsearch.search._fits import Recorder
+from weightsearch.search._sklearn._callbacks import has_callbacks
+
+__all__ = ["BestClone", "forget_fit"]
+
+
+class BestClone:
+    """Stand for ``clone`` in ``BaseSearchCV.fit``.
+
+    There scikit-learn clones the estimator once before the fits, in each of them, and
+    once more for the refit, which is the only one that can be had from the store.
+
+    Parameters
+    ----------
+    clone : callable
+        scikit-learn's own.
+    search : BaseSearchCV
+    recorder : Recorder
+    """
+
+    def __init__(self, clone: Callable[..., Any], search: Any, recorder: Recorder):
+        self._clone = clone
+        self._search = search
+        self._recorder = recorder
+        self.fits_go_on = False
+        self._n_calls = 0
+
+    def __call__(self, estimator: Any, *, safe: bool = True) -> Any:
+        cloned = self._clone(estimator, safe=safe)
+        if self.fits_go_on or not safe:
+            return cloned
+        self._n_calls += 1
+        if self._n_calls == 1 or has_callbacks(self._search, cloned):
+            # Who listens to the refit must get it.
+            return cloned
+        return _Refit(cloned, self._recorder)
+
+
+class _Refit:
+    """Stand for the estimator between being cloned and getting the best params."""
+
+    def __init__(self, estimator: Any, recorder: Recorder):
+        self._estimator = estimator
+        self._recorder = recorder
+
+    def set_params(self, **params: Any) -> Any:
+        stored = self._recorder.recall_best(params)
+        if stored is None:
+            return self._estimator.set_params(**params)
+        # scikit-learn goes on to fit it, which is done already.
+        stored.fit = lambda *args, **kwargs: stored
+        return stored
+
+
+def forget_fit(search: Any, refit_time: float | None) -> None:
+    """Give an estimator from the store its own ``fit`` back.
+
+    Parameters
+    ----------
+    search : BaseSearchCV
+    refit_time : float or None
+        Seconds that the stored fit took; None if it was not from the store.
+    """
+    if refit_time is not None:
+        del search.best_estimator_.fit
+        search.refit_time_ = refit_time

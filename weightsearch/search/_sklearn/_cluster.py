@@ -1,0 +1,105 @@
+"""What goes wrong on a cluster, so that joblib hears of it.
+
+A worker dies and takes with it the data that only it had, or it cannot load a task at
+all. joblib's Dask backend (joblib 1.4 to 1.6) would wait for such tasks without end.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from concurrent.futures import CancelledError, Future
+from typing import Any
+
+from joblib.parallel import get_active_backend
+
+__all__ = ["check_workers", "losses", "mend_backend"]
+
+_NEEDS = (
+    "Each Dask worker, and the scheduler, needs weightsearch, the libraries of the "
+    "estimator and the modules that define it, in the client's versions."
+)
+
+
+def losses() -> tuple[type[Exception], ...]:
+    """Return the errors that mean that a worker is lost, not that a fit is wrong."""
+    found: list[type[Exception]] = [CancelledError]  # Dask's, when data is lost
+    ray = sys.modules.get("ray")
+    if ray is not None:
+        found.append(ray.exceptions.RayActorError)
+    return tuple(found)
+
+
+def mend_backend() -> None:
+    """Mend joblib's Dask backend, if it is the active one."""
+    backend, _ = get_active_backend()
+    if not _is_dask(backend):
+        return
+    name = "submit" if hasattr(backend, "submit") else "apply_async"
+    if name in vars(backend):
+        return
+    plain_submit = getattr(backend, name)
+    plain_n_jobs = backend.effective_n_jobs
+    plain_scatter = backend._to_func_args
+    callbacks: dict[int, Callable[[Any], None]] = {}
+
+    def submit(batch: Any, callback: Callable[[Any], None]) -> Any:
+        def tell(job: Future[Any]) -> None:
+            # joblib calls back with results only.
+            error = job.exception()
+            if error is not None:
+                error.add_note(_NEEDS)
+                callback(error)
+
+        callbacks[id(batch)] = callback
+        job = plain_submit(batch, callback)
+        job.add_done_callback(tell)
+        return job
+
+    async def scatter(batch: Any) -> Any:
+        try:
+            return await plain_scatter(batch)
+        except Exception as error:
+            # A batch whose data could not be sent is never submitted.
+            lost = CancelledError(f"data could not be sent to a worker: {error}")
+            lost.__cause__ = error
+            callbacks[id(batch)](lost)
+            raise
+        finally:
+            callbacks.pop(id(batch), None)
+
+    def effective_n_jobs(n_jobs: int) -> int:
+        # With a single one joblib would run the fits in the client.
+        return max(2, int(plain_n_jobs(n_jobs)))
+
+    setattr(backend, name, submit)
+    backend._to_func_args = scatter
+    backend.effective_n_jobs = effective_n_jobs
+
+
+def check_workers(task: tuple[Any, tuple[Any, ...], dict[str, Any]]) -> None:
+    """Let every Dask worker load a task without its data.
+
+    A worker that cannot load a task loses its connection over it, is restarted and
+    loses it again, and its error is to be found in its log only.
+    """
+    backend, _ = get_active_backend()
+    if not _is_dask(backend):
+        return
+    from distributed.protocol import pickle
+
+    function, (estimator, *_), kwargs = task
+    code = [kwargs.get(name) for name in ("parameters", "params", "scorer")]
+    blob = pickle.dumps((function, estimator, code))
+    # The worker lacks perhaps our own modules, so that only builtins will do.
+    answers = backend.client.run(
+        exec, "import pickle; pickle.loads(blob)", {"blob": blob}, on_error="return"
+    )
+    for worker, error in answers.items():
+        if isinstance(error, Exception):
+            error.add_note(f"The Dask worker {worker} cannot load the fits. {_NEEDS}")
+            raise error
+
+
+def _is_dask(backend: Any) -> bool:
+    return type(backend).__name__ == "DaskDistributedBackend"
