@@ -3,7 +3,8 @@
     python examples/demo.py [folder]
 
 Runs the three examples beside this file on data that comes with scikit-learn, all
-into one store, and shows the candidates with their weights, best first.
+into one store, and shows the candidates with their weights, best first. Without the
+frameworks, `weightsearch demo` does the same with scikit-learn alone.
 """
 
 import sys
@@ -17,34 +18,16 @@ import sklearn_mlp
 import torch_breast_cancer
 
 from weightsearch import WeightStore, weight_stats
+from weightsearch.cli.demo import closing_words, run_search
 
 EXAMPLES = (sklearn_mlp, keras_digits, torch_breast_cancer)
-
-
-def show_progress(search):
-    """Give the search a progress bar, or messages before scikit-learn 1.9."""
-    try:
-        from sklearn.callback import ProgressBar
-    except ImportError:
-        search.verbose = 1
-    else:
-        search.set_callbacks(ProgressBar(max_propagation_depth=0))
 
 
 def run_searches(path):
     """Run the three searches into one store."""
     for number, example in enumerate(EXAMPLES, start=1):
         print(f"\n[{number}/{len(EXAMPLES)}] {example.NAME}", flush=True)
-        search, X, y = example.build(path)
-        show_progress(search)
-        begin = time.perf_counter()
-        search.fit(X, y)
-        print(
-            f"{len(search.cv_results_['params'])} candidates in "
-            f"{time.perf_counter() - begin:.1f} s, best accuracy "
-            f"{search.best_score_:.3f}",
-            flush=True,
-        )
+        run_search(*example.build(path))
 
 
 def last(name, separator):
@@ -117,21 +100,8 @@ def main(folder=None):
     begin = time.perf_counter()
     run_searches(path)
     show(path)
-    size = path.stat().st_size / 1e6
-    print(
-        f"\nAll done in {time.perf_counter() - begin:.0f} s. The store: {size:.2f} MB"
-    )
-    print(f"""
-Open it again, in Python:
-
-    from weightsearch import WeightStore
-    store = WeightStore({str(path)!r})
-    store.runs                          # the three runs, oldest first
-    run = store.run()                   # the newest
-    run.candidates                      # a table of params and scores
-    run.weights(0)                      # name -> ndarray, read when asked for
-
-or with any HDF5 viewer; the best model's weights are in /runs/*/best.""")
+    print(f"\nAll done in {time.perf_counter() - begin:.0f} s.")
+    print(closing_words(path))
 
 
 if __name__ == "__main__":

@@ -61,3 +61,17 @@ def build_from_data(X, y, hidden=8):
     )
     model.compile(loss="categorical_crossentropy", optimizer="adam")
     return model
+
+
+def build_diabetes(hidden_units=8):
+    """Build a regression network for the 10 features of diabetes."""
+    model = keras.Sequential(
+        [
+            keras.layers.Input((10,)),
+            keras.layers.Dense(hidden_units, activation="relu"),
+            keras.layers.Dropout(0.1),
+            keras.layers.Dense(1),
+        ]
+    )
+    model.compile(optimizer="adam", loss="mse")
+    return model

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import RidgeClassifier
+from sklearn.neural_network import MLPClassifier
 
 
 class CountingClassifier(ClassifierMixin, BaseEstimator):
@@ -49,6 +50,46 @@ class CountingClassifier(ClassifierMixin, BaseEstimator):
 
     def predict(self, X):
         return self.classes_[np.argmax(X @ self.coef_.T + self.intercept_, axis=1)]
+
+
+class Interrupting(CountingClassifier):
+    """Stops the whole search at its fit number `pause`, as Ctrl-C does."""
+
+    def fit(self, X, y, sample_weight=None):
+        if count_fits(self.log) == self.pause:
+            raise KeyboardInterrupt
+        pause, self.pause = self.pause, 0
+        super().fit(X, y, sample_weight)
+        self.pause = pause
+        return self
+
+
+class CountingNetwork(MLPClassifier):
+    """A network that adds a line to a file for every fit."""
+
+    def __init__(
+        self,
+        hidden_layer_sizes=(5,),
+        activation="relu",
+        *,
+        log=None,
+        alpha=1e-4,
+        max_iter=200,
+        random_state=None,
+    ):
+        super().__init__(
+            hidden_layer_sizes,
+            activation,
+            alpha=alpha,
+            max_iter=max_iter,
+            random_state=random_state,
+        )
+        self.log = log
+
+    def fit(self, X, y):
+        with Path(self.log).open("a") as file:
+            file.write("fit\n")
+        return super().fit(X, y)
 
 
 def count_fits(log: str | Path) -> int:

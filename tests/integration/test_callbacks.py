@@ -6,6 +6,7 @@ import pytest
 from search_estimators import CountingClassifier
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
 
 from weightsearch import RefitFailedWarning, WeightTrackingGridSearchCV
 
@@ -79,3 +80,20 @@ def test_scoring_monitor(iris):
     search = WeightTrackingGridSearchCV(LogisticRegression(max_iter=300), GRID, cv=3)
     search.set_callbacks(monitor).fit(*iris)
     assert len(search.weights_by_params_) == 3
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_scoring_monitor_of_the_estimator(iris, n_jobs):
+    """A monitor on the estimator sees what it sees in scikit-learn, and the refits."""
+    logs = []
+    for search in (GridSearchCV, WeightTrackingGridSearchCV):
+        monitor = ScoringMonitor(scoring="accuracy")
+        estimator = LogisticRegression(max_iter=300).set_callbacks(monitor)
+        search(estimator, GRID, cv=3, n_jobs=n_jobs).fit(*iris)
+        rows = monitor.get_logs().data
+        logs.append({row["task_id_path"]: row["accuracy"] for row in rows})
+    theirs, ours = logs
+    more = ours.keys() - theirs.keys()
+    assert {path: ours[path] for path in theirs} == theirs
+    assert {path[:2] for path in more} == {(0, 2)}
+    assert sum(len(path) == 3 for path in more) == 2

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from search_estimators import CountingClassifier, count_fits
+from search_estimators import CountingClassifier, Interrupting, count_fits
 from sklearn.datasets import load_iris
 from sklearn.model_selection import KFold, ShuffleSplit, StratifiedKFold
 
@@ -46,18 +46,6 @@ def search(path, log, grid=(0.1, 1.0, 10.0), **kwargs):
     return WeightTrackingGridSearchCV(
         CountingClassifier(log), {"C": list(grid)}, store=path, **kwargs
     )
-
-
-class Interrupting(CountingClassifier):
-    """Stops the whole search at a fit, as Ctrl-C does."""
-
-    def fit(self, X, y, sample_weight=None):
-        if count_fits(self.log) == self.pause:
-            raise KeyboardInterrupt
-        pause, self.pause = self.pause, 0
-        super().fit(X, y, sample_weight)
-        self.pause = pause
-        return self
 
 
 def interrupted(path, log, after, grid=(0.1, 1.0, 10.0), **kwargs):

@@ -1,4 +1,4 @@
-"""What scikit-learn's own tests may expect of our class, and what they may not.
+"""What scikit-learn's own tests may expect of our classes, and what they may not.
 
 Every entry carries its reason. An entry that matches no test of the installed
 scikit-learn makes the run fail, so that the lists cannot go stale.
@@ -13,6 +13,14 @@ from sklearn.utils.fixes import parse_version
 
 SKLEARN = parse_version(sklearn_version)
 
+SEARCHES = (
+    "GridSearchCV",
+    "RandomizedSearchCV",
+    "HalvingGridSearchCV",
+    "HalvingRandomSearchCV",
+)
+"""The classes of scikit-learn that ours stand for."""
+
 MODULES = (
     "sklearn.decomposition.tests.test_kernel_pca",
     "sklearn.ensemble.tests.test_bagging",
@@ -24,10 +32,12 @@ MODULES = (
     "sklearn.linear_model.tests.test_coordinate_descent",
     "sklearn.linear_model.tests.test_logistic",
     "sklearn.linear_model.tests.test_ridge",
+    "sklearn.linear_model.tests.test_sgd",
     "sklearn.metrics.tests.test_regression",
     "sklearn.metrics.tests.test_score_objects",
     "sklearn.model_selection.tests.test_search",
     "sklearn.model_selection.tests.test_split",
+    "sklearn.model_selection.tests.test_successive_halving",
     "sklearn.model_selection.tests.test_validation",
     "sklearn.neighbors.tests.test_kde",
     "sklearn.tests.test_base",
@@ -37,25 +47,25 @@ MODULES = (
     "sklearn.tests.test_multiclass",
     "sklearn.tests.test_multioutput",
     "sklearn.utils.tests.test_parallel",
+    "sklearn.utils._repr_html.tests.test_estimator"
+    if SKLEARN >= parse_version("1.7")
+    else "sklearn.utils.tests.test_estimator_html_repr",
 )
-"""Test modules of scikit-learn's wheel that use ``GridSearchCV``.
+"""Test modules of scikit-learn's wheel that use one of the searches.
 
-``test_common`` does not name the class: it finds it with ``all_estimators``.
+``test_common`` does not name them: it finds them with ``all_estimators``.
 """
 
 MODULES_THAT_ONLY_NAME_IT = {
     "sklearn.experimental.tests.test_enable_successive_halving": (
-        "names HalvingGridSearchCV only"
-    ),
-    "sklearn.model_selection.tests.test_successive_halving": (
-        "names HalvingGridSearchCV only"
+        "imports the names in processes of its own"
     ),
     "sklearn.tests.test_docstring_parameters": (
-        "has the name in a list of estimators that it skips"
+        "has the names in a list of estimators that it skips"
     ),
     "sklearn.utils.tests.test_pprint": "prints a class of that name of its own",
 }
-"""Test modules that contain the name but not the class."""
+"""Test modules that contain a name but no class."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +98,10 @@ DESELECTED = (
         "compares the fitted attributes of a class of its own with ours, one by one; "
         "no subclass that has more fitted attributes can pass it",
     ),
+    Entry(
+        "sklearn.model_selection.tests.test_successive_halving::test_base_estimator_inputs",
+        "notes each call of set_params; ours checks names by one before the first fit",
+    ),
 )
 """Tests that cannot apply to a subclass."""
 
@@ -106,7 +120,7 @@ SPLITS_ONLY = (
 """Tests that count fits: run with ``capture="splits"``, which adds none."""
 
 FLOORS = {"1.6": 350, "1.7": 350, "1.8": 350, "1.9": 358}
-"""Fewest tests that must have reached our class, by scikit-learn's version.
+"""Fewest tests that must have reached our classes, by scikit-learn's version.
 
 The substitution could break without a sound; a count cannot.
 """

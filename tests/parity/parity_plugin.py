@@ -1,8 +1,8 @@
-"""Runs scikit-learn's own tests with our class in GridSearchCV's place.
+"""Runs scikit-learn's own tests with our classeses in the place of its searches.
 
-The name is replaced in the namespace of ``sklearn.model_selection`` alone, before
-any test module is imported, so the tests get our class wherever they import the
-original. scikit-learn's own code keeps the original: its one user, RidgeCV, is
+The names are replaced in the namespace of ``sklearn.model_selection`` alone, before
+any test module is imported, so the tests get our classes wherever they import the
+originals. scikit-learn's own code keeps the originals: its one user, RidgeCV, is
 imported first.
 
 Load it with ``-p parity_plugin``; ``run.py`` does.
@@ -21,27 +21,35 @@ from typing import Any
 
 import parity_lists
 import pytest
+import sklearn.experimental.enable_halving_search_cv
 import sklearn.linear_model._ridge as sklearn_user
 import sklearn.model_selection
-from sklearn.model_selection import GridSearchCV as Original
 
-CLASS_VARIABLE = "WEIGHTSEARCH_PARITY_CLASS"
-"""Environment variable ``module:Class`` that names another class to try."""
+SUBSTITUTES_VARIABLE = "WEIGHTSEARCH_PARITY_CLASSES"
+"""Environment variable ``Name=module:Class,...`` that names other classes to try."""
 
 SELECT_ALL_VARIABLE = "WEIGHTSEARCH_PARITY_ALL"
 """Environment variable; ``1`` runs every test of the modules, to check the choice."""
 
-DEFAULT_CLASS = "weightsearch:WeightTrackingGridSearchCV"
+DEFAULT_SUBSTITUTES = ",".join(
+    f"{name}=weightsearch.search:WeightTracking{name}" for name in parity_lists.SEARCHES
+)
 REACHED = "reached"
 
 
-def _load_class() -> type:
-    module, _, name = os.environ.get(CLASS_VARIABLE, DEFAULT_CLASS).partition(":")
-    loaded: type = getattr(importlib.import_module(module), name)
+def _load_classes() -> dict[str, Any]:
+    """Our classes, by the names of those that they stand for."""
+    loaded = {}
+    pairs = os.environ.get(SUBSTITUTES_VARIABLE, DEFAULT_SUBSTITUTES)
+    for pair in pairs.split(","):
+        name, _, place = pair.partition("=")
+        module, _, ours = place.partition(":")
+        loaded[name] = getattr(importlib.import_module(module), ours)
     return loaded
 
 
-Ours = _load_class()
+OURS = _load_classes()
+CLASSES = tuple(OURS.values())
 
 
 class _Counter:
@@ -61,10 +69,15 @@ class _Counter:
         self.defaults: dict[str, Any] = original.__kwdefaults__ or {}
 
 
-_counter = _Counter(Ours)
-if sklearn_user.GridSearchCV is not Original:
-    raise RuntimeError("sklearn.linear_model must keep scikit-learn's own class")
-sklearn.model_selection.GridSearchCV = Ours  # type: ignore[misc]
+_counters = [_Counter(cls) for cls in CLASSES]
+for name, cls in OURS.items():
+    if getattr(sklearn_user, name, None) in CLASSES:
+        raise RuntimeError("sklearn.linear_model must keep scikit-learn's own class")
+    setattr(sklearn.model_selection, name, cls)
+
+
+def _made() -> int:
+    return sum(counter.made for counter in _counters)
 
 
 def _test_key(item: pytest.Item) -> str:
@@ -73,11 +86,11 @@ def _test_key(item: pytest.Item) -> str:
 
 
 def _mentions(thing: Any, seen: set[int]) -> bool:
-    """Whether our class can be reached from a test function or a parameter."""
+    """Whether a class of ours can be reached from a test function or a parameter."""
     if id(thing) in seen:
         return False
     seen.add(id(thing))
-    if thing is Ours or isinstance(thing, Ours):
+    if isinstance(thing, CLASSES) or any(thing is cls for cls in CLASSES):
         return True
     if isinstance(thing, FunctionType):
         named = [thing.__globals__.get(n) for n in _names(thing.__code__)]
@@ -104,8 +117,8 @@ def _names(code: CodeType) -> Iterator[str]:
 
 
 def _is_of_tests(thing: Any) -> bool:
-    """Whether to look inside: data, our class, and functions of test modules."""
-    if thing is Ours:
+    """Whether to look inside: data, our classes, and functions of test modules."""
+    if any(thing is cls for cls in CLASSES):
         return True
     if isinstance(thing, FunctionType):
         return ".tests." in (thing.__module__ or "")
@@ -129,7 +142,7 @@ def _is_selected(item: pytest.Item) -> bool:
 def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Item]
 ) -> None:
-    """Keep the tests that can reach our class, less those that cannot apply."""
+    """Keep the tests that can reach our classes, less those that cannot apply."""
     known = {_test_key(item) for item in items}
     modules = {key.partition("::")[0] for key in known}
     for entry in (*parity_lists.DESELECTED, *parity_lists.SPLITS_ONLY):
@@ -149,23 +162,25 @@ def pytest_collection_modifyitems(
 @contextmanager
 def _capturing_splits(params: dict[str, Any]) -> Iterator[None]:
     """Let searches add no fits: those that the test makes, and those it is given."""
-    given = [value for value in params.values() if isinstance(value, Ours)]
-    usual = _counter.defaults["capture"]
-    _counter.defaults["capture"] = "splits"
+    given = [value for value in params.values() if isinstance(value, CLASSES)]
+    usual = _counters[0].defaults["capture"]
+    for counter in _counters:
+        counter.defaults["capture"] = "splits"
     for search in given:
         search.set_params(capture="splits")
     try:
         yield
     finally:
-        _counter.defaults["capture"] = usual
+        for counter in _counters:
+            counter.defaults["capture"] = usual
         for search in given:
             search.set_params(capture=usual)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
-    """Note whether the test reached our class; set its default where it must be."""
-    before = _counter.made
+    """Note whether the test reached a class of ours; set its default if it must be."""
+    before = _made()
     key = _test_key(item)
     params = item.callspec.params if hasattr(item, "callspec") else {}
     counts_fits = key in {entry.test for entry in parity_lists.SPLITS_ONLY}
@@ -173,13 +188,13 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
         with _capturing_splits(params) if counts_fits else nullcontext():
             return (yield)
     finally:
-        if _counter.made > before or _mentions(params, set()):
+        if _made() > before or _mentions(params, set()):
             module = key.partition("::")[0]
             item.user_properties.append((REACHED, f"{module}::{item.name}"))
 
 
 class _Summary:
-    """Counts, in the process that reports, the tests that reached our class."""
+    """Counts, in the process that reports, the tests that reached our classes."""
 
     def __init__(self) -> None:
         self.reached: list[str] = []
@@ -208,7 +223,7 @@ class _Summary:
     ) -> None:
         terminalreporter.write_line(
             f"scikit-learn {parity_lists.SKLEARN}: {len(self.reached)} tests reached "
-            f"{Ours.__name__} (at least {self.floor(config)} expected)"
+            f"our searches (at least {self.floor(config)} expected)"
         )
 
 
@@ -218,12 +233,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--parity-floor",
         action="store_true",
-        help="fail if fewer tests than expected reach our class",
+        help="fail if fewer tests than expected reach our classes",
     )
     group.addoption(
         "--parity-report",
         type=Path,
-        help="file to write the tests to that reached our class",
+        help="file to write the tests to that reached our classes",
     )
 
 

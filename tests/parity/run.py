@@ -1,7 +1,7 @@
-"""Run scikit-learn's own tests of GridSearchCV with our class in its place.
+"""Run scikit-learn's own tests of its searches with our classes in their place.
 
 Usage: ``python tests/parity/run.py [pytest options] [-- modules]``. Without modules,
-all of :data:`parity_lists.MODULES` run, and enough tests must reach our class.
+all of :data:`parity_lists.MODULES` run, and enough tests must reach our classes.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +25,12 @@ from journal_samples import (
     weights,
 )
 
-from weightsearch._records import OK, REFIT, FitRecord, Weights
-from weightsearch.exceptions import StoreVersionError, WeightsNotFoundError
+from weightsearch._records import OK, REFIT, FitRecord, ModelState, Weights
+from weightsearch.exceptions import (
+    CorruptStoreError,
+    StoreVersionError,
+    WeightsNotFoundError,
+)
 from weightsearch.store._journal import _format as fmt
 from weightsearch.store._journal._reader import JournalRun
 from weightsearch.store._journal._rows import remove_journal
@@ -455,11 +460,68 @@ def test_newer_version_is_refused(folder):
     """A journal of a later format is not guessed at."""
     write(folder, 1)
     database = sqlite3.connect(folder / fmt.DATABASE)
-    database.execute("PRAGMA user_version=2")
+    database.execute("PRAGMA user_version=3")
     database.close()
 
-    with pytest.raises(StoreVersionError, match="version 2"):
+    with pytest.raises(StoreVersionError, match="version 3"):
         JournalRun(folder)
+
+
+def test_version_1_is_read(folder):
+    """Journals from before states were kept are read as they are."""
+    write(folder, 2)
+    database = sqlite3.connect(folder / fmt.DATABASE)
+    database.execute("DROP TABLE blob")
+    database.execute("DROP TABLE state")
+    database.execute("PRAGMA user_version=1")
+    database.close()
+
+    with JournalRun(folder) as run:
+        assert len(run.fits()) == 2
+        assert run.state(0) is None
+        assert not run.has_blob("0" * 32)
+        assert run.damaged() == []
+
+
+def append_states(folder, states):
+    """Write a journal of fits that have these states."""
+    journal = Journal(folder)
+    journal.begin(header())
+    journal.set_params(0, params(len(states)))
+    for number, state in enumerate(states):
+        journal.append(replace(fit(number), state=state))
+    journal.close()
+
+
+def test_contents_of_states_are_kept_once(folder):
+    """States come back with their contents, each of which is written once."""
+    shared, own = b"shared" * 1000, b"own"
+    append_states(
+        folder,
+        [
+            ModelState(f'{{"n":{n}}}', {"a" * 32: shared, f"{n:032}": own})
+            for n in range(3)
+        ],
+    )
+
+    assert (folder / fmt.ARRAYS).read_bytes().count(shared) == 1
+    with JournalRun(folder) as run:
+        assert run.state(2) == ('{"n":2}', ("a" * 32, f"{2:032}"))
+        assert run.blob("a" * 32) == shared
+        assert run.blob_size(f"{1:032}") == 3
+        assert run.damaged() == []
+
+
+def test_damaged_content_is_named(folder):
+    """A flipped bit in a content is found, and the fit that needs it is named."""
+    append_states(folder, [ModelState("{}", {"a" * 32: b"a content"})])
+    arrays = folder / fmt.ARRAYS
+    arrays.write_bytes(arrays.read_bytes().replace(b"a content", b"b content"))
+
+    with JournalRun(folder) as run:
+        with pytest.raises(CorruptStoreError, match="blob 0"):
+            run.blob("a" * 32)
+        assert [row for row, _ in run.damaged()] == [0]
 
 
 def test_documented_names_are_the_ones_in_use():

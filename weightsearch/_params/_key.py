@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from weightsearch._display import cut
 from weightsearch._params._decode import decode_params
 from weightsearch._params._encode import encode_params
 from weightsearch._params._text import dump, exact_text, load, loose_text
+
+_LONG = 1000  # characters of a value that are shown
 
 
 class ParamsKey(Mapping[str, Any]):
@@ -116,7 +119,8 @@ class ParamsKey(Mapping[str, Any]):
 
     def __repr__(self) -> str:
         values = decode_params(self._text).items()
-        return f"{{{', '.join(f'{name!r}: {show(value)}' for name, value in values)}}}"
+        shown = (f"{name!r}: {cut(show(value), _LONG)}" for name, value in values)
+        return f"{{{', '.join(shown)}}}"
 
     def __reduce__(self) -> tuple[Any, ...]:
         # By text alone: live values, such as a lambda, may not be picklable.

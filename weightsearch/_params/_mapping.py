@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import difflib
 import heapq
-import html
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
+from weightsearch._display import MAX_COLUMNS, MAX_ROWS, cut, escape, table
 from weightsearch._params._key import ParamsKey, show
 from weightsearch.exceptions import WeightsNotFoundError
 
 V = TypeVar("V")
 
-_ROWS = 20
 _NEAREST = 3
 
 
@@ -194,27 +194,19 @@ class ParamsMapping(Mapping[ParamsKey, V], Generic[V]):
     # To be seen -----------------------------------------------------------------
 
     def __repr__(self) -> str:
-        names = ", ".join(self._names[:8]) + (", ..." if len(self._names) > 8 else "")
+        names = ", ".join(map(cut, self._names[:8]))
+        names += ", ..." if len(self._names) > 8 else ""
         count = f"{len(self)} candidate{'' if len(self) == 1 else 's'}"
         return f"<ParamsMapping: {count}{f' by {names}' if names else ''}>"
 
     def _repr_html_(self) -> str:
-        head = "".join(f"<th>{html.escape(name)}</th>" for name in self._names)
-        rows = []
-        for key in list(self)[:_ROWS]:
-            cells = (
-                f"<td>{html.escape(_cut(show(key[name])))}</td>"
-                if name in key
-                else "<td></td>"
-                for name in self._names
-            )
-            rows.append(f"<tr>{''.join(cells)}</tr>")
-        more = len(self) - len(rows)
-        note = f"<p>... and {more} more</p>" if more else ""
-        return (
-            f"<p>{html.escape(repr(self))}</p><table><thead><tr>{head}</tr></thead>"
-            f"<tbody>{''.join(rows)}</tbody></table>{note}"
+        names = self._names[:MAX_COLUMNS]
+        rows = (
+            [show(key[name]) if name in key else "" for name in names]
+            for key in itertools.islice(self, MAX_ROWS)
         )
+        shown = table(self._names, rows, len(self))
+        return f"<p>{escape(repr(self), 800)}</p>{shown}"
 
 
 def _as_key(params: object) -> ParamsKey | None:
@@ -235,7 +227,3 @@ def _gap(asked: Any, found: Any) -> float:
     except (TypeError, ValueError, OverflowError):
         return 2.0
     return min(gap, 1.0) if gap == gap else 2.0
-
-
-def _cut(text: str, limit: int = 80) -> str:
-    return text if len(text) <= limit else text[: limit - 3] + "..."

@@ -14,23 +14,34 @@ import numpy as np
 import pandas as pd
 
 from weightsearch._records import Array
+from weightsearch.compare._aligned import aligned_distances
 from weightsearch.compare._alignment import align
-from weightsearch.compare._distances import pairwise_distances
+from weightsearch.compare._clusters import Clustering, Method, cluster
+from weightsearch.compare._distances import Metric, pairwise_distances
 from weightsearch.compare._effects import score_correlation, variance_explained
 from weightsearch.compare._numeric import as_numbers, norm
-from weightsearch.compare._similarity import linear_cka, mlp_activations
-from weightsearch.compare._weight_stats import STATISTICS, weight_stats
+from weightsearch.compare._similarity import cka_matrix, linear_cka, mlp_activations
+from weightsearch.compare._stacks import stacked_distances
+from weightsearch.compare._weight_stats import STATISTICS, statistics_of, weight_stats
 from weightsearch.exceptions import AlignmentError
 
 __all__ = [
     "STATISTICS",
     "AlignmentError",
+    "Clustering",
+    "Method",
+    "Metric",
     "align",
+    "aligned_distances",
+    "cka_matrix",
+    "cluster",
     "compare",
     "linear_cka",
     "mlp_activations",
     "pairwise_distances",
     "score_correlation",
+    "stacked_distances",
+    "statistics_of",
     "variance_explained",
     "weight_stats",
 ]

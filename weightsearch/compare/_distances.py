@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,7 +13,17 @@ from scipy.sparse.csgraph import connected_components
 from weightsearch._records import Array
 from weightsearch.compare._numeric import as_numbers, norm
 
-__all__ = ["pairwise_distances"]
+__all__ = [
+    "Metric",
+    "Rows",
+    "add_products",
+    "as_floats",
+    "distances_between",
+    "pairwise_distances",
+    "working_type",
+]
+
+Metric = Literal["l2", "relative", "cosine"]
 
 _BLOCK_BYTES = 64 * 2**20
 _TILE = 2048
@@ -23,9 +33,7 @@ _FEW = 8
 _LOST = {np.dtype(np.float32): 1e-2, np.dtype(np.float64): 1e-8}
 
 
-def pairwise_distances(
-    stack: ArrayLike, metric: Literal["l2", "relative", "cosine"] = "l2"
-) -> Array:
+def pairwise_distances(stack: ArrayLike, metric: Metric = "l2") -> Array:
     r"""Distances between all pairs of arrays in a stack.
 
     Parameters
@@ -80,22 +88,65 @@ def pairwise_distances(
     array([[0., 5.],
            [5., 0.]])
     """
+    array = np.asarray(stack)
+    if array.ndim == 0 or as_numbers(array[:0]) is None:
+        raise ValueError(
+            "stack must be an array of numbers of shape (n, ...), got shape "
+            f"{array.shape} and type {array.dtype}."
+        )
+    return distances_between(_ArrayRows(as_floats(array)), metric)
+
+
+class Rows(Protocol):
+    """Long vectors of one length, wherever they lie.
+
+    Attributes
+    ----------
+    finite : ndarray of shape (n,), bool
+        False for those that are known to have NaN or infinite elements; of others it
+        may turn out as they are read.
+    scale : ndarray of shape (n,) or None
+        What each is multiplied with, once it is set.
+    dtype : numpy.dtype
+        In which products are taken.
+    """
+
+    finite: Array
+    scale: Array | None
+    dtype: np.dtype[Any]
+
+    def __len__(self) -> int: ...
+
+    def lengths(self) -> Array:
+        """Euclidean norms, unscaled."""
+
+    def products(self, index: Array, dtype: np.dtype[Any]) -> Array:
+        """Scalar products of some rows about a common centre, (m, m) float64."""
+
+    def vector(self, i: int) -> Array:
+        """One of them in float64."""
+
+    def digest(self, i: int) -> bytes:
+        """Something that is equal for equal ones only."""
+
+
+def distances_between(rows: Rows, metric: Metric) -> Array:
+    """Distances between all pairs of rows; see :func:`pairwise_distances`."""
     if metric not in ("l2", "relative", "cosine"):
         raise ValueError(
             f"metric must be 'l2', 'relative' or 'cosine', got {metric!r}."
         )
-    rows = _as_rows(stack)
     n = len(rows)
     out = np.full((n, n), np.nan)
     if n == 0:
         return out
-    finite = np.array([np.isfinite(row).all() for row in rows])
-    lengths = _lengths(rows) if metric != "l2" else np.ones(n)
-    good = np.flatnonzero(finite & (lengths > 0) if metric == "cosine" else finite)
-    scale = None
+    lengths = rows.lengths() if metric != "l2" else np.ones(n)
+    good = rows.finite
     if metric == "cosine":
-        scale = np.divide(1.0, lengths, out=np.zeros(n), where=lengths > 0)
-    _fill(out, _Rows(rows, scale), good, _working_type(rows))
+        good = good & (lengths > 0)
+        rows.scale = np.divide(1.0, lengths, out=np.zeros(n), where=good)
+    with np.errstate(over="ignore", invalid="ignore"):
+        _fill(out, rows, np.flatnonzero(good), rows.dtype)
     if metric == "cosine":
         out *= out
         out *= 0.5
@@ -103,19 +154,38 @@ def pairwise_distances(
         longer = np.maximum.outer(lengths, lengths)
         # Between two that are all zero the distance is zero already.
         np.divide(out, longer, out=out, where=longer > 0)
+    out[~rows.finite] = np.nan
+    out[:, ~rows.finite] = np.nan
     np.fill_diagonal(out, 0.0)
     return out
 
 
-class _Rows:
-    """Long vectors, each times a factor of its own, given out block by block."""
+class _ArrayRows:
+    """The rows of one array, copied block by block."""
 
-    def __init__(self, matrix: Array, scale: Array | None):
+    def __init__(self, matrix: Array):
         self.matrix = matrix
-        self.scale = scale
+        self.finite = np.array([np.isfinite(row).all() for row in matrix], bool)
+        self.scale: Array | None = None
+        self.dtype = working_type(matrix.dtype)
 
-    def block(self, index: Array, columns: slice, dtype: np.dtype[Any]) -> Array:
-        """Copy the columns of some rows."""
+    def __len__(self) -> int:
+        return len(self.matrix)
+
+    def lengths(self) -> Array:
+        return np.array([norm(row.astype(np.float64)) for row in self.matrix])
+
+    def products(self, index: Array, dtype: np.dtype[Any]) -> Array:
+        m, d = len(index), self.matrix.shape[1]
+        products = np.zeros((m, m))
+        width = max(256, _BLOCK_BYTES // (m * dtype.itemsize))
+        for start in range(0, d, width):
+            block = self._block(index, slice(start, start + width), dtype)
+            block -= block.mean(axis=0)
+            add_products(products, block)
+        return products
+
+    def _block(self, index: Array, columns: slice, dtype: np.dtype[Any]) -> Array:
         whole = len(index) == len(self.matrix)
         part = self.matrix[:, columns] if whole else self.matrix[index, columns]
         block: Array = part.astype(dtype)
@@ -127,14 +197,12 @@ class _Rows:
         vector: Array = self.matrix[i].astype(np.float64)
         return vector if self.scale is None else vector * self.scale[i]
 
+    def digest(self, i: int) -> bytes:
+        return hashlib.blake2b(self.matrix[i].tobytes(), digest_size=16).digest()
 
-def _as_rows(stack: ArrayLike) -> Array:
-    array = np.asarray(stack)
-    if array.ndim == 0 or as_numbers(array[:0]) is None:
-        raise ValueError(
-            "stack must be an array of numbers of shape (n, ...), got shape "
-            f"{array.shape} and type {array.dtype}."
-        )
+
+def as_floats(array: Array) -> Array:
+    """Give arrays of numbers as rows, real and imaginary parts side by side."""
     rows = array.reshape(len(array), -1) if array.size else np.empty((len(array), 0))
     if rows.dtype.kind == "c":
         # A complex vector is as long as that of its real and imaginary parts.
@@ -143,25 +211,31 @@ def _as_rows(stack: ArrayLike) -> Array:
     return rows
 
 
-def _working_type(rows: Array) -> np.dtype[Any]:
-    single = rows.dtype.kind not in "biu" and rows.dtype.itemsize <= 4
+def working_type(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Tell in which type products of real numbers of this type are taken."""
+    single = dtype.kind not in "biu" and dtype.itemsize <= 4
     return np.dtype(np.float32 if single else np.float64)
 
 
-def _lengths(rows: Array) -> Array:
-    return np.array([norm(row.astype(np.float64)) for row in rows])
+def add_products(products: Array, rows: Array) -> None:
+    """Add the scalar products of all pairs of rows, tile by tile."""
+    m = len(rows)
+    tiles = [slice(i, min(i + _TILE, m)) for i in range(0, m, _TILE)]
+    for k, upper in enumerate(tiles):
+        for right in tiles[k:]:
+            # Of a matrix and its own transpose BLAS computes one half only.
+            products[upper, right] += rows[upper] @ rows[right].T
 
 
-def _fill(out: Array, rows: _Rows, index: Array, dtype: np.dtype[Any]) -> None:
+def _fill(out: Array, rows: Rows, index: Array, dtype: np.dtype[Any]) -> None:
     """Write the Euclidean distances between some rows into ``out``."""
     m = len(index)
     if m <= _FEW:
         _fill_directly(out, rows, index[np.stack(np.triu_indices(m, 1), axis=1)])
         return
-    with np.errstate(over="ignore", invalid="ignore"):
-        squares, lost = _squared_distances(rows, index, dtype)
-        np.maximum(squares, 0, out=squares)
-        np.sqrt(squares, out=squares)
+    squares, lost = _squared_distances(rows, index, dtype)
+    np.maximum(squares, 0, out=squares)
+    np.sqrt(squares, out=squares)
     if m == len(out):
         out[...] = squares
     else:
@@ -184,19 +258,12 @@ def _fill(out: Array, rows: _Rows, index: Array, dtype: np.dtype[Any]) -> None:
 
 
 def _squared_distances(
-    rows: _Rows, index: Array, dtype: np.dtype[Any]
+    rows: Rows, index: Array, dtype: np.dtype[Any]
 ) -> tuple[Array, Array]:
     """Squared distances, and which pairs (above the diagonal) lost their digits."""
-    m, d = len(index), rows.matrix.shape[1]
+    m = len(index)
     tiles = [slice(i, min(i + _TILE, m)) for i in range(0, m, _TILE)]
-    width = max(256, _BLOCK_BYTES // (m * dtype.itemsize))
-    products = np.zeros((m, m))
-    for start in range(0, d, width):
-        block = rows.block(index, slice(start, start + width), dtype)
-        block -= block.mean(axis=0)
-        for k, upper in enumerate(tiles):
-            for right in tiles[k:]:
-                products[upper, right] += block[upper] @ block[right].T
+    products = rows.products(index, dtype)
     squared_lengths = np.diag(products).copy()
     lost = np.zeros((m, m), dtype=bool)
     for k, upper in enumerate(tiles):
@@ -211,14 +278,11 @@ def _squared_distances(
     return products, lost
 
 
-def _fill_directly(out: Array, rows: _Rows, pairs: Array) -> None:
+def _fill_directly(out: Array, rows: Rows, pairs: Array) -> None:
     """Write the distances of single pairs, equal rows looked at only once."""
     kinds: dict[bytes, int] = {}
     kind = {
-        int(i): kinds.setdefault(
-            hashlib.blake2b(rows.matrix[i].tobytes(), digest_size=16).digest(), int(i)
-        )
-        for i in np.unique(pairs)
+        int(i): kinds.setdefault(rows.digest(int(i)), int(i)) for i in np.unique(pairs)
     }
     known: dict[tuple[int, int], float] = {}
     last, vector = -1, np.empty(0)

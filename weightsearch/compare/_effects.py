@@ -87,14 +87,18 @@ def variance_explained(stats: pd.DataFrame, params: Sequence[str]) -> pd.DataFra
     codes = {param: _codes(stats[param]) for param in params}
     values = stats["value"].to_numpy(dtype=np.float64)
     found = []
+    grids: dict[bytes, _Grid] = {}
     for (name, stat), rows in stats.groupby(_BY, sort=False).indices.items():
         rows = rows[np.isfinite(values[rows])]
         y = values[rows]
         levels = {
             p: np.unique(c[rows], return_inverse=True)[1] for p, c in codes.items()
         }
+        # All statistics of the same candidates share what depends on params alone.
+        grid = _Grid(len(rows), levels)
+        grid = grids.setdefault(grid.key, grid)
         for param in params:
-            effect = _effect(y, levels, param)
+            effect = _effect(y, grid, param)
             found.append({"name": name, "stat": stat, "param": param, **effect})
     return pd.DataFrame(
         found,
@@ -191,9 +195,48 @@ def _codes(column: pd.Series[Any]) -> Array:
     return np.asarray(codes)
 
 
-def _effect(y: Array, levels: dict[str, Array], param: str) -> dict[str, Any]:
-    n, own = len(y), levels[param]
-    k = int(own.max()) + 1 if n else 0
+class _Grid:
+    """The levels of every param over some candidates."""
+
+    def __init__(self, n: int, levels: dict[str, Array]):
+        self.n = n
+        self.levels = levels
+        self.counts = {p: int(c.max(initial=-1)) + 1 for p, c in levels.items()}
+        self._bases: dict[tuple[str, ...], Array | None] = {}
+
+    @property
+    def key(self) -> bytes:
+        """Bytes that are the same for the same levels."""
+        return b"".join(code.tobytes() for code in self.levels.values())
+
+    def explained(self, y: Array, params: Sequence[str]) -> tuple[float, int]:
+        """Share of the variance of centred y that additive levels explain, and rank."""
+        basis = self._basis(tuple(params))
+        if basis is None:
+            return 1.0, self.n
+        along = basis.T @ y
+        share = float(along @ along / (y @ y))
+        return min(max(share, 0.0), 1.0), basis.shape[1]
+
+    def _basis(self, params: tuple[str, ...]) -> Array | None:
+        """Orthonormal basis of all that levels can add up to; None: everything."""
+        if params not in self._bases:
+            self._bases[params] = None
+            if all(self.counts[param] < self.n for param in params):
+                columns = [np.ones((self.n, 1))]
+                columns += [
+                    np.eye(self.counts[param])[self.levels[param]][:, 1:]
+                    for param in params
+                ]
+                design = np.hstack(columns)
+                left, values, _ = np.linalg.svd(design, full_matrices=False)
+                least = values[0] * max(design.shape) * np.finfo(float).eps
+                self._bases[params] = left[:, values > least]
+        return self._bases[params]
+
+
+def _effect(y: Array, grid: _Grid, param: str) -> dict[str, Any]:
+    n, k = grid.n, grid.counts[param]
     effect: dict[str, Any] = {
         "eta_squared": np.nan,
         "main_effect": np.nan,
@@ -211,11 +254,10 @@ def _effect(y: Array, levels: dict[str, Array], param: str) -> dict[str, Any]:
             "explains everything by construction"
         }
     y = (y - y.mean()) / np.abs(y - y.mean()).max()
-    others = [code for name, code in levels.items() if name != param]
-    alone, _ = _fit(y, [own])
-    effect["eta_squared"] = alone
-    everything, rank_all = _fit(y, [own, *others])
-    without, rank_without = _fit(y, others)
+    others = [name for name in grid.levels if name != param]
+    effect["eta_squared"], _ = grid.explained(y, [param])
+    everything, rank_all = grid.explained(y, list(grid.levels))
+    without, rank_without = grid.explained(y, others)
     if rank_all == rank_without:
         return effect | {"note": f"{param} varies only together with other params"}
     if rank_all == n:
@@ -230,13 +272,3 @@ def _effect(y: Array, levels: dict[str, Array], param: str) -> dict[str, Any]:
             "by chance alone"
         )
     return effect | {"note": note}
-
-
-def _fit(y: Array, codes: list[Array]) -> tuple[float, int]:
-    """Share of the variance of centred y that additive levels explain, and the rank."""
-    columns = [np.ones((len(y), 1))]
-    columns += [np.eye(int(code.max()) + 1)[code][:, 1:] for code in codes]
-    design = np.hstack(columns)
-    fitted, _, rank, _ = np.linalg.lstsq(design, y, rcond=None)
-    left = y - design @ fitted
-    return float(np.clip(1 - (left @ left) / (y @ y), 0, 1)), int(rank)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from weightsearch._records import Array
 from weightsearch.compare._numeric import norm
 
-__all__ = ["linear_cka", "mlp_activations"]
+__all__ = ["cka_matrix", "linear_cka", "mlp_activations"]
 
 _ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "identity": lambda z: z,
@@ -80,7 +80,43 @@ def linear_cka(x: ArrayLike, y: ArrayLike) -> float:
             f"x has {n_samples} samples and y has {len(right)}: give what both layers "
             "make of the same samples."
         )
-    scale = _self_similarity(left) * _self_similarity(right)
+    return _aligned(left, right, _self_similarity(left) * _self_similarity(right))
+
+
+def cka_matrix(representations: Sequence[ArrayLike]) -> Array:
+    """Linear CKA of all pairs of representations of the same samples.
+
+    Parameters
+    ----------
+    representations : sequence of array-like of shape (n_samples, ...)
+        Of any widths. All are held in float64 at once.
+
+    Returns
+    -------
+    ndarray of shape (n, n), float64
+        Symmetric; see :func:`linear_cka`. NaN, on the diagonal too, where a
+        representation is the same for all samples.
+
+    Raises
+    ------
+    ValueError
+        As :func:`linear_cka`.
+    """
+    centred = [
+        _centred(one, f"representation {i}") for i, one in enumerate(representations)
+    ]
+    if len({len(one) for one in centred}) > 1:
+        raise ValueError("The representations are not of the same number of samples.")
+    own = [_self_similarity(one) for one in centred]
+    out = np.empty((len(centred), len(centred)))
+    for i, left in enumerate(centred):
+        for j in range(i, len(centred)):
+            out[i, j] = out[j, i] = _aligned(left, centred[j], own[i] * own[j])
+    return out
+
+
+def _aligned(left: Array, right: Array, scale: float) -> float:
+    n_samples = len(left)
     if not scale:
         return float("nan")
     p, q = left.shape[1], right.shape[1]

@@ -158,11 +158,14 @@ class SharedRun(DescribedRun):
             for spec in specs.arrays:
                 key = (spec.name, spec.shape, spec.dtype)
                 members.setdefault(key, {})[candidate] = row
+        # In the model's order of names, whichever architecture has them first.
+        order = {name: i for i, name in enumerate(dict.fromkeys(k[0] for k in members))}
+        by_name = sorted(members.items(), key=lambda item: order[item[0][0]])
         return split, [
             WeightGroup(
                 name, shape, tuple(rows), self._reader(name, rows), name in measured
             )
-            for (name, shape, _), rows in members.items()
+            for (name, shape, _), rows in by_name
         ]
 
     def _reader(

@@ -114,6 +114,8 @@ class StoreReference:
 
     def attach(self, path: Path) -> None:
         """Look for the run in another file, and use that one from now on."""
+        if not path.exists():
+            raise StoreError(f"There is no store at {path}.", str(path))
         other = StoreReference(path, None, self._run_uid)
         try:
             _ = other.run

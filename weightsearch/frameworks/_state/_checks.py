@@ -26,6 +26,12 @@ from weightsearch.frameworks._state._schema import nodes
 __all__ = ["check_loaded", "check_schema"]
 
 _PREDICTOR = "sklearn.ensemble._hist_gradient_boosting.predictor"
+_ENSEMBLES = (
+    "sklearn.ensemble._bagging",
+    "sklearn.ensemble._forest",
+    "sklearn.ensemble._gb",
+    "sklearn.ensemble._iforest",
+)
 
 
 def check_schema(schema: Any, files: Mapping[str, bytes]) -> None:
@@ -50,42 +56,54 @@ def check_loaded(root: Any) -> None:
         If one asks for features that its estimator does not have.
     """
     seen: set[int] = set()
-    todo: list[tuple[Any, float]] = [(root, np.inf)]
+    # Each with the number of features that it is asked with, and whether its own
+    # idea of that number counts.
+    todo: list[tuple[Any, float, bool]] = [(root, np.inf, True)]
     while todo:
-        item, n_features = todo.pop()
+        item, n_features, own_counts = todo.pop()
         if id(item) in seen:
             continue
         seen.add(id(item))
+        inner: list[Any] = []
         if isinstance(item, list | tuple):
-            todo += [(value, n_features) for value in item]
+            inner = list(item)
         elif isinstance(item, dict):
-            todo += [(value, n_features) for value in item.values()]
+            inner = list(item.values())
         elif isinstance(item, np.ndarray):
-            if item.dtype == object:
-                todo += [(value, n_features) for value in item.flat]
-        elif scipy.sparse.issparse(item):
-            _check_sparse(item)
-        elif isinstance(item, BSpline):
-            _check_spline(item)
-        elif isinstance(item, Tree):
-            if item.n_features > n_features:
-                raise RebuildError(
-                    f"a stored tree asks for {item.n_features} features, its "
-                    f"estimator has {n_features}"
-                )
-        elif isinstance(item, BallTree | KDTree):
-            _check_neighbors(item, n_features)
-        elif type(item).__module__ == _PREDICTOR:
-            _check_predictor(item, n_features)
-        elif type(item).__module__ not in ("builtins", "numpy"):
+            inner = list(item.flat) if item.dtype == object else []
+        elif not _check_compiled(item, n_features):
             own = getattr(item, "__dict__", None) or {}
-            if isinstance(own.get("n_features_in_"), int | np.integer):
+            if own_counts and isinstance(own.get("n_features_in_"), int | np.integer):
                 n_features = int(own["n_features_in_"])
+            # These hand the data to their trees as they are, unlooked at.
+            own_counts = not type(item).__module__.startswith(_ENSEMBLES)
             subsets = own.get("estimators_features_")
             if subsets is not None:
                 # Bagged estimators see a part of the features each.
                 n_features = min((len(one) for one in subsets), default=0)
-            todo += [(value, n_features) for value in own.values()]
+            inner = list(own.values())
+        todo += [(value, n_features, own_counts) for value in inner]
+
+
+def _check_compiled(item: Any, n_features: float) -> bool:
+    """Look at an object of a compiled class; True where nothing is inside to look at."""
+    if scipy.sparse.issparse(item):
+        _check_sparse(item)
+    elif isinstance(item, BSpline):
+        _check_spline(item)
+    elif isinstance(item, Tree):
+        if item.n_features > n_features:
+            raise RebuildError(
+                f"a stored tree asks for {item.n_features} features, its estimator "
+                f"has {n_features}"
+            )
+    elif isinstance(item, BallTree | KDTree):
+        _check_neighbors(item, n_features)
+    elif type(item).__module__ == _PREDICTOR:
+        _check_predictor(item, n_features)
+    else:
+        return type(item).__module__ in ("builtins", "numpy")
+    return True
 
 
 def _check_sparse(matrix: Any) -> None:

@@ -54,7 +54,8 @@ class FileKeeper:
             return {_WEIGHT: name, "dtype": array.dtype.str, "order": _order(array)}
         if array.dtype.names:
             fields = {name: self._find(array[name]) for name in array.dtype.names}
-            if all(fields.values()) and _packs(array):
+            # What lies between the fields is whatever was there.
+            if all(fields.values()):
                 return {
                     _FIELDS: fields,
                     "dtype": np.lib.format.dtype_to_descr(array.dtype),
@@ -167,11 +168,3 @@ def _raw(array: Array) -> bytes | memoryview:
     if array.flags.c_contiguous and array.dtype.kind not in "MmV":
         return array.reshape(-1).view(np.uint8).data
     return array.tobytes()
-
-
-def _packs(array: Array) -> bool:
-    """Whether the fields are all there is: what lies between them is zero."""
-    bare = np.zeros(array.shape, array.dtype)
-    for name in array.dtype.names or ():
-        bare[name] = array[name]
-    return bare.tobytes() == array.tobytes()

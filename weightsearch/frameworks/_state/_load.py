@@ -34,6 +34,14 @@ __all__ = ["is_complete", "rebuild"]
 _MOST_TEXT = 1 << 28
 """Bytes of one unpacked text; no real model comes near it."""
 _SUPPLIED = "supplied"
+_NONSENSE = (
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+    zlib.error,
+)
 
 
 def is_complete(text: str | None) -> bool:
@@ -87,7 +95,7 @@ def rebuild(
         schema, files = _schema(state, weight, blob)
         check_schema(schema, files)
         n_parts = _supply(schema, brought.objects)
-    except (ValueError, KeyError, TypeError, RecursionError, zlib.error) as error:
+    except _NONSENSE as error:
         raise RebuildError(f"its stored state makes no sense: {error}") from error
     archive = _archive(schema, files)
     allowed = [*trusted_names(), *brought.trusted, *names_of(trusted)]

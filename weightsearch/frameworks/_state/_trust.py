@@ -27,6 +27,9 @@ _OWN = (
     "sklearn.metrics._scorer._MultimetricScorer",
     "sklearn.metrics._scorer._Scorer",
     # Plain Python objects of numbers, arrays and estimators.
+    "sklearn.impute._iterative.IterativeImputer",
+    "sklearn.model_selection._search_successive_halving.HalvingGridSearchCV",
+    "sklearn.model_selection._search_successive_halving.HalvingRandomSearchCV",
     "sklearn.calibration._CalibratedClassifier",
     "sklearn.calibration._SigmoidCalibration",
     "sklearn.calibration._TemperatureScaling",

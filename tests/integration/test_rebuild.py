@@ -1,0 +1,130 @@
+"""Stored candidates as models again, in a process that never saw their training."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rebuild_cases
+from sklearn.base import clone
+
+from weightsearch import RebuildError, WeightStore
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+
+
+def train(folder: Path, kind: str) -> Path:
+    """Fit and store in another process."""
+    subprocess.run(
+        [sys.executable, str(HERE / "rebuild_cases.py"), str(folder), kind],
+        check=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(HERE)])},
+        capture_output=True,
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def every(tmp_path_factory):
+    """All of scikit-learn's estimators in one store."""
+    return train(tmp_path_factory.mktemp("every"), "every")
+
+
+@pytest.fixture(scope="module")
+def pipelines(tmp_path_factory):
+    return train(tmp_path_factory.mktemp("pipelines"), "pipelines")
+
+
+@pytest.fixture(scope="module")
+def networks(tmp_path_factory):
+    return train(tmp_path_factory.mktemp("networks"), "networks")
+
+
+def test_every_estimator_of_scikit_learn(every, monkeypatch):
+    """All but the few that skops cannot write say bit for bit what they said."""
+    monkeypatch.syspath_prepend(str(ROOT / "tools"))
+    expected = pickle.loads((every / "every.pickle").read_bytes())
+    loaded, not_loaded, different = [], [], []
+    with WeightStore(every / "every.h5") as store:
+        run = store.run()
+        for number in range(len(run)):
+            name = run.params(number)["name"]
+            try:
+                estimator = run.load_estimator(number)
+            except RebuildError as error:
+                assert "pickle" in str(error), name  # noqa: PT017
+                not_loaded.append(name)
+                continue
+            loaded.append(name)
+            X = rebuild_cases.data_for(name, estimator)
+            said = rebuild_cases.outputs(estimator, X)
+            if said.keys() != expected[name].keys() or not all(
+                rebuild_cases.same(said[method], expected[name][method])
+                for method in said
+            ):
+                different.append(name)
+
+    assert different == []
+    assert len(loaded) > 150
+    assert set(not_loaded) <= {"Birch"}
+
+
+@pytest.mark.parametrize("name", rebuild_cases.pipelines())
+@pytest.mark.parametrize("with_template", [True, False])
+def test_pipelines(pipelines, name, with_template):
+    """Pipelines predict as before, without the estimator where nothing needs it."""
+    estimator, _, X, y = rebuild_cases.pipelines()[name]
+    if name == "function_step" and not with_template:
+        pytest.skip("a function must come from the caller")
+    check_case(pipelines, name, estimator if with_template else None, X, y)
+
+
+@pytest.mark.keras
+@pytest.mark.parametrize(
+    "name",
+    ["scikeras", "scikeras_in_pipeline", "scikeras_regressor", "keras_wrappers"],
+)
+@pytest.mark.parametrize("with_template", [True, False])
+def test_keras(networks, name, with_template):
+    """Keras models come from their builder, or from their stored configuration."""
+    estimator, _, X, y = rebuild_cases.networks()[name]
+    check_case(networks, name, estimator if with_template else None, X, y)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("name", ["skorch", "skorch_in_pipeline", "skorch_bfloat16"])
+def test_torch(networks, name):
+    """Nets are initialised with the candidate's params and take the weights."""
+    estimator, _, X, y = rebuild_cases.networks()[name]
+    check_case(networks, name, estimator, X, y)
+
+
+@pytest.mark.torch
+def test_nets_need_their_module(networks):
+    """Without the caller's estimator a net is refused; the error says what helps."""
+    with WeightStore(networks / "skorch.h5") as store:
+        with pytest.raises(RebuildError, match=r"NeuralNetClassifier.*estimator="):
+            store.run().load_estimator(0)
+
+
+def check_case(folder, name, template, X, y):
+    kept = dict(np.load(folder / f"{name}.npz", allow_pickle=False))
+    best, score = int(kept.pop("best")), float(kept.pop("score"))
+    with WeightStore(folder / f"{name}.h5") as store:
+        run = store.run()
+        estimator = run.load_estimator(best, template)
+        split = run.load_estimator(best, template, split=1)
+    said = rebuild_cases.outputs(estimator, X)
+
+    assert said.keys() == kept.keys()
+    for method in said:
+        assert rebuild_cases.same(said[method], kept[method]), method
+    assert estimator.score(X, y) == score
+    assert rebuild_cases.outputs(split, X).keys() == kept.keys()
+    assert clone(estimator) is not estimator

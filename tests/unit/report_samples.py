@@ -1,0 +1,85 @@
+"""Contents of reports for tests: made by hand, of any size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from weightsearch._records import Array
+from weightsearch.report import ReportContents, WeightGroup
+
+HOSTILE = (
+    "<script>globalThis.hurt=1</script>",
+    '"><img src=x onerror="globalThis.hurt=1">',
+    "'; globalThis.hurt=1; //",
+    "</script><svg onload=globalThis.hurt=1>",
+    "<!--<script>",
+    '<a href="javascript:globalThis.hurt=1">click</a>',
+    "&lt;b&gt; ${globalThis.hurt=1} {{7*7}} %{x} \u2028\u2029 \ud800",
+)
+"""Texts that would do something in a page that takes them for markup or code."""
+
+
+def group(name: str, stack: Array, candidates: Sequence[int] | None = None) -> Any:
+    """Give a weight of some candidates, the first ones if none are named."""
+    numbers = tuple(range(len(stack)) if candidates is None else candidates)
+    place = {number: i for i, number in enumerate(numbers)}
+    return WeightGroup(
+        name, stack.shape[1:], numbers, lambda some: stack[[place[c] for c in some]]
+    )
+
+
+def contents(
+    weights: Mapping[str, Array] | None = None, n: int = 4, **changes: Any
+) -> ReportContents:
+    """Give a report's contents, candidates from best to worst."""
+    frame = pd.DataFrame(
+        {
+            "alpha": np.logspace(-3, 0, n),
+            "kind": ["relu" if i % 2 else "tanh" for i in range(n)],
+            "mean_test_score": np.linspace(0.9, 0.5, n),
+            "rank_test_score": np.arange(1, n + 1),
+            "status": "ok",
+        }
+    )
+    return ReportContents(
+        **{
+            "title": "A search",
+            "subtitle": "of a sample",
+            "facts": {"Search": {"cv": "3"}, "Versions": {"numpy": "2"}},
+            "candidates": frame,
+            "params": ["alpha", "kind"],
+            "score": "mean_test_score",
+            "best": 0,
+            "weights": [group(name, stack) for name, stack in (weights or {}).items()],
+            **changes,
+        }
+    )
+
+
+def hostile_contents(n: int = 6) -> ReportContents:
+    """Give contents in which every text is hostile."""
+    rng = np.random.default_rng(0)
+    texts = [HOSTILE[i % len(HOSTILE)] for i in range(n)]
+    frame = pd.DataFrame(
+        {
+            **{f"{i}{text}": [*texts[i:], *texts[:i]] for i, text in enumerate(texts)},
+            "mean_test_" + HOSTILE[0]: rng.random(n),
+            "rank_test_" + HOSTILE[1]: np.arange(1, n + 1),
+            "status": texts,
+        }
+    )
+    return ReportContents(
+        title=" ".join(HOSTILE),
+        subtitle=" ".join(HOSTILE),
+        facts={text: {other: other for other in HOSTILE} for text in HOSTILE},
+        candidates=frame,
+        params=[str(column) for column in frame.columns[:n]],
+        score="mean_test_" + HOSTILE[0],
+        best=0,
+        weights=[group(text, rng.normal(size=(n, 3, 2))) for text in HOSTILE],
+        notes=HOSTILE,
+    )

@@ -1,0 +1,243 @@
+"""A colour for each candidate, and a key that says what the colours mean."""
+
+from __future__ import annotations
+
+import textwrap
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from weightsearch._records import Array
+from weightsearch.plot._base import LITERAL, has_layout
+from weightsearch.plot._reading import shorten, value_text
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.cm import ScalarMappable
+
+__all__ = ["OKABE_ITO", "Colors", "add_key", "colors_of", "robust_limits"]
+
+OKABE_ITO = (
+    "#0072B2",
+    "#E69F00",
+    "#009E73",
+    "#CC79A7",
+    "#56B4E9",
+    "#D55E00",
+    "#000000",
+    "#F0E442",
+)
+"""Eight colours that colour-blind people can tell apart [1]_.
+
+.. [1] M. Okabe and K. Ito, Color Universal Design, 2008.
+"""
+_MISSING = "#999999"
+_FEW_NUMBERS = 6
+_DECADES = 1000.0
+_LEGEND_WIDTH = 34
+
+
+@dataclass
+class Colors:
+    """Colours of candidates.
+
+    Attributes
+    ----------
+    rgba : ndarray of shape (n, 4)
+    label : str
+        What the colours mean.
+    entries : list of (str, color)
+        The legend; empty where there is none.
+    mappable : ScalarMappable or None
+        What a colour bar shows; None where there is none.
+    extend : {"neither", "both", "min", "max"}
+        On which sides values lie beyond the colour bar.
+    """
+
+    rgba: Array
+    label: str = ""
+    entries: list[tuple[str, Any]] = field(default_factory=list)
+    mappable: ScalarMappable | None = None
+    extend: str = "neither"
+
+
+def robust_limits(values: Array, times: float = 3.0) -> tuple[float, float]:
+    """Limits that a few values far away do not stretch.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n,), finite
+    times : float, default=3.0
+        How many times as far as the fence a value must be to be left out.
+
+    Returns
+    -------
+    low, high : float
+        The range of the values. A side that is more than ``times`` as far from the
+        median as Tukey's outer fence [1]_, three interquartile ranges from the
+        quartile, ends there.
+
+    References
+    ----------
+    .. [1] J. W. Tukey, Exploratory Data Analysis, Addison-Wesley, 1977, section 2C.
+    """
+    low, high = float(values.min()), float(values.max())
+    lower, middle, upper = map(float, np.quantile(values, [0.25, 0.5, 0.75]))
+    reach = 3 * (upper - lower)
+    if reach == 0:
+        return low, high
+    if middle - low > times * (middle - lower + reach):
+        low = lower - reach
+    if high - middle > times * (upper + reach - middle):
+        high = upper + reach
+    return low, high
+
+
+def colors_of(values: Sequence[Any] | None, label: str, cmap: Any = None) -> Colors:
+    """Give each value a colour.
+
+    Parameters
+    ----------
+    values : sequence of object or None
+        A value a candidate: numbers, texts, anything with a repr; None and NaN are
+        missing. None: one colour for all.
+    label : str
+        What the values are.
+    cmap : str or Colormap, default=None
+        For numbers; None: viridis without its lightest end, which is hard to see on
+        white. Other values, up to eight, have the colours of
+        :data:`OKABE_ITO`.
+    """
+    from matplotlib.colors import to_rgba
+
+    if values is None:
+        return Colors(np.empty((0, 4)), label)
+    missing = np.array([_is_missing(value) for value in values], dtype=bool)
+    known = [v for v, gone in zip(values, missing, strict=True) if not gone]
+    rgba = np.tile(to_rgba(_MISSING), (len(values), 1))
+    numeric = bool(known) and all(_is_number(value) for value in known)
+    if numeric and len(set(known)) > _FEW_NUMBERS:
+        return _continuous(np.array(known, dtype=float), ~missing, rgba, label, cmap)
+    entries = _levels(known, numeric, cmap)
+    palette = dict(entries)
+    other = next((name for name in palette if name.startswith("others (")), "")
+    for position in np.flatnonzero(~missing).tolist():
+        text = _text(values[position])
+        rgba[position] = to_rgba(palette[text if text in palette else other])
+    if missing.any():
+        entries.append(("missing", _MISSING))
+    return Colors(rgba, label, entries)
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or bool(pd.api.types.is_scalar(value) and pd.isna(value))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool)
+
+
+def _text(value: Any) -> str:
+    return shorten(value, 96) if isinstance(value, str) else value_text(value)
+
+
+def _levels(known: list[Any], numeric: bool, cmap: Any) -> list[tuple[str, Any]]:
+    if numeric:
+        levels = list(dict.fromkeys(_text(value) for value in sorted(known)))
+        shades = _color_map(cmap)(np.linspace(0, 1, max(len(levels), 2)))
+        return list(zip(levels, shades, strict=False))
+    counts = Counter(_text(value) for value in known)
+    if len(counts) <= len(OKABE_ITO):
+        return list(zip(counts, OKABE_ITO, strict=False))
+    most = [name for name, _ in counts.most_common(len(OKABE_ITO) - 1)]
+    rest = len(counts) - len(most)
+    return [*zip(most, OKABE_ITO, strict=False), (f"others ({rest})", "#BBBBBB")]
+
+
+def _continuous(
+    known: Array, where: Array, rgba: Array, label: str, cmap: Any
+) -> Colors:
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import LogNorm, Normalize
+
+    finite = known[np.isfinite(known)]
+    low, high = robust_limits(finite) if finite.size else (0.0, 1.0)
+    norm = Normalize(low, high)
+    if finite.size and finite.min() > 0 and finite.max() / finite.min() >= _DECADES:
+        low, high = float(finite.min()), float(finite.max())
+        norm = LogNorm(low, high)
+    mappable = ScalarMappable(norm, _color_map(cmap))
+    mappable.set_array(known)
+    rgba[where] = mappable.to_rgba(known)
+    below, above = bool((known < low).any()), bool((known > high).any())
+    extend = ("neither", "min", "max", "both")[below + 2 * above]
+    return Colors(rgba, label, mappable=mappable, extend=extend)
+
+
+def _color_map(cmap: Any) -> Any:
+    from matplotlib import colormaps
+    from matplotlib.colors import ListedColormap
+
+    if cmap is not None:
+        return colormaps.get_cmap(cmap)
+    return ListedColormap(colormaps["viridis"](np.linspace(0, 0.92, 256)))
+
+
+def add_key(
+    ax: Axes, colors: Colors, *, outside: bool = False, widen: bool = False
+) -> Any:
+    """Draw the colour bar or the legend of colours beside axes.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+    colors : Colors
+    outside : bool, default=False
+        Whether a legend stands beside the axes even where the figure does not make
+        room for it by itself: the axes become narrower.
+    widen : bool, default=False
+        Whether the figure may grow to have room for a legend.
+
+    Returns
+    -------
+    key : Colorbar, Legend or None
+        None where there is nothing to tell apart.
+    """
+    if colors.mappable is not None:
+        bar = ax.figure.colorbar(colors.mappable, ax=ax, extend=colors.extend)
+        bar.set_label(colors.label, **LITERAL)
+        return bar
+    if not colors.entries:
+        return None
+    from matplotlib.lines import Line2D
+
+    handles = [
+        Line2D([], [], color=color, marker="o", linestyle="-")
+        for _, color in colors.entries
+    ]
+    # Inside, where the figure would not make room for a legend beside the axes.
+    place: dict[str, Any] = {"loc": "best"}
+    if outside and not has_layout(ax):
+        box = ax.get_position()
+        ax.set_position((box.x0, box.y0, 0.68 * box.width, box.height))
+    if outside or has_layout(ax):
+        place = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0)}
+    # The labels come afterwards: matplotlib takes one like "_x" for hidden.
+    blank = [" "] * len(handles)
+    legend = ax.legend(
+        handles, blank, title=" ", fontsize="small", title_fontsize="small", **place
+    )
+    texts = [textwrap.wrap(label, _LEGEND_WIDTH) for label, _ in colors.entries]
+    for text, lines in zip(legend.get_texts(), texts, strict=True):
+        text.set(text="\n".join(lines), **LITERAL)
+    legend.get_title().set(text=shorten(colors.label, _LEGEND_WIDTH + 4), **LITERAL)
+    if widen:
+        longest = max((len(line) for lines in texts for line in lines), default=0)
+        figure: Any = ax.figure
+        width, height = figure.get_size_inches()
+        figure.set_size_inches(width + 0.6 + 0.075 * longest, height)
+    return legend

@@ -1,0 +1,244 @@
+"""What the pictures need of a run: weights, labels, and a value for each candidate."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from weightsearch._records import Array
+from weightsearch.exceptions import QueryError, WeightsNotFoundError
+from weightsearch.run import Run, StoredWeights
+from weightsearch.run._candidates import main_column
+
+__all__ = [
+    "FEW",
+    "candidate_labels",
+    "candidate_number",
+    "color_values",
+    "column_label",
+    "column_of",
+    "main_score",
+    "main_weight",
+    "read_weights",
+    "shorten",
+    "title_of",
+    "value_text",
+    "weights_of",
+]
+
+FEW = 8
+"""Up to so many candidates have a colour and a legend entry each."""
+
+
+def shorten(text: str, width: int = 40) -> str:
+    """Give a text on one line, cut in its middle where it is longer than ``width``."""
+    # Stored text may hold what no font has: control characters, halves of pairs.
+    text = "".join(c if c.isprintable() else "�" for c in " ".join(text.split()))
+    if len(text) <= width:
+        return text
+    tail = (width - 1) // 2
+    return f"{text[: width - 1 - tail]}…{text[-tail:]}"
+
+
+def value_text(value: Any) -> str:
+    """Give a param's or a score's value as short text."""
+    if isinstance(value, float | np.floating):
+        return f"{value:.4g}"
+    return shorten(value if isinstance(value, str) else _repr(value), 24)
+
+
+def _repr(value: Any) -> str:
+    try:
+        return repr(value)
+    except ValueError:
+        # Python refuses to print very long integers.
+        return f"<{type(value).__name__} of very long integers>"
+
+
+def weights_of(
+    run: Run, candidates: Iterable[int] | None, split: int | None
+) -> Iterator[tuple[int, StoredWeights]]:
+    """Yield (number, weights) of candidates, one at a time.
+
+    Parameters
+    ----------
+    run : Run
+    candidates : iterable of int or None
+        Numbers of candidates; None: all that have weights.
+    split : int or None
+        The split whose models are meant; None: the refits.
+
+    Raises
+    ------
+    WeightsNotFoundError
+        A candidate that was asked for has no weights, or none has.
+    """
+    if candidates is not None:
+        for number in candidates:
+            yield int(number), run.weights(int(number), split)
+        return
+    found, error = False, None
+    for number in range(len(run)):
+        try:
+            weights = run.weights(number, split)
+        except WeightsNotFoundError as missing:
+            # Failed, or not kept: what all candidates show, these do not show.
+            error = missing
+            continue
+        found = True
+        yield number, weights
+    if not found:
+        raise WeightsNotFoundError(
+            f"Run {run.name} has no candidate with weights. {error or ''}".rstrip()
+        )
+
+
+def read_weights(
+    run: Run, name: str, candidates: Iterable[int] | None, split: int | None
+) -> Iterator[tuple[int, Array]]:
+    """Yield (number, array) of one weight; as :func:`weights_of` for the rest."""
+    names: dict[str, None] = {}
+    found = False
+    for number, weights in weights_of(run, candidates, split):
+        if name in weights:
+            found = True
+            yield number, weights[name]
+        elif candidates is not None:
+            weights[name]  # raises the error that names the weights there are
+        else:
+            names |= dict.fromkeys(weights)
+    if not found:
+        raise WeightsNotFoundError(
+            f"No candidate of run {run.name} has a weight {name!r}; there are "
+            f"{', '.join(list(names)[:12])}."
+        )
+
+
+def candidate_number(run: Run, candidate: int | Mapping[str, Any] | None) -> int:
+    """Return a candidate's number: of its params, or the best one's for None.
+
+    Raises
+    ------
+    WeightsNotFoundError
+        No candidate has such params.
+    """
+    if candidate is None:
+        # A search without a best candidate still has a first one.
+        return 0 if run.best_index is None else run.best_index
+    if not isinstance(candidate, Mapping):
+        return int(candidate)
+    for number in range(len(run)):
+        if run.params(number) == candidate:
+            return number
+    raise WeightsNotFoundError(
+        f"Run {run.name} has no candidate with the params {dict(candidate)!r}."
+    )
+
+
+def main_weight(weights: StoredWeights) -> str:
+    """Return the first weight with two dimensions or more, else the first of all."""
+    shapes = weights.shapes
+    return next((name for name, s in shapes.items() if len(s) > 1), next(iter(shapes)))
+
+
+def main_score(run: Run) -> str | None:
+    """Return the column of the score that the search refitted by; None without."""
+    return main_column("mean_test_", run.candidates.columns, run.settings)
+
+
+def column_of(run: Run, name: str) -> pd.Series[Any]:
+    """Return a column of ``run.candidates``, params also as ``param_<name>``.
+
+    Raises
+    ------
+    QueryError
+        There is no such column.
+    """
+    frame = run.candidates
+    for known in (name, name.removeprefix("param_")):
+        if known in frame.columns:
+            return frame[known]
+    near = difflib.get_close_matches(name, [str(c) for c in frame.columns], n=3)
+    hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+    raise QueryError(f"run.candidates has no column {name!r}.{hint}")
+
+
+def column_label(run: Run, name: str) -> str:
+    """Give a column's name, with its scoring or its unit where they are known."""
+    if name.endswith(("_fit_time", "_score_time")):
+        return f"{shorten(name)} (s)"
+    scoring = str(run.settings.get("scoring"))
+    # A name, maybe in quotes; functions are known by their repr only.
+    metric = re.fullmatch(r"'?(\w+)'?", scoring)
+    if name.endswith("_test_score") and metric and scoring != "None":
+        return shorten(f"{name} ({metric[1]})", 48)
+    return shorten(name.rpartition("__")[2] or name, 48)
+
+
+def candidate_labels(run: Run, candidates: Iterable[int]) -> list[str]:
+    """Name candidates by their numbers and those params that vary in the run.
+
+    Params are called by what stands behind their last ``__`` where that is enough to
+    tell them apart.
+    """
+    keys = [run.params(number) for number in range(len(run))]
+    names = dict.fromkeys(name for key in keys for name in key)
+    absent = object()
+
+    def varies(name: str) -> bool:
+        return len({_repr(key.get(name, absent)) for key in keys}) > 1
+
+    varying = [name for name in names if varies(name)]
+    last = {name: name.rpartition("__")[2] or name for name in varying}
+    if len(set(last.values())) < len(varying):
+        last = {name: name for name in varying}
+    labels = []
+    for number in candidates:
+        params = [
+            f"{shorten(last[name], 32)}={value_text(keys[number][name])}"
+            for name in varying
+            if name in keys[number]
+        ]
+        labels.append(f"{number}: {', '.join(params)}" if params else str(number))
+    return labels
+
+
+def title_of(run: Run, candidate: int, what: str) -> str:
+    """Say what of which candidate is seen, with its params and its score."""
+    (label,) = candidate_labels(run, [candidate])
+    _, _, params = label.partition(": ")
+    title = f"{what} of candidate {candidate}"
+    score = main_score(run)
+    if score is not None:
+        title += f", {score} {value_text(float(run.candidates[score][candidate]))}"
+    return f"{title}\n{params}".rstrip()
+
+
+def color_values(
+    run: Run, candidates: Sequence[int], color_by: str | None
+) -> tuple[list[Any] | None, str]:
+    """Give a value for each candidate to colour it by, and what the values are.
+
+    Parameters
+    ----------
+    run : Run
+    candidates : sequence of int
+    color_by : str or None
+        A column of ``run.candidates``. ``"auto"``: the candidates themselves while
+        they are few, else the main score. None: one colour for all.
+    """
+    if color_by == "auto":
+        if len(candidates) <= FEW:
+            return candidate_labels(run, candidates), "candidate"
+        color_by = main_score(run)
+    if color_by is None:
+        return None, ""
+    return (
+        column_of(run, color_by).loc[list(candidates)].tolist(),
+        column_label(run, color_by),
+    )

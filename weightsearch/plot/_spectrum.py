@@ -1,0 +1,202 @@
+"""Singular values of a weight over candidates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from weightsearch._records import Array
+from weightsearch.plot._base import Display, check_matplotlib, set_title
+from weightsearch.plot._colors import OKABE_ITO, add_key, colors_of
+from weightsearch.plot._numbers import singular_values
+from weightsearch.plot._reading import (
+    color_values,
+    main_weight,
+    read_weights,
+    shorten,
+    weights_of,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from weightsearch.run import Run
+
+__all__ = ["SpectrumDisplay"]
+
+_FEW_POINTS = 20
+_FLOOR = 1e-8
+
+
+class SpectrumDisplay(Display):
+    """Singular value spectra of one weight over candidates.
+
+    How fast the singular values fall shows how many directions a layer uses. One
+    line a candidate; candidates may differ in width.
+
+    Parameters
+    ----------
+    spectra : sequence of ndarray
+        Singular values of each candidate, largest first.
+    name : str, default=""
+        The weight's name.
+    colors : sequence of object, default=None
+        A value for each candidate to colour it by; None: all alike.
+    color_label : str, default=""
+        What these values are.
+
+    Attributes
+    ----------
+    lines_ : list of matplotlib Line2D
+        In the order of ``spectra``.
+    key_ : Colorbar, Legend or None
+    ax_, figure_
+        Axes and figure.
+    """
+
+    def __init__(
+        self,
+        spectra: Sequence[Array],
+        *,
+        name: str = "",
+        colors: Sequence[Any] | None = None,
+        color_label: str = "",
+    ):
+        self.spectra = spectra
+        self.name = name
+        self.colors = colors
+        self.color_label = color_label
+
+    def plot(
+        self,
+        ax: Axes | None = None,
+        *,
+        relative: bool = False,
+        cmap: Any = None,
+        line_kw: dict[str, Any] | None = None,
+    ) -> Self:
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            None makes a new figure.
+        relative : bool, default=False
+            Whether each spectrum is divided by its largest value.
+        cmap : str or Colormap, default=None
+            Colours of numbers; None: viridis, less its lightest end.
+        line_kw : dict, default=None
+            Options for ``Axes.plot``.
+
+        Returns
+        -------
+        self : SpectrumDisplay
+        """
+        with self._drawing(ax) as axes:
+            from matplotlib.ticker import MaxNLocator
+
+            colors = colors_of(self.colors, self.color_label, cmap)
+            many = len(self.spectra) > len(OKABE_ITO)
+            self.lines_ = []
+            top = 0.0
+            for position, spectrum in enumerate(self.spectra):
+                values = np.asarray(spectrum, dtype=float)
+                if relative and values.size and values[0] > 0:
+                    values = values / values[0]
+                options: dict[str, Any] = {
+                    "color": OKABE_ITO[0]
+                    if self.colors is None
+                    else colors.rgba[position],
+                    "linewidth": 1.0 if many else 1.6,
+                    "alpha": 0.6 if many else 1.0,
+                    "marker": "o" if values.size <= _FEW_POINTS else "",
+                    "markersize": 3,
+                }
+                top = max(top, float(values.max(where=values > 0, initial=0.0)))
+                # A logarithmic axis has no place for what is zero.
+                shown = np.where(values > 0, values, np.nan)
+                (line,) = axes.plot(
+                    np.arange(1, values.size + 1), shown, **options | (line_kw or {})
+                )
+                self.lines_.append(line)
+            axes.set_yscale("log")
+            # Values that are zero but for rounding say no more than that.
+            if axes.get_ylim()[0] < _FLOOR * top:
+                axes.set_ylim(bottom=_FLOOR * top)
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            axes.set_xlabel("Index of the singular value")
+            axes.set_ylabel(
+                "Singular value / largest one" if relative else "Singular value"
+            )
+            count = len(self.spectra)
+            set_title(
+                axes,
+                f"Singular values of {shorten(self.name, 36)}, "
+                f"{count} candidate{'s' * (count != 1)}",
+            )
+            self.key_ = add_key(axes, colors, widen=ax is None)
+        return self
+
+    @classmethod
+    def from_run(
+        cls,
+        run: Run,
+        name: str | None = None,
+        *,
+        candidates: Iterable[int] | None = None,
+        split: int | None = None,
+        units_axis: int | None = None,
+        color_by: str | None = "auto",
+        ax: Axes | None = None,
+        **plot_options: Any,
+    ) -> Self:
+        """Draw the spectra of a run's candidates.
+
+        Parameters
+        ----------
+        run : Run
+        name : str, default=None
+            The weight; None: the first one with two dimensions or more.
+        candidates : iterable of int, default=None
+            Their numbers; None: all that have the weight.
+        split : int, default=None
+            The split whose models are meant; None: the refits.
+        units_axis : int, default=None
+            As for :func:`singular_values`.
+        color_by : str, default="auto"
+            A column of ``run.candidates``; ``"auto"``: up to eight candidates by
+            themselves, more by their score; None: all alike.
+        ax : matplotlib Axes, default=None
+            None makes a new figure.
+        **plot_options
+            As for :meth:`plot`.
+
+        Returns
+        -------
+        display : SpectrumDisplay
+
+        Raises
+        ------
+        WeightsNotFoundError
+            There is no such candidate or weight.
+        QueryError
+            ``color_by`` is no column.
+        ValueError
+            The weight is no matrix of real numbers.
+        """
+        check_matplotlib(f"{cls.__name__}.from_run")
+        if candidates is not None:
+            candidates = list(candidates)
+        if name is None:
+            name = main_weight(next(weights_of(run, candidates, split))[1])
+        spectra = {
+            number: singular_values(name, weight, units_axis)
+            for number, weight in read_weights(run, name, candidates, split)
+        }
+        values, label = color_values(run, list(spectra), color_by)
+        display = cls(
+            list(spectra.values()), name=name, colors=values, color_label=label
+        )
+        return display.plot(ax, **plot_options)
