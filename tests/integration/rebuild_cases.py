@@ -129,7 +129,7 @@ def pipelines() -> dict[str, tuple[Any, dict[str, list[Any]], Any, Any]]:
             words,
         ),
         "early_stopping": (
-            MLPRegressor((6,), early_stopping=True, max_iter=30),
+            MLPRegressor(hidden_layer_sizes=(6,), early_stopping=True, max_iter=30),
             {"alpha": [1e-4, 1.0]},
             X_r,
             y_r,
@@ -151,7 +151,8 @@ def networks() -> dict[str, tuple[Any, dict[str, list[Any]], Any, Any]]:
     X = X.astype(np.float32)
     words = np.array(["setosa", "versicolor", "virginica"])[y]
     X_r, y_r = load_diabetes(return_X_y=True)
-    X_r, y_r = X_r.astype(np.float32), y_r.astype(np.float32)
+    X_r = X_r.astype(np.float32)
+    y_r = ((y_r - y_r.mean()) / y_r.std()).astype(np.float32)
     few = {"epochs": 2, "verbose": 0, "random_state": 0}
     net = {"max_epochs": 2, "verbose": 0, "module__n_features": 4}
     two = (y > 0).astype(np.int64)

@@ -627,6 +627,15 @@ def test_instance_of_a_changed_class_is_noticed(load):
     assert digest(load(NET.replace("x + 1", "x - 1")).Net(5)) != before
 
 
+def test_copying_an_instance_changes_no_class(load):
+    """What Python notes in a class when an instance is copied is no part of it."""
+    model = load("class Model:\n    def fit(self):\n        return 1").Model
+    before = digest(model)
+    copy.copy(model())
+    assert "__slotnames__" in vars(model)
+    assert digest(model) == before
+
+
 def test_dataclass_is_identifiable(load):
     """A dataclass made twice of the same text is the same."""
     text = """

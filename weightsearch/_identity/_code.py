@@ -25,12 +25,13 @@ _READS_CLOSURE = {"LOAD_DEREF", "LOAD_CLASSDEREF", "LOAD_FROM_DICT_OR_DEREF"}
 _READS_ATTRIBUTE = {"LOAD_ATTR", "LOAD_METHOD"}
 _PLAIN = (str, int, float, complex, bytes, type(None), type(Ellipsis))
 
-# Set by Python itself, to where the class stands or to what its body says already.
+# Set by Python itself, to where the class stands or to what its body says already;
+# __slotnames__ when one of its objects is first copied or pickled.
 _CLASS_NOISE = frozenset(
     "__module__ __qualname__ __doc__ __dict__ __weakref__ __firstlineno__ "
     "__static_attributes__ __annotations__ __annotate__ __annotate_func__ "
     "__annotations_cache__ __abstractmethods__ _abc_impl __orig_bases__ "
-    "__parameters__ __classdictcell__".split()
+    "__parameters__ __classdictcell__ __slotnames__".split()
 )
 _STORED_NOISE = ("__doc__", "__firstlineno__", "__static_attributes__")
 

@@ -67,3 +67,20 @@ def is_frozen(obj: Any) -> bool:
     """Tell whether a clone of an estimator keeps what it has learned."""
     custom = getattr(type(obj), "__sklearn_clone__", None)
     return custom not in (None, getattr(BaseEstimator, "__sklearn_clone__", None))
+
+
+def state_of(obj: Any) -> Mapping[str, Any]:
+    """Return what an estimator holds besides its params, by name.
+
+    Outside scikit-learn's base class, an estimator that says itself what its state
+    is may hold a compiled model that nobody else can look into, as CatBoost's do.
+    """
+    held: dict[str, Any] = getattr(obj, "__dict__", {})
+    custom = getattr(type(obj), "__getstate__", None)
+    if isinstance(obj, BaseEstimator) or custom in (
+        None,
+        getattr(object, "__getstate__", None),
+    ):
+        return held
+    state = obj.__getstate__()
+    return state if isinstance(state, dict) else held

@@ -40,6 +40,7 @@ from weightsearch._identity._estimators import (
     NOT_LEARNED,
     is_frozen,
     params_of,
+    state_of,
     without_neutral,
 )
 from weightsearch._identity._keras import keras_content
@@ -333,7 +334,7 @@ class Digester:
             parts = [self.child("", type(obj))]
             for name, value in sorted(without_neutral(params).items()):
                 parts += [name.encode(), self.child(f".{name}", value)]
-            state = getattr(obj, "__dict__", {})
+            state = state_of(obj)
             for name in sorted(set(state) - set(params) - set(NOT_LEARNED)):
                 if self._learned or name in ALWAYS_KEPT:
                     parts += [name.encode(), self.child(f".{name}", state[name])]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from weightsearch.run._rebuilding import RebuiltRun
+from weightsearch.run._joining import JoinedRun
 
 __all__ = ["Run"]
 
 
-class Run(RebuiltRun):
+class Run(JoinedRun):
     """What one ``fit`` of a search has stored.
 
     Not made by hand: see :attr:`WeightStore.runs` and ``search.run_``.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from weightsearch.exceptions import WeightsNotFoundError
 from weightsearch.run._architectures import architectures
 from weightsearch.run._candidates import main_column, param_columns
 from weightsearch.run._describing import DescribedRun
+from weightsearch.run._mlflow import log_run
 
 if TYPE_CHECKING:
     from weightsearch.report import ReportContents, WeightGroup
@@ -26,13 +28,60 @@ _DIGITS = 5
 class SharedRun(DescribedRun):
     """A run that can be written down for others."""
 
+    def log_to_mlflow(
+        self,
+        experiment: str | None = None,
+        *,
+        candidates: Iterable[int] | None = None,
+        artifacts: bool = False,
+        tracking_uri: str | None = None,
+    ) -> str:
+        """Log the run to MLflow: a run for the search, a nested one a candidate.
+
+        Logging again adds what is missing and changes nothing that is there. Scores
+        that are nan are left out, since MLflow's searches would take them for 0.
+
+        Parameters
+        ----------
+        experiment : str, default=None
+            Name of the experiment, made if it is not there. None: the one that
+            ``mlflow.set_experiment`` or the environment has chosen.
+        candidates : iterable of int, default=None
+            Numbers of the candidates, ``run.query(...).index`` for one; None: all.
+        artifacts : bool, default=False
+            Whether each candidate's weights go with it, as ``weights.npz``.
+        tracking_uri : str, default=None
+            Where MLflow keeps its runs; None: what MLflow itself is set to.
+
+        Returns
+        -------
+        run_id : str
+            MLflow's id of the parent run.
+
+        Raises
+        ------
+        ImportError
+            If MLflow is not installed.
+        WeightSearchError
+            If the run is still being fitted.
+        WeightsNotFoundError
+            If there is no such candidate.
+        """
+        return log_run(
+            self,
+            experiment,
+            candidates=candidates,
+            artifacts=artifacts,
+            tracking_uri=tracking_uri,
+        )
+
     def report(self, path: str | os.PathLike[str], *, title: str | None = None) -> Path:
         """Write the run as one HTML file that needs nothing but a browser.
 
         It holds the table of candidates (sorted and filtered by a click), the
         search's settings, plots, and what it takes to compare any two candidates.
-        Nothing is fetched when it is opened. It shows the refits' weights; where none
-        was kept, those of the first split that has some.
+        Nothing is fetched when it is opened. It shows the refits' weights; where fewer
+        than two were kept, those of a split.
 
         Parameters
         ----------
@@ -79,8 +128,8 @@ class SharedRun(DescribedRun):
             notes.append("This run holds no weights.")
         elif split != REFIT:
             notes.append(
-                f"No refit was kept. The weights are those of split {split}, fitted on "
-                "a part of the data."
+                f"The weights are those of split {split}, fitted on a part of the "
+                "data, since fewer than two candidates have a refit here."
             )
         frame, score = self.candidates, self._main_column("mean_test_")
         order = self._main_column("rank_test_") or score
@@ -134,15 +183,22 @@ class SharedRun(DescribedRun):
         taken = {*self._source.cv_results(), "status"}
         return [str(c.name) for c in param_columns(self._keys, taken).values()]
 
+    def _report_split(self) -> int | None:
+        """The refits, or the fullest split where fewer than two were refit."""
+        table = self._table
+        counts: Counter[int] = Counter(table.split[table.has_weights].tolist())
+        refits = counts.pop(REFIT, 0)
+        if refits > 1 or not counts:
+            return REFIT if refits else None
+        return min(counts, key=lambda split: (-counts[split], split))
+
     def _report_weights(self) -> tuple[int | None, list[WeightGroup]]:
         """The split whose weights are shown, and these weights."""
         from weightsearch.report import WeightGroup
 
-        table = self._table
-        splits = sorted({int(split) for split in table.split[table.has_weights]})
-        if not splits:
+        split = self._report_split()
+        if split is None:
             return None, []
-        split = splits[0]  # The refits, if there are some.
         shown = None if split == REFIT else split
         try:
             found = architectures(self._source, self._rows_with_weights(shown), None)

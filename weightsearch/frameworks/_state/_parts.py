@@ -110,9 +110,12 @@ _FOR_TRAINING = (
 """Attributes that only going on with a fit needs; larger than the weights, at times."""
 
 _MODULES = {
+    "catboost": "weightsearch.frameworks.boosting",
     "keras": "weightsearch.frameworks.keras",
+    "lightgbm": "weightsearch.frameworks.boosting",
     "scikeras": "weightsearch.frameworks.keras",
     "skorch": "weightsearch.frameworks.torch",
+    "xgboost": "weightsearch.frameworks.boosting",
 }
 """Root package of a class -> the module whose ``REBUILDERS`` knows it."""
 

@@ -61,10 +61,12 @@ function escaped(text) {
   const marks = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
   return String(text).replace(/[&<>"']/g, (mark) => marks[mark]);
 }
-// Text for a plot: short, so that it leaves room, and without markup.
+// Text for a plot: short, so that it leaves room, and without markup. The plots' own small
+// HTML knows no entities for quotes, which mean nothing outside of its tags.
 const label = (text, limit = 28) => {
   const whole = String(text);
-  return escaped(whole.length > limit ? whole.slice(0, limit - 1) + "…" : whole);
+  const short = whole.length > limit ? whole.slice(0, limit - 1) + "…" : whole;
+  return short.replace(/[&<>]/g, (mark) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;" })[mark]);
 };
 
 function shown(value, digits = 5) {

@@ -129,7 +129,7 @@ function points(numbers, x, y, colour) {
   const marker = { size: numbers.length > 400 ? 6 : 8, opacity: 0.8, line: { width: 0.5, color: theme().ground } };
   if (!colour) return [{ ...base(all), marker: { ...marker, color: HUES[0] } }];
   const kinds = kindsOf(colour, rows);
-  if (colour.kind === "number" && kinds.length > 8) {
+  if (colour.kind === "number" && (kinds.length > 8 || colour.role !== "param")) {
     const values = rows.map((row) => colour.values[row]);
     const log = colour.role !== "score" && isWide(values);
     const bar = { title: { text: label(colour.name, 24) + (log ? " (log₁₀)" : ""), side: "right" }, thickness: 12, outlinewidth: 0 };

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -14,8 +15,10 @@ from sklearn.tree import DecisionTreeClassifier
 
 from weightsearch import WeightStore, WeightTrackingGridSearchCV
 
-for package in ("plotly", "itables"):
-    pytest.importorskip(package, reason=f"needs {package}")
+pytestmark = pytest.mark.skipif(
+    any(find_spec(package) is None for package in ("plotly", "itables")),
+    reason="needs plotly, itables",
+)
 
 
 def payload_of(path) -> dict:
@@ -50,13 +53,27 @@ def test_report_of_a_search(tmp_path):
 
 def test_report_of_splits(tmp_path):
     """Where no refit was kept, the first split's weights are shown, and named so."""
-    search = search_iris(tmp_path / "search.h5", capture="splits", refit=False)
+    search = search_iris(tmp_path / "search.h5", capture="splits")
+
+    payload = payload_of(search.run_.report(tmp_path / "report.html"))
+
+    assert payload["weights"][0]["candidates"] == [0, 1, 2]
+    assert [note for note in payload["notes"] if "split 0" in note]
+
+
+def test_report_without_a_best_candidate(tmp_path):
+    """Of several metrics none is the best; the first is what the plots show."""
+    search = search_iris(
+        tmp_path / "search.h5",
+        scoring=["accuracy", "f1_macro"],
+        refit=False,
+        capture="splits",
+    )
 
     payload = payload_of(search.run_.report(tmp_path / "report.html"))
 
     assert payload["best"] is None
-    assert payload["weights"][0]["candidates"] == [0, 1, 2]
-    assert [note for note in payload["notes"] if "split 0" in note]
+    assert payload["columns"][payload["score"]]["name"] == "mean_test_accuracy"
 
 
 def test_report_of_mixed_architectures(tmp_path):
@@ -102,14 +119,14 @@ def test_report_of_a_run_that_goes_on(tmp_path):
     assert reports[-1]["best"] is None
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::RuntimeWarning")
 def test_report_of_failed_fits(tmp_path):
     """Candidates whose fits failed stand last, without weights."""
     X, y = load_iris(return_X_y=True)
     search = WeightTrackingGridSearchCV(
         FailingTree(), {"max_depth": [2, 3, -1]}, cv=2, store=tmp_path / "search.h5"
     )
-    with pytest.warns(UserWarning, match="fits failed"):
-        search.fit(X, y)
+    search.fit(X, y)
 
     payload = payload_of(search.run_.report(tmp_path / "report.html"))
     (status,) = [c["values"] for c in payload["columns"] if c["role"] == "status"]

@@ -1,0 +1,128 @@
+"""How Sphinx builds the documentation: ``make docs``.
+
+The pages are plain Markdown, to be read on a repository's web site too. What Sphinx
+needs besides is added here: a table of contents is made of the links of a page's lists.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")  # examples are small
+
+import weightsearch
+
+
+project = "weightsearch"
+author = "weightsearch developers"
+project_copyright = "weightsearch developers"
+version = release = weightsearch.__version__
+
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+    "numpydoc",
+    "myst_parser",
+    "sphinx_copybutton",
+    "sphinx_gallery.gen_gallery",
+]
+exclude_patterns = ["_build", "**/GALLERY_HEADER.*"]
+templates_path = ["_templates"]
+
+# -- pages ---------------------------------------------------------------------------
+
+myst_heading_anchors = 4
+
+# The pages that others stand under, in the order of their lists.
+SECTIONS = {"index", "guide", "formats", "project"}
+# Files outside this folder, and the pages that stand for them here.
+ELSEWHERE = {
+    "../CHANGELOG.md": "changelog.md",
+    "../CONTRIBUTING.md": "contributing.md",
+    "../examples/gallery/": "gallery/index.rst",
+}
+LISTED = re.compile(r"^- \[[^\]]+\]\(([\w/]+)\.(?:md|rst)\)", re.MULTILINE)
+
+
+def prepare(app, docname, source):
+    """Lead links out of this folder to their pages, and add tables of contents."""
+    text = source[0]
+    for file, page in ELSEWHERE.items():
+        text = text.replace(f"]({file})", f"]({page})")
+    if docname in SECTIONS:
+        pages = "\n".join(LISTED.findall(text))
+        text += f"\n\n```{{toctree}}\n:hidden:\n\n{pages}\n```\n"
+    source[0] = text
+
+
+# -- reference -------------------------------------------------------------------------
+
+autosummary_generate = True
+autodoc_typehints = "none"  # numpydoc has the types
+autodoc_member_order = "groupwise"
+numpydoc_show_class_members = False
+numpydoc_xref_param_type = False
+numpydoc_validation_checks = {"GL03", "PR01", "PR02", "PR03", "RT03"}
+# Other libraries are not here, and a build needs no network.
+nitpick_ignore_regex = [
+    ("py:.*", r"(numpy|pandas|sklearn|h5py|joblib|matplotlib|scipy|mlflow|skops)\..*")
+]
+
+
+def skip_foreign(app, what, name, obj, skip, options):
+    """Leave out what a class inherits from another library."""
+    function = getattr(obj, "fget", obj)
+    function = getattr(function, "func", function)  # cached properties
+    module = getattr(function, "__module__", None)
+    if what == "class" and not str(module).startswith("weightsearch"):
+        return True
+    return None
+
+
+# -- gallery -----------------------------------------------------------------------------
+
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples/gallery",
+    "gallery_dirs": "gallery",
+    "backreferences_dir": "gallery/backreferences",
+    "doc_module": ("weightsearch",),
+    "within_subsection_order": "FileNameSortKey",
+    "remove_config_comments": True,
+    "min_reported_time": 60,
+    "show_memory": False,
+    "download_all_examples": False,
+    "copyfile_regex": r".*\.py",
+}
+
+# -- pages as HTML ----------------------------------------------------------------------
+
+html_theme = "pydata_sphinx_theme"
+html_title = "weightsearch"
+html_static_path = ["_static"]
+html_css_files = ["custom.css"]
+html_show_sourcelink = False
+html_copy_source = False
+html_theme_options = {
+    "header_links_before_dropdown": 6,
+    "navigation_with_keys": False,
+    "show_toc_level": 2,
+    "secondary_sidebar_items": ["page-toc", "sg_download_links"],
+    "footer_start": ["copyright"],
+    "footer_end": ["theme-version"],
+    "pygments_light_style": "a11y-high-contrast-light",
+    "pygments_dark_style": "a11y-high-contrast-dark",
+}
+html_sidebars = {
+    name: [] for name in ("index", "quickstart", "howto", "changelog", "contributing")
+}
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+
+
+def setup(app):
+    """Connect what is above."""
+    app.connect("source-read", prepare)
+    app.connect("autodoc-skip-member", skip_foreign)
