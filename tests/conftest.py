@@ -42,7 +42,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     class ByFramework(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            names = ("test_readme", *FRAMEWORKS)
+            names = ("test_readme", "test_report_browser", *FRAMEWORKS)
             return next((name for name in names if name in nodeid.lower()), nodeid)
 
     return ByFramework(config, log)

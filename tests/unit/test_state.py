@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import subprocess
 import sys
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -289,3 +291,40 @@ def test_skops_is_not_imported_with_the_package():
     """It takes a second, and only rebuilding and fitting need it."""
     code = "import weightsearch, sys; sys.exit('skops' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_what_a_script_has_stored(tmp_path):
+    """Functions and classes of a script are found in the module that has them now."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import json, sys\n"
+        "from sklearn.datasets import load_iris\n"
+        "from sklearn.pipeline import make_pipeline\n"
+        "from sklearn.preprocessing import FunctionTransformer, StandardScaler\n"
+        "from weightsearch.frameworks._capture import capture\n"
+        "def half(values, by=2.0):\n    return values / by\n"
+        "class Scaler(StandardScaler):\n    pass\n"
+        "model = make_pipeline(FunctionTransformer(half), Scaler())\n"
+        "found = capture(model.fit(load_iris(return_X_y=True)[0]))\n"
+        "blobs = {k: v.hex() for k, v in found.state.blobs.items()}\n"
+        "weights = {k: v.tolist() for k, v in found.weights.items()}\n"
+        "print(json.dumps([found.state.text, blobs, weights]))\n"
+    )
+    output = subprocess.run(
+        [sys.executable, str(script)],
+        check=True,
+        capture_output=True,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    ).stdout
+    text, blobs, weights = json.loads(output)
+    assert "__main__" not in text
+    rebuilt = rebuild(
+        text,
+        lambda name: np.array(weights[name]),
+        lambda name: bytes.fromhex(blobs[name]),
+        template=make_pipeline(FunctionTransformer(half), Scaler()),
+    )
+
+    assert type(rebuilt[1]) is Scaler
+    assert rebuilt[0].func is half
+    np.testing.assert_allclose(rebuilt.transform(X).std(axis=0), 1)

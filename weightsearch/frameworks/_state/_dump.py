@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import copy
-import io
 import json
-import zipfile
 import zlib
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from weightsearch._records import Array, ModelState
 from weightsearch.frameworks._state._files import FileKeeper
 from weightsearch.frameworks._state._parts import stand_ins
 from weightsearch.frameworks._state._schema import split
+from weightsearch.frameworks._state._skops import SCHEMA, take_down
 
 __all__ = ["FORMAT", "SCHEMA", "capture_state"]
 
 FORMAT = 1
-SCHEMA = "schema.json"
 _LONG = 400
 """Longer values are kept as contents of their own: candidates may share them."""
+_SHORT = 1 << 16
+"""Characters up to which a text is remembered with what it is compressed to."""
 
 
 def capture_state(
@@ -55,13 +56,11 @@ def capture_state(
 def _capture(
     estimator: Any, weights: Mapping[str, Array], complete: bool
 ) -> ModelState:
-    import skops.io
-
     memo, is_complete = stand_ins(estimator, complete)
     # What is put in another's place is put there by its identity.
     plain = copy.deepcopy(estimator, memo) if memo else estimator
-    archive = zipfile.ZipFile(io.BytesIO(skops.io.dumps(plain)))
-    skeleton, values, files = split(json.loads(archive.read(SCHEMA)))
+    schema, contents = take_down(plain)
+    skeleton, values, files = split(schema)
     blobs: dict[str, bytes] = {}
     keeper = FileKeeper(weights, blobs)
     text = {
@@ -71,10 +70,19 @@ def _capture(
         "values": [
             value if len(value) <= _LONG else _pack(keeper, value) for value in values
         ],
-        "files": [keeper.keep(archive.read(name)) for name in files],
+        "files": [keeper.keep(contents[name]) for name in files],
     }
     return ModelState(json.dumps(text, separators=(",", ":")), blobs)
 
 
 def _pack(keeper: FileKeeper, text: str) -> dict[str, Any]:
-    return keeper.keep_blob(zlib.compress(text.encode()))
+    compress = _once if len(text) <= _SHORT else _compressed
+    return keeper.keep_blob(compress(text))
+
+
+def _compressed(text: str) -> bytes:
+    return zlib.compress(text.encode())
+
+
+# All models of a search have much the same skeleton.
+_once = lru_cache(maxsize=16)(_compressed)

@@ -34,6 +34,7 @@ __all__ = ["is_complete", "rebuild"]
 _MOST_TEXT = 1 << 28
 """Bytes of one unpacked text; no real model comes near it."""
 _SUPPLIED = "supplied"
+_SCRIPT = "__main__"
 _NONSENSE = (
     AttributeError,
     LookupError,
@@ -94,7 +95,7 @@ def rebuild(
     try:
         schema, files = _schema(state, weight, blob)
         check_schema(schema, files)
-        n_parts = _supply(schema, brought.objects)
+        n_parts = _supply(schema, brought)
     except _NONSENSE as error:
         raise RebuildError(f"its stored state makes no sense: {error}") from error
     archive = _archive(schema, files)
@@ -163,7 +164,7 @@ def _archive(schema: dict[str, Any], files: Mapping[str, bytes]) -> bytes:
     return target.getvalue()
 
 
-def _supply(schema: dict[str, Any], objects: Mapping[str, Any]) -> int:
+def _supply(schema: dict[str, Any], brought: Brought) -> int:
     """Let stand-ins take the place of functions and classes that the caller has.
 
     Returns
@@ -174,8 +175,12 @@ def _supply(schema: dict[str, Any], objects: Mapping[str, Any]) -> int:
     own = qualified_name(Part)
     count = 0
     for node in nodes(schema):
+        if node.get("__module__") == _SCRIPT:
+            # What a script has stored may be a module's when it is loaded.
+            node["__module__"] = brought.home_of(str(node["__class__"])) or _SCRIPT
         name = f"{node.get('__module__')}.{node.get('__class__')}"
-        if node["__loader__"] in ("FunctionNode", "TypeNode") and name in objects:
+        functions = ("FunctionNode", "TypeNode")
+        if node["__loader__"] in functions and name in brought.objects:
             node.clear()
             node.update(_stand_in(name))
             count += 1

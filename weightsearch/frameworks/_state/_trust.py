@@ -129,6 +129,26 @@ class Brought:
         Classes of its parts, whose state may be put into them.
     """
 
+    def home_of(self, name: str) -> str | None:
+        """Give the module that has what was in the script when it was stored.
+
+        Parameters
+        ----------
+        name : str
+            Without a module.
+
+        Returns
+        -------
+        module : str or None
+            None if there is none, or more than one.
+        """
+        found = {
+            known.rpartition(".")[0]
+            for known in (*self.objects, *self.trusted)
+            if known.rpartition(".")[2] == name
+        }
+        return found.pop() if len(found) == 1 else None
+
     def __init__(self, template: Any):
         self.objects: dict[str, Any] = {}
         self.trusted: list[str] = []

@@ -1,7 +1,8 @@
-"""What goes wrong on a cluster, so that joblib hears of it.
+"""What joblib's backends for clusters lack.
 
-A worker dies and takes with it the data that only it had, or it cannot load a task at
-all. joblib's Dask backend (joblib 1.4 to 1.6) would wait for such tasks without end.
+On Dask, a worker dies and takes with it the data that only it had, or it cannot load a
+task at all; joblib's backend (joblib 1.4 to 1.6) would wait for such tasks without end.
+On Ray (2.60 with joblib 1.6), the data would travel with every task.
 """
 
 from __future__ import annotations
@@ -12,12 +13,16 @@ from concurrent.futures import CancelledError, Future
 from typing import Any
 
 from joblib.parallel import get_active_backend
+from sklearn.utils.parallel import delayed
 
-__all__ = ["check_workers", "losses", "mend_backend"]
+__all__ = ["check_workers", "losses", "mend_backend", "sharing"]
+
+_Task = tuple[Any, tuple[Any, ...], dict[str, Any]]
 
 _NEEDS = (
     "Each Dask worker, and the scheduler, needs weightsearch, the libraries of the "
-    "estimator and the modules that define it, in the client's versions."
+    "estimator and the modules that define it, in the client's versions; and a worker "
+    "as much memory as a fit takes."
 )
 
 
@@ -77,7 +82,7 @@ def mend_backend() -> None:
     backend.effective_n_jobs = effective_n_jobs
 
 
-def check_workers(task: tuple[Any, tuple[Any, ...], dict[str, Any]]) -> None:
+def check_workers(task: _Task) -> None:
     """Let every Dask worker load a task without its data.
 
     A worker that cannot load a task loses its connection over it, is restarted and
@@ -99,6 +104,52 @@ def check_workers(task: tuple[Any, tuple[Any, ...], dict[str, Any]]) -> None:
         if isinstance(error, Exception):
             error.add_note(f"The Dask worker {worker} cannot load the fits. {_NEEDS}")
             raise error
+
+
+def sharing() -> Callable[[_Task], _Task]:
+    """Return what makes of a task one that has its data from Ray's object store.
+
+    What is passed by position but the estimator, and what has a name in ``_SHARED``, is
+    put there once for all tasks. On other backends tasks stay as they are.
+    """
+    backend, _ = get_active_backend()
+    if type(backend).__name__ != "RayBackend":
+        return lambda task: task
+    import ray
+
+    # With the object itself, so that no other can get its id.
+    known: dict[int, tuple[Any, Any]] = {}
+
+    def put(value: Any) -> Any:
+        if value is None:
+            return None
+        if id(value) not in known:
+            known[id(value)] = value, ray.put(value)
+        return known[id(value)][1]
+
+    def share(task: _Task) -> _Task:
+        function, (estimator, *data), kwargs = task
+        named = {name: put(kwargs[name]) for name in _SHARED & kwargs.keys()}
+        return delayed(_with_shared)(  # type: ignore[no-any-return]
+            function.function,
+            [estimator, *map(put, data)],
+            {**kwargs, **named},
+        )
+
+    return share
+
+
+_SHARED = {"train", "test", "fit_params", "score_params"}
+
+
+def _with_shared(function: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    """Call a function in a Ray worker, its data taken from the object store."""
+    import ray
+
+    def get(value: Any) -> Any:
+        return ray.get(value) if isinstance(value, ray.ObjectRef) else value
+
+    return function(*map(get, args), **{name: get(kwargs[name]) for name in kwargs})
 
 
 def _is_dask(backend: Any) -> bool:

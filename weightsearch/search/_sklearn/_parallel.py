@@ -12,7 +12,12 @@ from typing import Any, Self
 import joblib
 from sklearn.utils.parallel import Parallel
 
-from weightsearch.search._sklearn._cluster import check_workers, losses, mend_backend
+from weightsearch.search._sklearn._cluster import (
+    check_workers,
+    losses,
+    mend_backend,
+    sharing,
+)
 
 __all__ = ["make_parallel", "stream"]
 
@@ -92,7 +97,8 @@ def _results(parallel: Parallel, tasks: Iterator[_Task]) -> Iterator[tuple[int, 
             yield from results
         return
     size = _BATCH * joblib.effective_n_jobs(parallel.n_jobs)
-    while batch := list(islice(tasks, size)):
+    share = sharing()
+    while batch := list(map(share, islice(tasks, size))):
         yield from parallel(batch)
 
 
