@@ -14,6 +14,7 @@ from weightsearch.compare import (
 from weightsearch.exceptions import (
     AlignmentError,
     CorruptStoreError,
+    DiskSpaceWarning,
     IdentityWarning,
     InvalidGridError,
     NotAStoreError,
@@ -41,6 +42,7 @@ __version__ = "0.1.0"
 __all__ = [
     "AlignmentError",
     "CorruptStoreError",
+    "DiskSpaceWarning",
     "IdentityWarning",
     "InvalidGridError",
     "NoWeightsWarning",

@@ -12,6 +12,7 @@ from sklearn.exceptions import FitFailedWarning
 __all__ = [
     "AlignmentError",
     "CorruptStoreError",
+    "DiskSpaceWarning",
     "IdentityWarning",
     "InvalidGridError",
     "NoWeightsWarning",
@@ -168,6 +169,10 @@ class NoWeightsWarning(UserWarning):
 
 class UnstorableWeightsWarning(UserWarning):
     """Something that was learned cannot be stored safely and is left out."""
+
+
+class DiskSpaceWarning(UserWarning):
+    """The disk has less room than the weights to come are likely to take."""
 
 
 class IdentityWarning(UserWarning):

@@ -276,7 +276,7 @@ class StoredRun:
 
         Returns
         -------
-        arrays : ndarray of shape (n, *shape)
+        arrays : ndarray of shape (n, ...)
             The weight of each candidate that has it.
         candidates : ndarray of shape (n,), int
             Their numbers.

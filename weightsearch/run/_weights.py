@@ -18,7 +18,7 @@ class StoredWeights(Mapping[str, Array]):
     """Weights of one fit in a store, read when asked for.
 
     A read-only mapping from a weight's name to its array. A name that is tied to
-    another one (:attr:`ties`) gives that one's array, and is not counted again.
+    another one (``ties``) gives that one's array, and is not counted again.
     """
 
     def __init__(

@@ -67,6 +67,9 @@ class Recorder(Protocol):
     def record_split(self, fit: PlannedFit, outcome: Outcome) -> None:
         """A fit has finished."""
 
+    def expect(self, n_candidates: int, n_splits: int, n_reused: int) -> None:
+        """So many candidates are about to be evaluated."""
+
     def announce(self, n_reused: int, n_to_do: int) -> None:
         """How much is reused has become known."""
 

@@ -34,6 +34,7 @@ from weightsearch.search._keeping import (
     ranked,
     storable,
 )
+from weightsearch.search._progress import Progress
 from weightsearch.search._splitting import RecordedSplitter, is_unrepeatable
 from weightsearch.store import StoredFit, WriteSession
 
@@ -84,6 +85,13 @@ class SearchRecorder:
         self._reused_from: set[str] = set()
         self._warned: set[tuple[type, str]] = set()
         self._best: StoredFit | None = None
+        self._progress = Progress(
+            session.path,
+            capture=capture,
+            keep=settings["keep"],
+            refit=settings["refit"] is not False,
+            verbose=verbose,
+        )
 
     # -- evaluation -----------------------------------------------------------
 
@@ -175,6 +183,10 @@ class SearchRecorder:
             key = None
         self._append(fit.candidate, fit.split, key, outcome)
 
+    def expect(self, n_candidates: int, n_splits: int, n_reused: int) -> None:
+        """Count on fits of so many candidates, some of which are stored."""
+        self._progress.expect_fits(n_candidates, n_splits, n_reused)
+
     def announce(self, n_reused: int, n_to_do: int) -> None:
         """Say how many fits are reused, or why none is."""
         if self._verbose < 1:
@@ -259,6 +271,7 @@ class SearchRecorder:
             else:
                 self._reuse(index, REFIT, key, stored)
                 reused += 1
+        self._progress.expect_refits(len(to_do))
         if self._verbose > 0 and (to_do or reused):
             print(
                 f"{reused} of {reused + len(to_do)} refits of other candidates "
@@ -389,6 +402,7 @@ class SearchRecorder:
             )
         )
         self._n_new += 1
+        self._progress.count("refits" if split == REFIT else "fits", outcome)
         if key is not None and not failed:
             self._kept_keys[key] = outcome.weights is not None
 

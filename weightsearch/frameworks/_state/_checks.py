@@ -86,7 +86,7 @@ def check_loaded(root: Any) -> None:
 
 
 def _check_compiled(item: Any, n_features: float) -> bool:
-    """Look at an object of a compiled class; True where nothing is inside to look at."""
+    """Look at an object of a compiled class; True if it has no inside."""
     if scipy.sparse.issparse(item):
         _check_sparse(item)
     elif isinstance(item, BSpline):

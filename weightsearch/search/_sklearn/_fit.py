@@ -129,6 +129,8 @@ class _RecordingParallel:
             # tasks stay lazy, since each carries a clone of the estimator.
             pending = iter(todo := list(pending))
             recorder.announce(len(results), len(todo))
+        n_candidates = first[2]["candidate_progress"][1]
+        recorder.expect(n_candidates, call.n_splits, len(results))
         for position, outcome in stream(self._parallel, pending, "position"):
             recorder.record_split(fits[position], outcome)
             results[position] = outcome.result
