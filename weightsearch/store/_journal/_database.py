@@ -257,20 +257,23 @@ class ByteFile:
         Fewer than ``count`` come back where the file ends; nothing is allocated for
         what is not there.
         """
-        count = max(0, min(count, self.size - start))
-        raw = np.empty(count, np.uint8)
-        if not count:
-            return raw
+        raw = np.empty(max(0, min(count, self.size - start)), np.uint8)
+        return raw[: self.read_into(raw, start)]
+
+    def read_into(self, raw: Array, start: int) -> int:
+        """Fill an array of bytes as far as the file goes, and tell how far."""
         view = raw.data
         done = 0
+        if start >= self.size:
+            return done
         with self._mutex:
             self._file.seek(start)
-            while done < count:
+            while done < len(raw):
                 step = self._file.readinto(view[done:])
                 if not step:
                     break
                 done += step
-        return raw[:done]
+        return done
 
     def frame(self, start: int) -> fmt.Frame | None:
         """Return the frame whose header starts at a position, if there is one."""
