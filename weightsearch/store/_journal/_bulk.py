@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from weightsearch._records import Array, WeightSpec
 from weightsearch.store._hdf5._crc import as_bytes
-from weightsearch.store._journal._content import Block, JournalContent
+from weightsearch.store._journal._arrays import Layout
+from weightsearch.store._journal._content import JournalContent
 
 __all__ = ["Rows", "open_rows"]
 
@@ -28,22 +30,42 @@ class Rows:
     Parameters
     ----------
     content : JournalContent
-    blocks : list of Block
-        Of each fit; their layouts are equal but for their numbers.
+    layout : Layout
+    ids : list of int
+        The journal's ids of the fits.
+    places : list of (position, crcs)
+        Of each fit's record.
     """
 
-    def __init__(self, content: JournalContent, blocks: Sequence[Block]):
+    def __init__(
+        self,
+        content: JournalContent,
+        layout: Layout,
+        ids: Sequence[int],
+        places: Sequence[tuple[Any, Any]],
+    ):
         self._content = content
-        self._blocks = blocks
-        self._layout = content.layout(blocks[0].layout)
-        count = len(self._layout.stored)
-        if any(len(block.crcs) != 4 * count for block in blocks):
-            bad = next(b for b in blocks if len(b.crcs) != 4 * count)
-            raise content.corrupt(bad.place, "a checksum is missing")
-        crcs = np.frombuffer(b"".join(block.crcs for block in blocks), "<u4")
-        self._crcs = crcs.reshape(len(blocks), count)
-        self._start = np.array([block.position for block in blocks], np.int64)
+        self._layout = layout
+        self._ids = ids
+        width = 4 * len(layout.stored)
+        bad = [
+            number
+            for number, (position, crcs) in zip(ids, places, strict=True)
+            if type(position) is not int or position < 0 or len(crcs) != width
+        ]
+        if bad:
+            raise content.corrupt(f"fit {bad[0]}", "a checksum is missing")
+        self._starts = [position for position, _ in places]
+        crcs = np.frombuffer(b"".join(crcs for _, crcs in places), "<u4")
+        self._crcs = crcs.reshape(len(ids), len(layout.stored))
         self._span: Array | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that are in memory at once beside the arrays."""
+        if self._layout.nbytes >= _LARGE_RECORD:
+            return 0
+        return max(self._starts) - min(self._starts) + self._layout.nbytes
 
     def read(self, index: int, out: Array) -> None:
         """Read one array of all fits, in the order of its bytes.
@@ -59,19 +81,18 @@ class Rows:
         """
         offset, count = self._layout.extent(index)
         if self._layout.nbytes >= _LARGE_RECORD:
-            for row, block in enumerate(self._blocks):
-                got = self._content.file.read_into(out[row], block.position + offset)
+            for row, start in enumerate(self._starts):
+                got = self._content.file.read_into(out[row], start + offset)
                 if got < count:
                     raise self._cut_off(row, index)
             return
         span, starts = self._read_span()
-        steps = np.diff(starts)
-        if not len(steps) or (steps == steps[0]).all():
+        steps = set(np.diff(starts).tolist())
+        if len(steps) <= 1:
             # Records one behind the other, all of one size: the usual case.
-            step = int(steps[0]) if len(steps) else 0
-            first = int(starts[0]) + offset
-            shape, strides = out.shape, (step, 1)
-            out[:] = np.lib.stride_tricks.as_strided(span[first:], shape, strides)
+            strides = (steps.pop() if steps else 0, 1)
+            whole = span[int(starts[0]) + offset :]
+            out[:] = np.lib.stride_tricks.as_strided(whole, out.shape, strides)
             return
         for row, start in enumerate((starts + offset).tolist()):
             out[row] = span[start : start + count]
@@ -89,24 +110,25 @@ class Rows:
             if zlib.crc32(view[row * step : (row + 1) * step]) != expected:
                 name = self._layout.specs.arrays[index].name
                 raise self._content.corrupt(
-                    self._blocks[row].place, f"the checksum of array {name!r} is wrong"
+                    f"fit {self._ids[row]}", f"the checksum of array {name!r} is wrong"
                 )
         return crcs
 
     def _read_span(self) -> tuple[Array, Array]:
         """Read all records at once, and what lies between; give where each begins."""
-        low = int(self._start.min())
-        high = int(self._start.max()) + self._layout.nbytes
+        low = min(self._starts)
+        high = max(self._starts) + self._layout.nbytes
         if self._span is None:
-            self._span = self._content.file.read(low, high - low)
-            if len(self._span) < high - low:
-                raise self._cut_off(int(self._start.argmax()), 0)
-        return self._span, self._start - low
+            span = self._content.file.read(low, high - low)
+            if len(span) < high - low:
+                raise self._cut_off(self._starts.index(max(self._starts)), 0)
+            self._span = span
+        return self._span, np.array(self._starts, np.int64) - low
 
     def _cut_off(self, row: int, index: int) -> Exception:
         name = self._layout.specs.arrays[index].name
         return self._content.corrupt(
-            self._blocks[row].place, f"array {name!r} is cut off"
+            f"fit {self._ids[row]}", f"array {name!r} is cut off"
         )
 
 
@@ -122,6 +144,7 @@ def open_rows(
     ----------
     content : JournalContent
     rows : sequence of int
+        Rows of the content's columns, at least one.
     arrays : sequence of WeightSpec
         What the rows have.
     max_bytes : int
@@ -134,21 +157,24 @@ def open_rows(
         padding, fits that lie in another run, or far apart.
     """
     columns = content.columns
-    blocks = []
-    for row in rows:
-        if columns.references[row]:
-            return None
-        blocks.append(Block.of_fit(content.row(row)))
-    for number in {block.layout for block in blocks}:
-        layout = content.layout(number)
-        if layout.specs.arrays != tuple(arrays):
-            return None
-    layout = content.layout(blocks[0].layout)
+    numbers = {columns.layouts[row] for row in rows}
+    if any(columns.references[row] for row in rows):
+        return None
+    layouts = [content.layout(number) for number in numbers]
+    if any(layout.specs.arrays != tuple(arrays) for layout in layouts):
+        return None
+    layout = layouts[0]
     for spec, stored in zip(layout.specs.arrays, layout.stored, strict=True):
         if spec.order != "C" or stored.storage.fields is not None:
             return None
-    positions = [block.position for block in blocks]
-    together = max(positions) - min(positions) + layout.nbytes
-    if layout.nbytes < _LARGE_RECORD and together > max_bytes:
-        return None
-    return Rows(content, blocks)
+    ids = [columns.ids[row] for row in rows]
+    found = {
+        number: (position, crcs)
+        for number, position, at, crcs in content.database.blocks(min(ids), max(ids))
+        if at in numbers
+    }
+    missing = [number for number in ids if number not in found]
+    if missing:
+        raise content.corrupt(f"fit {missing[0]}", "it is missing")
+    opened = Rows(content, layout, ids, [found[number] for number in ids])
+    return opened if opened.nbytes <= max_bytes else None

@@ -108,6 +108,24 @@ class Database:
         found = list(self.rows(table, "id=?", (number,)))
         return found[0][1] if found else None
 
+    def blocks(self, first: int, last: int) -> Iterator[tuple[Any, ...]]:
+        """Yield id, position, layout and checksums of fits that have arrays.
+
+        Rows are not compared with their checksums: a wrong place, or wrong checksums
+        of the arrays, shows when the arrays are compared.
+
+        Parameters
+        ----------
+        first, last : int
+            Ids to begin and to end with.
+        """
+        with self._translating("table fit"):
+            query = (
+                "SELECT id, position, layout, crcs FROM fit "
+                "WHERE id BETWEEN ? AND ? AND layout IS NOT NULL"
+            )
+            yield from self._execute(query, (first, last))
+
     def problems(self) -> list[str]:
         """Return what SQLite's own check finds."""
         with self._translating("its database"):
@@ -215,7 +233,8 @@ class Database:
                     str(self._folder),
                 ) from error
             raise self.corrupt(place, str(error)) from error
-        except OverflowError as error:
+        except (OverflowError, UnicodeDecodeError) as error:
+            # SQLite's message may quote damaged bytes.
             raise self.corrupt(place, str(error)) from error
 
 

@@ -26,6 +26,8 @@ __all__ = [
 
 _PARAMS_BYTES = 1 << 20
 """Params in one row."""
+_PAGE_BYTES = 2048
+"""Each commit writes at least one page; from here on down it gets no faster."""
 
 
 def connect(path: Path, *, durable: bool) -> sqlite3.Connection:
@@ -38,6 +40,7 @@ def connect(path: Path, *, durable: bool) -> sqlite3.Connection:
     """
     database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
+        database.execute(f"PRAGMA page_size={_PAGE_BYTES}")
         (mode,) = database.execute("PRAGMA journal_mode=WAL").fetchone()
         if mode != "wal":
             raise StoreWriteError(
