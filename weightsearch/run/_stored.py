@@ -296,7 +296,7 @@ class StoredRun:
                 f"{name!r} differs among the candidates, so it cannot be stacked: "
                 f"{shown}. Read them one by one with run.weights(candidate)."
             )
-        return self._source.stack(name, rows[has_it]), candidates[has_it]
+        return self._source.stack(name, rows[has_it].tolist()), candidates[has_it]
 
     # -- finding things -------------------------------------------------------------
 
@@ -366,10 +366,11 @@ def _alike(source: RunSource, rows: Array) -> list[tuple[WeightSpecs, Array]]:
 
     A source that knows which rows lie together tells it without asking for each.
     """
-    alike: Callable[[Array], list[tuple[WeightSpecs, Array]]] | None
-    alike = getattr(source, "alike", None)
-    if alike is not None:
-        return alike(rows)
+    ask: Callable[[Array], list[tuple[WeightSpecs, Array]]] | None
+    ask = getattr(source, "alike", None)
+    if ask is not None:
+        found: list[tuple[WeightSpecs, Array]] = ask(rows)
+        return found
     return [
         (specs, np.array([place]))
         for place, row in enumerate(rows.tolist())

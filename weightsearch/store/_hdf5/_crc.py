@@ -82,7 +82,7 @@ def _tables(length: int) -> Array:
 @lru_cache(maxsize=256)
 def _operator(length: int) -> Array:
     """Give what each bit of a CRC becomes when `length` zero bytes follow."""
-    columns = np.uint32(1) << np.arange(32, dtype=np.uint32)
+    columns: Array = np.uint32(1) << np.arange(32, dtype=np.uint32)
     if length == 0:
         return columns
     if length == 1:

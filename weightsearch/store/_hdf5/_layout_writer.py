@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -24,8 +25,12 @@ from weightsearch.store._hdf5._columns import create_dataset, write_column, writ
 from weightsearch.store._hdf5._crc import as_bytes
 from weightsearch.store._hdf5._names import to_paths
 from weightsearch.store._hdf5._plan import Layout
+from weightsearch.store._later import Later
 
 __all__ = ["spec_json", "write_layout"]
+
+_LARGE_BYTES = 4 * 2**20
+"""From here on another thread for the checksums pays."""
 
 
 def spec_json(
@@ -198,8 +203,17 @@ class _Mover:
             source.read(index, raw)
             shape = (len(rows), *spec.shape, *how.extra)
             block = raw.reshape(-1).view(how.storage).reshape(shape)
-            crcs[start : start + len(rows), index] = source.check(index, raw)
-            _append(datasets[index], block, start)
+            if raw.nbytes < _LARGE_BYTES:
+                checked = source.check(index, raw)
+                _append(datasets[index], block, start)
+            else:
+                later = Later(partial(source.check, index, raw))
+                try:
+                    _append(datasets[index], block, start)
+                finally:
+                    # Nobody else may use the memory before.
+                    checked = later.result()
+            crcs[start : start + len(rows), index] = checked
         return True
 
     def _scratch(self, nbytes: int) -> Array:

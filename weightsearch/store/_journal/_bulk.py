@@ -55,7 +55,7 @@ class Rows:
         ]
         if bad:
             raise content.corrupt(f"fit {bad[0]}", "a checksum is missing")
-        self._starts = [position for position, _ in places]
+        self._starts: list[int] = [position for position, _ in places]
         crcs = np.frombuffer(b"".join(crcs for _, crcs in places), "<u4")
         self._crcs = crcs.reshape(len(ids), len(layout.stored))
         self._span: Array | None = None
@@ -112,6 +112,12 @@ class Rows:
                 raise self._content.corrupt(
                     f"fit {self._ids[row]}", f"the checksum of array {name!r} is wrong"
                 )
+        if self._layout.nbytes >= _LARGE_RECORD:
+            # The journal is removed soon: its pages are given back here, where the
+            # writing thread need not wait for it.
+            offset, count = self._layout.extent(index)
+            for start in self._starts:
+                self._content.file.forget(start + offset, count)
         return crcs
 
     def _read_span(self) -> tuple[Array, Array]:

@@ -11,7 +11,7 @@ import struct
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -252,6 +252,10 @@ _OUTER_TROUBLE = _PASSING | {
 }
 
 
+_FADVISE: Callable[[int, int, int, int], None] | None
+_FADVISE = getattr(os, "posix_fadvise", None)
+
+
 class ByteFile:
     """The journal's bytes, for reading from any thread.
 
@@ -293,6 +297,11 @@ class ByteFile:
                     break
                 done += step
         return done
+
+    def forget(self, start: int, count: int) -> None:
+        """Tell the system that these bytes will not be read again soon."""
+        if _FADVISE is not None:
+            _FADVISE(self._file.fileno(), start, count, os.POSIX_FADV_DONTNEED)
 
     def frame(self, start: int) -> fmt.Frame | None:
         """Return the frame whose header starts at a position, if there is one."""
