@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import h5py
@@ -69,11 +70,14 @@ def _blocks(folder: Path, sizes: Sequence[int], repeats: int) -> str:
     for size in sizes:
         total = _total(size, 100_000_000)
         least = dict.fromkeys(BLOCKS, np.inf)
+        write = partial(_write, path=folder / "a.h5", compression=None)
         with _journal(folder, size, total) as run:
             for _ in range(repeats):
                 for block in BLOCKS:
                     with _constant("BLOCK_BYTES", block):
-                        seconds = _processor(lambda: _write(run, folder / "a.h5", None))
+                        seconds = _processor(
+                            partial(_write, run, folder / "a.h5", None)
+                        )
                     least[block] = min(least[block], seconds)
         values = [f"{1e3 * least[block] / total * 1e8:.0f}" for block in BLOCKS]
         lines.append((_bytes(size), *values))
@@ -89,13 +93,13 @@ def _chunks(folder: Path, sizes: Sequence[int], repeats: int) -> str:
     lines = []
     for size in sizes:
         total = _total(size, 16_000_000)
+        path = folder / "a.h5"
+        write = partial(_write, path=path, compression="gzip")
         with _journal(folder, size, total) as run:
             for chunk in CHUNKS:
-                path = folder / "a.h5"
                 with _constant("CHUNK_BYTES", chunk):
-                    write = min(
-                        _processor(lambda: _write(run, path, "gzip"))
-                        for _ in range(min(repeats, 2))
+                    taken = min(
+                        _processor(partial(write, run)) for _ in range(min(repeats, 2))
                     )
                 one, whole = _reading(path, total // size, repeats)
                 stored = path.stat().st_size / total
@@ -103,7 +107,7 @@ def _chunks(folder: Path, sizes: Sequence[int], repeats: int) -> str:
                     (
                         _bytes(size),
                         f"{chunk >> 10} KiB",
-                        f"{1e3 * write / total * 1e8:.0f}",
+                        f"{1e3 * taken / total * 1e8:.0f}",
                         f"{stored:.3f}",
                         f"{1e3 * one:.2f}",
                         f"{1e3 * whole / total * 1e8:.0f}",
@@ -149,7 +153,7 @@ def _layouts(folder: Path, repeats: int, count: int = 200) -> str:
                 for number in range(count):
                     _create(file, str(number), size, layout)
             extra = path.stat().st_size / count - size
-            read = min(_processor(lambda: _read_each(path)) for _ in range(repeats))
+            read = min(_processor(partial(_read_each, path)) for _ in range(repeats))
             lines.append(
                 (_bytes(size), layout, f"{extra:.0f}", f"{1e6 * read / count:.0f}")
             )

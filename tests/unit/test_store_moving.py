@@ -130,7 +130,9 @@ def test_lost_end_is_named(tmp_path, kind):
         with (folder / ARRAYS).open("r+b") as file:
             file.truncate((folder / ARRAYS).stat().st_size - 100)
 
+        index = len(kind(0)) - 2 if kind is small else 1
+        (name,) = list(kind(0))[index : index + 1]
+        out = np.empty((len(rows), kind(0)[name].nbytes), np.uint8)
+
         with pytest.raises(CorruptStoreError, match=r"fit 23.* is cut off"):
-            for index, spec in enumerate(run.specs(rows[0]).arrays):
-                nbytes = kind(0)[spec.name].nbytes
-                moving.read(index, np.empty((len(rows), nbytes), np.uint8))
+            moving.read(index, out)
