@@ -75,9 +75,7 @@ def _blocks(folder: Path, sizes: Sequence[int], repeats: int) -> str:
             for _ in range(repeats):
                 for block in BLOCKS:
                     with _constant("BLOCK_BYTES", block):
-                        seconds = _processor(
-                            partial(_write, run, folder / "a.h5", None)
-                        )
+                        seconds = _processor(partial(write, run))
                     least[block] = min(least[block], seconds)
         values = [f"{1e3 * least[block] / total * 1e8:.0f}" for block in BLOCKS]
         lines.append((_bytes(size), *values))
