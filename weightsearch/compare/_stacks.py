@@ -50,7 +50,8 @@ def stacked_distances(
     count : int
         Number of models.
     read : callable
-        See :data:`ReadRows`.
+        Takes a weight's name and numbers of models; gives their arrays, stacked, as an
+        array of its own that is written into.
     metric : {"l2", "relative", "cosine"}
 
     Returns

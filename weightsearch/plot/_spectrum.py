@@ -164,7 +164,7 @@ class SpectrumDisplay(Display):
         split : int, default=None
             The split whose models are meant; None: the refits.
         units_axis : int, default=None
-            See :meth:`WeightImageDisplay.from_run`.
+            See :meth:`weightsearch.plot.WeightImageDisplay.from_run`.
         color_by : str, default="auto"
             A column of ``run.candidates``; ``"auto"``: up to eight candidates by
             themselves, more by their score; None: all alike.

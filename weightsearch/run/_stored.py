@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -289,18 +289,15 @@ class StoredRun:
             If it has different shapes or types among them.
         """
         wanted = REFIT if split is None else split
-        rows: list[int] = []
-        numbers: list[int] = []
+        candidates, rows = self._newest(wanted)
+        has_it = np.zeros(len(rows), bool)
         kinds: dict[tuple[tuple[int, ...], str], int] = {}
-        for number in range(len(self)):
-            row = self._row(number, wanted)
-            specs = None if row is None else self._source.specs(row)
-            spec = None if specs is None else _spec_of(specs, name)
-            if row is not None and spec is not None:
-                rows.append(row)
-                numbers.append(number)
-                kinds.setdefault((spec.shape, spec.dtype), number)
-        if not rows:
+        for specs, of_it in _alike(self._source, rows):
+            spec = _spec_of(specs, name)
+            if spec is not None:
+                has_it[of_it] = True
+                kinds.setdefault((spec.shape, spec.dtype), int(candidates[of_it[0]]))
+        if not kinds:
             raise WeightsNotFoundError(
                 f"No candidate of run {self.name} has a weight {name!r}"
                 + ("." if split is None else f" in split {split}.")
@@ -314,7 +311,7 @@ class StoredRun:
                 f"{name!r} differs among the candidates, so it cannot be stacked: "
                 f"{shown}. Read them one by one with run.weights(candidate)."
             )
-        return self._source.stack(name, rows), np.array(numbers, dtype=np.int64)
+        return self._source.stack(name, rows[has_it].tolist()), candidates[has_it]
 
     # -- finding things -------------------------------------------------------------
 
@@ -328,6 +325,16 @@ class StoredRun:
         table = self._table
         pairs = zip(table.candidate.tolist(), table.split.tolist(), strict=True)
         return {pair: row for row, pair in enumerate(pairs)}
+
+    def _newest(self, split: int) -> tuple[Array, Array]:
+        """Give the candidates that have weights of a split, and their rows."""
+        table = self._table
+        of_split = np.flatnonzero(table.split == split)
+        # From the last row on, so that the first of a candidate is the one that counts.
+        candidates, last = np.unique(table.candidate[of_split][::-1], return_index=True)
+        rows = of_split[::-1][last]
+        kept = table.has_weights[rows]
+        return candidates[kept].astype(np.int64), rows[kept]
 
     def _row(self, candidate: int, split: int) -> int | None:
         return self._rows.get((candidate, split))
@@ -376,3 +383,20 @@ class StoredRun:
 def _spec_of(specs: WeightSpecs, name: str) -> WeightSpec | None:
     name = specs.ties.get(name, name)
     return next((spec for spec in specs.arrays if spec.name == name), None)
+
+
+def _alike(source: RunSource, rows: Array) -> list[tuple[WeightSpecs, Array]]:
+    """Put rows together whose weights are alike: their specs, and places in `rows`.
+
+    A source that knows which rows lie together tells it without asking for each.
+    """
+    ask: Callable[[Array], list[tuple[WeightSpecs, Array]]] | None
+    ask = getattr(source, "alike", None)
+    if ask is not None:
+        found: list[tuple[WeightSpecs, Array]] = ask(rows)
+        return found
+    return [
+        (specs, np.array([place]))
+        for place, row in enumerate(rows.tolist())
+        if (specs := source.specs(row)) is not None
+    ]

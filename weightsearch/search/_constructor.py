@@ -37,10 +37,12 @@ def take_tracking_params(cls: type, base: type) -> None:
     TypeError
         If a search comes after `base` in the bases, which would skip its ``fit``.
     """
+    # By __mro__, not issubclass: abstract classes note its answers for ever, and for
+    # a class that is still being made they are wrong.
     above = cls.__mro__[1:]
     for late in above[above.index(base) + 1 :]:
         # Between the two stand only classes that belong to `base` itself.
-        if issubclass(late, BaseSearchCV) and not issubclass(base, late):
+        if BaseSearchCV in late.__mro__ and late not in base.__mro__:
             raise TypeError(
                 f"{cls.__name__} would not run {late.__name__}.fit: among its bases "
                 f"{late.__name__} has to come before {base.__name__}."
@@ -53,8 +55,7 @@ def take_tracking_params(cls: type, base: type) -> None:
     if changed._run_search is BaseSearchCV._run_search:
         return  # a mixin for searches
     if not any(
-        issubclass(other, base) and other is not base and "__init__" in vars(other)
-        for other in above
+        base in other.__mro__[1:] and "__init__" in vars(other) for other in above
     ):
         changed.__init__ = _with_tracking_params(changed.__init__)
 

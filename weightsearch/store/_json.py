@@ -47,7 +47,7 @@ def dumps(value: Any) -> str:
         The text would be longer than readers accept.
     """
     try:
-        text = json.dumps(value, allow_nan=False, default=_plain, separators=(",", ":"))
+        text = _ENCODER.encode(value)
         # A key that is not text is turned into text silently, so only texts that
         # hold neither can skip the slow way.
         exact = _keys_are_text(value) and not any(tag in text for tag in _TAGS)
@@ -103,10 +103,18 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} cannot be written as JSON: {value!r}")
 
 
+# Made once: it takes as long as encoding a fit's result.
+_ENCODER = json.JSONEncoder(allow_nan=False, default=_plain, separators=(",", ":"))
+_LEAVES = (str, int, float, type(None))
+
+
 def _keys_are_text(value: Any) -> bool:
+    if isinstance(value, _LEAVES):
+        return True
     if isinstance(value, Mapping):
         return all(
-            isinstance(key, str) and _keys_are_text(item) for key, item in value.items()
+            isinstance(key, str) and (isinstance(item, _LEAVES) or _keys_are_text(item))
+            for key, item in value.items()
         )
     if isinstance(value, (list, tuple)):
         return all(map(_keys_are_text, value))

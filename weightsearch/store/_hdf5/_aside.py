@@ -17,7 +17,7 @@ from typing import Any
 from weightsearch.exceptions import StoreError, StoreWriteError
 from weightsearch.store import _steps
 
-__all__ = ["AsideFile", "sync_folder", "write_error", "written_aside"]
+__all__ = ["AsideFile", "sync_file", "sync_folder", "write_error", "written_aside"]
 
 _FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
@@ -149,6 +149,13 @@ def write_error(exc: OSError, path: Path) -> StoreWriteError:
         way_out = "Make the place writable and make the same call again."
     reason = exc.strerror or str(exc)
     return StoreWriteError(f"{path}: cannot be written: {reason}. {safe} {way_out}")
+
+
+def sync_file(path: Path) -> None:
+    """Wait until a file's content is on the disk; nobody else may be writing it."""
+    # Windows flushes only what is open for writing.
+    with path.open("r+b", buffering=0) as file:
+        _sync(file.fileno())
 
 
 def sync_folder(folder: Path) -> None:

@@ -19,7 +19,7 @@ from weightsearch._records import Array
 
 __all__ = ["as_bytes", "combine", "crc32"]
 
-_POLYNOMIAL = 0xEDB88320
+_POLYNOMIAL = np.uint32(0xEDB88320)
 
 
 def as_bytes(array: Array) -> memoryview:
@@ -33,30 +33,30 @@ def crc32(array: Array, value: int = 0) -> int:
     return zlib.crc32(as_bytes(array), value)
 
 
-def combine(crcs: Array, length: int) -> int:
+def combine(crcs: Array, length: int) -> Array:
     """Give the CRC-32 of rows that lie one after the other.
 
     Parameters
     ----------
-    crcs : ndarray of shape (n,), uint32
+    crcs : ndarray of shape (..., n), uint32
         The checksum of each row.
     length : int
         Bytes of each row.
 
     Returns
     -------
-    int
+    ndarray of shape (...), uint32
     """
     crcs = np.asarray(crcs, np.uint32)
-    if not len(crcs):
-        return 0
-    while len(crcs) > 1:
+    if not crcs.shape[-1]:
+        return np.zeros(crcs.shape[:-1], np.uint32)
+    while crcs.shape[-1] > 1:
         # Pairs from the right, so that every right half has the same length.
-        head = len(crcs) % 2
-        pairs = _shift(crcs[head::2], length) ^ crcs[head + 1 :: 2]
-        crcs = np.concatenate([crcs[:head], pairs])
+        head = crcs.shape[-1] % 2
+        pairs = _shift(crcs[..., head::2], length) ^ crcs[..., head + 1 :: 2]
+        crcs = np.concatenate([crcs[..., :head], pairs], axis=-1)
         length *= 2
-    return int(crcs[0])
+    return crcs[..., 0]
 
 
 def _shift(crcs: Array, length: int) -> Array:
@@ -75,35 +75,20 @@ def _tables(length: int) -> Array:
     for bit in range(32):
         table = tables[bit // 8]
         size = 1 << bit % 8
-        table[size : 2 * size] = table[:size] ^ np.uint32(columns[bit])
+        table[size : 2 * size] = table[:size] ^ columns[bit]
     return tables
 
 
 @lru_cache(maxsize=256)
-def _operator(length: int) -> tuple[int, ...]:
+def _operator(length: int) -> Array:
     """Give what each bit of a CRC becomes when `length` zero bytes follow."""
+    columns: Array = np.uint32(1) << np.arange(32, dtype=np.uint32)
     if length == 0:
-        return tuple(1 << bit for bit in range(32))
+        return columns
     if length == 1:
-        columns = []
-        for bit in range(32):
-            value = 1 << bit
-            for _ in range(8):
-                value = value >> 1 ^ (_POLYNOMIAL if value & 1 else 0)
-            columns.append(value)
-        return tuple(columns)
-    half = _operator(length // 2)
-    whole = tuple(_apply(half, column) for column in half)
-    if length % 2:
-        one = _operator(1)
-        whole = tuple(_apply(one, column) for column in whole)
-    return whole
-
-
-def _apply(operator: tuple[int, ...], value: int) -> int:
-    out = 0
-    while value:
-        low = value & -value
-        out ^= operator[low.bit_length() - 1]
-        value ^= low
-    return out
+        for _ in range(8):
+            columns = columns >> 1 ^ np.where(columns & 1, _POLYNOMIAL, np.uint32(0))
+        return columns
+    # Appending twice is appending double: the operator goes through its own tables.
+    columns = _shift(_operator(length // 2), length // 2)
+    return _shift(columns, 1) if length % 2 else columns

@@ -105,9 +105,9 @@ MAX_SHAPES = 16
 """Sets of shapes of the same weights that get stacks of their own."""
 MAX_FAMILIES = 16
 """Sets of weights (names, types, axes) that get layouts of their own."""
-BLOCK_BYTES = 32 * 2**20
+BLOCK_BYTES = 8 * 2**20
 """Arrays that are in memory at once while writing or checking."""
-CHUNK_BYTES = 2**20
+CHUNK_BYTES = 2**18
 """Size of the chunks of filtered datasets."""
 PLAIN_COLUMN_BYTES = 512
 """Up to here a filter costs a column more than it saves."""

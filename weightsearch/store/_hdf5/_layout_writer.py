@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, Protocol
 
 import numpy as np
 from h5py import h5d, h5g, h5s, h5t
@@ -24,8 +25,12 @@ from weightsearch.store._hdf5._columns import create_dataset, write_column, writ
 from weightsearch.store._hdf5._crc import as_bytes
 from weightsearch.store._hdf5._names import to_paths
 from weightsearch.store._hdf5._plan import Layout
+from weightsearch.store._later import Later
 
 __all__ = ["spec_json", "write_layout"]
+
+_LARGE_BYTES = 4 * 2**20
+"""From here on another thread for the checksums pays."""
 
 
 def spec_json(
@@ -129,8 +134,11 @@ def _write_stacked(
         for spec, how in zip(layout.arrays, stored, strict=True)
     )
     step = max(1, names.BLOCK_BYTES // max(row_bytes, 1))
+    mover = _Mover(run, layout.arrays, stored)
     for start in range(0, count, step):
         rows = layout.rows[start : start + step]
+        if mover.move(rows, datasets, start, crcs):
+            continue
         if row_bytes > names.BLOCK_BYTES:
             # Not even one row's arrays are in memory together.
             for index, spec in enumerate(layout.arrays):
@@ -152,6 +160,67 @@ def _write_stacked(
             crcs[start : start + len(rows), index] = _row_crcs(raw)
             _append(datasets[index], raw, start)
     return crcs
+
+
+class _Rows(Protocol):
+    """Rows of a journal, a weight at a time; see ``_journal._bulk.Rows``."""
+
+    def read(self, index: int, out: Array) -> None: ...
+
+    def check(self, index: int, raw: Array) -> Array: ...
+
+
+class _Mover:
+    """Moves arrays that their source has as the bytes that the file is to have."""
+
+    def __init__(
+        self, run: RunSource, arrays: Sequence[WeightSpec], stored: Sequence[Stored]
+    ):
+        self._open: Callable[..., _Rows | None] | None
+        self._open = getattr(run, "open_rows", None)
+        self._arrays = arrays
+        self._stored = stored
+        self._memory = np.empty(0, np.uint8)
+
+    def move(
+        self,
+        rows: Sequence[int],
+        datasets: Sequence[h5d.DatasetID],
+        start: int,
+        crcs: Array,
+    ) -> bool:
+        """Write rows from `start` on, and their checksums; False if that cannot be."""
+        if self._open is None:
+            return False
+        source = self._open(rows, self._arrays, 2 * names.BLOCK_BYTES)
+        if source is None:
+            return False
+        for index, (spec, how) in enumerate(
+            zip(self._arrays, self._stored, strict=True)
+        ):
+            row_bytes = math.prod(spec.shape) * how.itemsize
+            raw = self._scratch(len(rows) * row_bytes).reshape(len(rows), row_bytes)
+            source.read(index, raw)
+            shape = (len(rows), *spec.shape, *how.extra)
+            block = raw.reshape(-1).view(how.storage).reshape(shape)
+            if raw.nbytes < _LARGE_BYTES:
+                checked = source.check(index, raw)
+                _append(datasets[index], block, start)
+            else:
+                later = Later(partial(source.check, index, raw))
+                try:
+                    _append(datasets[index], block, start)
+                finally:
+                    # Nobody else may use the memory before.
+                    checked = later.result()
+            crcs[start : start + len(rows), index] = checked
+        return True
+
+    def _scratch(self, nbytes: int) -> Array:
+        """Give memory that the last call gave too: new pages cost more than bytes."""
+        if len(self._memory) < nbytes:
+            self._memory = np.empty(nbytes, np.uint8)
+        return self._memory[:nbytes]
 
 
 def _write_ragged(

@@ -23,6 +23,10 @@ _Kind = tuple[str, int, str]
 _Extra = tuple[tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]]
 
 
+_KNOWN = 256
+"""Specs that are held to be recognized as the same object."""
+
+
 @dataclass
 class Layout:
     """Fits that lie in the same datasets.
@@ -88,9 +92,15 @@ def plan(specs: Iterable[tuple[int, WeightSpecs]]) -> list[Layout]:
 
 def _families(specs: Iterable[tuple[int, WeightSpecs]]) -> list[_Family]:
     distinct: dict[tuple[tuple[WeightSpec, ...], _Extra], list[int]] = {}
+    # Rows that share the very object are not compared name by name.
+    known: dict[int, tuple[WeightSpecs, list[int]]] = {}
     for row, one in specs:
-        extra = tuple(one.ties.items()), tuple(one.encodings.items())
-        distinct.setdefault((one.arrays, extra), []).append(row)
+        if id(one) not in known:
+            if len(known) == _KNOWN:
+                known.clear()
+            extra = tuple(one.ties.items()), tuple(one.encodings.items())
+            known[id(one)] = one, distinct.setdefault((one.arrays, extra), [])
+        known[id(one)][1].append(row)
     families: dict[tuple[tuple[tuple[str, _Kind], ...], _Extra], _Family] = {}
     for (arrays, extra), rows in distinct.items():
         kinds = {

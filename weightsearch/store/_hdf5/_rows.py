@@ -23,7 +23,10 @@ GAP_BYTES = 2**16
 FEW_READS = 8
 """So many calls to HDF5 are made rather than reading over any gap."""
 PARALLEL_BYTES = 2**23
-"""From here on more threads for the checksums pay."""
+"""From here on more threads pay."""
+PART_BYTES = 2**20
+"""What a thread reads and compares at once."""
+MAX_THREADS = 4
 
 
 def read_rows(
@@ -81,31 +84,33 @@ def _read_straight(dataset: SafeDataset, out: Array, start: int, crcs: Array) ->
     row_bytes = out.nbytes // len(crcs)
     if out.nbytes < PARALLEL_BYTES:
         dataset.read_into(out, start)
-        return zlib.crc32(as_bytes(out)) == combine(crcs, row_bytes)
-    # HDF5 reads in this thread what others compare, and in the end all compare:
-    # zlib lets other threads run.
+        return bool(zlib.crc32(as_bytes(out)) == combine(crcs, row_bytes))
+    # zlib and HDF5 let other threads run, and what has just been read is compared
+    # while it is in the processor's cache.
     per_row = len(out) // len(crcs)
-    step = max(1, PARALLEL_BYTES // row_bytes)
-    todo: deque[tuple[Array, Array]] = deque()
+    step = max(1, PART_BYTES // row_bytes)
+    whole = len(crcs) // step * step
+    expected = combine(crcs[:whole].reshape(-1, step), row_bytes).tolist()
+    if whole < len(crcs):
+        expected.append(int(combine(crcs[whole:], row_bytes)))
+    todo = deque(enumerate(expected))
 
-    def compare() -> bool:
+    def work() -> bool:
         while True:
             try:
-                part, expected = todo.popleft()
+                number, crc = todo.popleft()
             except IndexError:
                 return True
-            if zlib.crc32(as_bytes(part)) != combine(expected, row_bytes):
+            first = number * step * per_row
+            part = out[first : first + step * per_row]
+            dataset.read_into(part, start + first)
+            if zlib.crc32(as_bytes(part)) != crc:
                 return False
 
-    with ThreadPoolExecutor(max(1, min(4, (os.cpu_count() or 1) - 1))) as pool:
-        running = []
-        for first in range(0, len(crcs), step):
-            last = min(first + step, len(crcs))
-            part = out[first * per_row : last * per_row]
-            dataset.read_into(part, start + first * per_row)
-            todo.append((part, crcs[first:last]))
-            running.append(pool.submit(compare))
-        good = compare()
+    others = min(MAX_THREADS, os.cpu_count() or 1) - 1
+    with ThreadPoolExecutor(max(1, others)) as pool:
+        running = [pool.submit(work) for _ in range(others)]
+        good = work()
         return all([good, *(job.result() for job in running)])
 
 

@@ -179,6 +179,32 @@ class Hdf5Run:
         layout, at = self._find(row)
         return layout.specs_of(at)
 
+    def alike(self, rows: Array) -> list[tuple[WeightSpecs, Array]]:
+        """Put rows together whose weights are alike.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n,), int
+
+        Returns
+        -------
+        list of (WeightSpecs, ndarray)
+            What rows have, and which places in `rows` have it, in order of their
+            first places. Rows without weights are in none.
+        """
+        numbers = self._places[rows, 0]
+        found = []
+        for number in dict.fromkeys(numbers[numbers >= 0].tolist()):
+            of_it = np.flatnonzero(numbers == number)
+            # All rows of a stacked layout are alike, those of a ragged one are not.
+            ragged = self.layout(number).ragged
+            parts = np.split(of_it, len(of_it)) if ragged else [of_it]
+            for part in parts:
+                specs = self.specs(int(rows[part[0]]))
+                if specs is not None:
+                    found.append((specs, part))
+        return sorted(found, key=lambda item: int(item[1][0]))
+
     def read(self, row: int, name: str) -> Array:
         """Read one array of a row."""
         layout, at = self._find(row)

@@ -7,7 +7,7 @@ import math
 import struct
 import sys
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,11 +25,14 @@ from weightsearch.store._hdf5._codec import (
     stored_as,
 )
 from weightsearch.store._hdf5._layout import MAX_ARRAYS, MAX_NAME_BYTES, MAX_NDIM
+from weightsearch.store._later import Later
 
 __all__ = ["Layout", "Record", "pack"]
 
 _SIMPLE_KINDS = frozenset("biufcSU")
 """Kinds of types that Python's buffers know."""
+_LARGE_BYTES = 4 << 20
+"""From here on another thread for the checksums pays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +47,17 @@ class Record:
         The bytes, without a copy where the array is contiguous.
     nbytes : int
         Of all pieces.
-    crcs : bytes
-        CRC-32 of each array, 4 bytes, little endian.
     """
 
     layout: tuple[Any, ...]
     pieces: list[Any]
     nbytes: int
-    crcs: bytes
+    _crcs: bytes | Later[bytes]
+
+    @property
+    def crcs(self) -> bytes:
+        """CRC-32 of each array, 4 bytes, little endian."""
+        return self._crcs if isinstance(self._crcs, bytes) else self._crcs.result()
 
     def spec(self) -> str:
         """Return the layout as the JSON text of the table ``layout``."""
@@ -81,7 +87,7 @@ def pack(
     TypeError
         If an array is of a type that a store does not hold.
     """
-    layout, pieces, crcs = [], [], []
+    layout, pieces = [], []
     nbytes = 0
     for name, array in arrays.items():
         shape, dtype = array.shape, array.dtype
@@ -100,10 +106,14 @@ def pack(
         elif dtype.char in "gG" or dtype.itemsize == 0 or len(shape) > MAX_NDIM:
             check_storable(dtype, len(shape), name)
         layout.append((name, dtype, shape, order))
-        data = array.data
-        pieces.append(data)
-        crcs.append(zlib.crc32(data))
+        pieces.append(array.data)
         nbytes += array.nbytes
+    crcs: bytes | Later[bytes]
+    if nbytes < _LARGE_BYTES:
+        crcs = _crcs_of(pieces)
+    else:
+        # While the bytes are written.
+        crcs = Later(lambda: _crcs_of(pieces))
     return Record(
         (
             tuple(layout),
@@ -112,8 +122,12 @@ def pack(
         ),
         pieces,
         nbytes,
-        struct.pack(f"<{len(crcs)}I", *crcs),
+        crcs,
     )
+
+
+def _crcs_of(pieces: Sequence[Any]) -> bytes:
+    return struct.pack(f"<{len(pieces)}I", *map(zlib.crc32, pieces))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,9 @@ __all__ = ["ByteLog"]
 
 _COALESCE = 1 << 20
 """Smaller pieces are put together up to this many bytes before they are written."""
+
+_PWRITE: Callable[[int, Any, int], int] | None = getattr(os, "pwrite", None)
+"""Seeking and writing in one call, where the system has it."""
 
 
 class ByteLog:
@@ -46,10 +49,10 @@ class ByteLog:
         nbytes = 0 if record is None else record.nbytes
         head = fmt.pack_frame(kind, number, nbytes)
         start = self.end
+        place = start
         try:
-            self._file.seek(start)
             for piece in _coalesce(head, [] if record is None else record.pieces):
-                _write_all(self._file, piece)
+                place = self._write(piece, place)
         except BaseException:
             self.take_back(start)
             raise
@@ -60,8 +63,23 @@ class ByteLog:
         """Note at a record that its row is committed, so that its loss shows."""
         # The row counts with or without it.
         with contextlib.suppress(OSError):
-            self._file.seek(position - len(fmt.CONFIRMED))
-            self._file.write(fmt.CONFIRMED)
+            self._write(fmt.CONFIRMED, position - len(fmt.CONFIRMED))
+
+    def _write(self, piece: Any, place: int) -> int:
+        """Write all of a piece at a place, and give where it ends."""
+        rest = memoryview(piece)
+        end = place + rest.nbytes
+        while place < end:
+            if _PWRITE is None:
+                self._file.seek(place)
+                written = self._file.write(rest)
+            else:
+                written = _PWRITE(self._file.fileno(), rest, place)
+            place += written
+            if place < end:
+                # A signal, a full disk or a system's limit has cut it short.
+                rest = rest.cast("B")[written:]
+        return end
 
     def take_back(self, end: int) -> None:
         """Forget what was written from a position on."""
@@ -107,13 +125,3 @@ def _coalesce(head: bytes, pieces: Sequence[Any]) -> Iterator[Any]:
             size += piece.nbytes
     if small:
         yield b"".join(small)
-
-
-def _write_all(file: Any, piece: Any) -> None:
-    total = memoryview(piece).nbytes
-    written = file.write(piece)
-    if written < total:
-        # A signal, a full disk or a system's limit has cut it short.
-        rest = memoryview(piece).cast("B")
-        while written < total:
-            written += file.write(rest[written:])

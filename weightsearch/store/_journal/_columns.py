@@ -24,6 +24,10 @@ class Columns:
     ----------
     ids : array of int
         The journal's id of each row; rising.
+    layouts : array of int
+        The layout of each row's arrays; -1 without arrays of its own.
+    references : array of int
+        1 where the row refers to a fit of another run.
     """
 
     def __init__(self) -> None:
@@ -33,6 +37,8 @@ class Columns:
         self._failed = array("b")
         self._has_weights = array("b")
         self._ended = array("q")
+        self.layouts = array("q")
+        self.references = array("b")
         self._keys = bytearray()
 
     def __len__(self) -> int:
@@ -64,6 +70,8 @@ class Columns:
         self._failed.append(failed)
         self._has_weights.append(weights)
         self._ended.append(ended)
+        self.layouts.append(-1 if row[8] is None else row[8])
+        self.references.append(row[11] is not None)
         self._keys += (key or b"").ljust(_KEY_BYTES, b"\0")
 
     def drop(self, rows: Sequence[int]) -> None:
@@ -106,7 +114,16 @@ class Columns:
         )
 
 
-_ARRAYS = ("ids", "_candidates", "_splits", "_failed", "_has_weights", "_ended")
+_ARRAYS = (
+    "ids",
+    "layouts",
+    "references",
+    "_candidates",
+    "_splits",
+    "_failed",
+    "_has_weights",
+    "_ended",
+)
 
 
 def _copy(column: array[int], dtype: Any) -> Array:

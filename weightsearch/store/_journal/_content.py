@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import zlib
 from collections import OrderedDict
@@ -24,6 +25,9 @@ from weightsearch.store._journal._meta import check_meta, parse_header
 __all__ = ["Block", "JournalContent"]
 
 _LAYOUTS_KEPT = 256
+_ROWS_AHEAD = 128
+"""Rows fetched at once for who goes through them one after the other."""
+_BYTES_AHEAD = 1 << 20
 _SMALL_RECORD = 1 << 20
 
 
@@ -74,7 +78,8 @@ class JournalContent:
         self._n_params_rows = 0
         self._n_seen = 0
         self._n_whole = 0
-        self._last: tuple[int, Row] | None = None
+        self._last = -1
+        self._ahead: dict[int, Row] = {}
         self.database = Database(folder)
         try:
             self.file = self._open_file()
@@ -269,12 +274,31 @@ class JournalContent:
                     f"There is no fit {row}; this run has {len(self.columns)}."
                 )
             number = self.columns.ids[row]
-            if self._last is None or self._last[0] != number:
-                found = self.database.row("fit", number)
-                if found is None:
-                    raise self.corrupt(f"fit {number}", "its checksum is wrong")
-                self._last = (number, found)
-            return self._last[1]
+            found = self._ahead.get(number)
+            if found is None:
+                found = self._fetch(number)
+            self._last = number
+            return found
+
+    def _fetch(self, number: int) -> Row:
+        """Fetch a row of the table ``fit``, and those behind it if they come next."""
+        self._ahead = {}
+        if number == self._last + 1:
+            values, size = (number, number + _ROWS_AHEAD), 0
+            # Damage may be to a row that nobody has asked for.
+            with contextlib.suppress(CorruptStoreError):
+                for at, row in self.database.rows("fit", "id>=? AND id<?", values):
+                    if row is not None:
+                        self._ahead[at] = row
+                        size += len(row[9] or b"") + len(row[10] or b"")
+                    if size > _BYTES_AHEAD:
+                        break
+        if number not in self._ahead:
+            row = self.database.row("fit", number)
+            if row is None:
+                raise self.corrupt(f"fit {number}", "its checksum is wrong")
+            self._ahead = {number: row}
+        return self._ahead[number]
 
     def layout(self, number: int) -> Layout:
         """Return a layout by its id."""

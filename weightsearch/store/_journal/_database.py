@@ -11,7 +11,7 @@ import struct
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +115,24 @@ class Database:
         """Return one row by its id; None where it is missing or damaged."""
         found = list(self.rows(table, "id=?", (number,)))
         return found[0][1] if found else None
+
+    def blocks(self, first: int, last: int) -> Iterator[tuple[Any, ...]]:
+        """Yield id, position, layout and checksums of fits that have arrays.
+
+        Rows are not compared with their checksums: a wrong place, or wrong checksums
+        of the arrays, shows when the arrays are compared.
+
+        Parameters
+        ----------
+        first, last : int
+            Ids to begin and to end with.
+        """
+        with self._translating("table fit"):
+            query = (
+                "SELECT id, position, layout, crcs FROM fit "
+                "WHERE id BETWEEN ? AND ? AND layout IS NOT NULL"
+            )
+            yield from self._execute(query, (first, last))
 
     def problems(self) -> list[str]:
         """Return what SQLite's own check finds."""
@@ -226,7 +244,8 @@ class Database:
                     str(self._folder),
                 ) from error
             raise self.corrupt(place, str(error)) from error
-        except OverflowError as error:
+        except (OverflowError, UnicodeDecodeError) as error:
+            # SQLite's message may quote damaged bytes.
             raise self.corrupt(place, str(error)) from error
 
 
@@ -242,6 +261,10 @@ _OUTER_TROUBLE = _PASSING | {
     sqlite3.SQLITE_NOMEM,
     sqlite3.SQLITE_PERM,
 }
+
+
+_FADVISE: Callable[[int, int, int, int], None] | None
+_FADVISE = getattr(os, "posix_fadvise", None)
 
 
 class ByteFile:
@@ -268,20 +291,28 @@ class ByteFile:
         Fewer than ``count`` come back where the file ends; nothing is allocated for
         what is not there.
         """
-        count = max(0, min(count, self.size - start))
-        raw = np.empty(count, np.uint8)
-        if not count:
-            return raw
+        raw = np.empty(max(0, min(count, self.size - start)), np.uint8)
+        return raw[: self.read_into(raw, start)]
+
+    def read_into(self, raw: Array, start: int) -> int:
+        """Fill an array of bytes as far as the file goes, and tell how far."""
         view = raw.data
         done = 0
+        if start >= self.size:
+            return done
         with self._mutex:
             self._file.seek(start)
-            while done < count:
+            while done < len(raw):
                 step = self._file.readinto(view[done:])
                 if not step:
                     break
                 done += step
-        return raw[:done]
+        return done
+
+    def forget(self, start: int, count: int) -> None:
+        """Tell the system that these bytes will not be read again soon."""
+        if _FADVISE is not None:
+            _FADVISE(self._file.fileno(), start, count, os.POSIX_FADV_DONTNEED)
 
     def frame(self, start: int) -> fmt.Frame | None:
         """Return the frame whose header starts at a position, if there is one."""

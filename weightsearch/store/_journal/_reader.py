@@ -15,10 +15,13 @@ from weightsearch._records import (
     RunHeader,
     RunSource,
     Weights,
+    WeightSpec,
     WeightSpecs,
 )
 from weightsearch.exceptions import CorruptStoreError, WeightsNotFoundError
+from weightsearch.store import _json
 from weightsearch.store._journal import _format as fmt
+from weightsearch.store._journal._bulk import Rows, open_rows
 from weightsearch.store._journal._content import Block, JournalContent
 from weightsearch.store._journal._database import Row
 from weightsearch.store._journal._live import open_content, refreshed
@@ -141,8 +144,19 @@ class JournalRun:
             raise self.content.corrupt(f"fit {record[0]}", "its result is no mapping")
         return value
 
+    def result_text(self, row: int) -> str:
+        """Return ``FitRecord.result`` of a row as the JSON text that it is kept as."""
+        record = self.content.row(row)
+        if record[11] is not None or record[10] is None:
+            return _json.dumps(self.result(row))
+        return str(record[10], "utf-8")
+
     def specs(self, row: int) -> WeightSpecs | None:
         """Return names, shapes and types of a row's weights; None where it has none."""
+        columns = self.content.columns
+        if 0 <= row < len(columns) and not columns.references[row]:
+            layout = columns.layouts[row]
+            return None if layout < 0 else self.content.layout(layout).specs
         record = self.content.row(row)
         other = self._reference(record)
         if other is not None:
@@ -168,6 +182,12 @@ class JournalRun:
         if record[8] is None:
             raise WeightsNotFoundError(f"Fit {row} has no weights.")
         return self.content.read_all(Block.of_fit(record))
+
+    def open_rows(
+        self, rows: Sequence[int], arrays: Sequence[WeightSpec], max_bytes: int
+    ) -> Rows | None:
+        """Open rows of equal arrays to be moved as bytes; see :func:`open_rows`."""
+        return open_rows(self.content, rows, arrays, max_bytes)
 
     def stack(self, name: str, rows: Sequence[int]) -> Array:
         """Return the arrays of one name in many rows, of equal shape, stacked."""

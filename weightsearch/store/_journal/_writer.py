@@ -30,7 +30,7 @@ from weightsearch._records import (
 )
 from weightsearch.exceptions import StoreWriteError
 from weightsearch.store import _json, _steps
-from weightsearch.store._hdf5._aside import sync_folder
+from weightsearch.store._hdf5._aside import sync_file, sync_folder
 from weightsearch.store._journal import _format as fmt
 from weightsearch.store._journal import _rows as rows
 from weightsearch.store._journal._arrays import Record, pack
@@ -210,7 +210,9 @@ class Journal:
                     log.abandon()
                 else:
                     kind = fmt.FINISHED if self._finished else fmt.CLOSED
-                    log.close(kind, self._n_fits, durable=self._durable)
+                    # All that a finished journal counts on is on the disk already.
+                    wait = self._durable and not self._finished
+                    log.close(kind, self._n_fits, durable=wait)
             if database is not None:
                 database.close()
 
@@ -312,13 +314,14 @@ class Journal:
     ) -> sqlite3.Connection:
         """Make the database aside, so that readers never meet a half-made one."""
         aside = self._folder / fmt.NEW_DATABASE
-        database = rows.connect(aside, durable=self._durable)
+        # Nothing in it counts before it has its name, so it is synced once, as a whole.
+        database = rows.connect(aside, durable=False)
         try:
-            for statement in fmt.TABLES.values():
-                database.execute(statement)
-            database.execute(f"PRAGMA application_id={fmt.APPLICATION_ID}")
-            database.execute(f"PRAGMA user_version={fmt.JOURNAL_VERSION}")
             with self._transaction(database, log):
+                for statement in fmt.TABLES.values():
+                    database.execute(statement)
+                database.execute(f"PRAGMA application_id={fmt.APPLICATION_ID}")
+                database.execute(f"PRAGMA user_version={fmt.JOURNAL_VERSION}")
                 for name, value in (
                     (fmt.M_FORMAT, fmt.FORMAT),
                     (fmt.M_VERSION, fmt.JOURNAL_VERSION),
@@ -335,12 +338,15 @@ class Journal:
                         for role, indices in zip(("train", "test"), pair, strict=True)
                     }
                     self._write_part(database, log, fmt.P_SPLITS, pack(arrays))
-                    if self._durable:
-                        log.sync()
         finally:
             database.close()
+        if self._durable:
+            log.sync()
+            sync_file(aside)
         aside.replace(self._folder / fmt.DATABASE)
-        return rows.connect(self._folder / fmt.DATABASE, durable=self._durable)
+        database = rows.connect(self._folder / fmt.DATABASE, durable=self._durable)
+        rows.begin_log(database)
+        return database
 
     def _opened(self) -> tuple[sqlite3.Connection, ByteLog]:
         if self._database is None or self._bytes is None:
