@@ -5,6 +5,8 @@ PYTHON ?= python3
 VENV ?= .venv
 COMPAT_VERSIONS ?= 1.6.1 1.7.2 1.8.0
 WORKERS ?= 2
+# What needs no environment of its own, kills nothing and takes no time.
+FAST := not crash and not slow and not ecosystem and not cluster
 
 ifeq ($(OS),Windows_NT)
 BIN := Scripts
@@ -49,7 +51,7 @@ demo: $(READY)
 test: test-unit test-doctest test-parity
 
 test-unit: $(READY)
-	$(PY) -m pytest -n $(WORKERS) -m "not crash and not slow"
+	$(PY) -m pytest -n $(WORKERS) -m "$(FAST)"
 
 test-doctest: $(READY)
 	$(PY) -m pytest --doctest-modules weightsearch
@@ -58,13 +60,12 @@ test-parity: $(READY)
 	$(PY) tests/parity/run.py -n $(WORKERS)
 
 test-crash: $(READY)
-	$(PY) -m pytest -m "crash or slow"
+	$(PY) -m pytest -m "(crash or slow) and not ecosystem and not cluster"
 
 test-compat: $(COMPAT_VERSIONS:%=test-compat-%)
 
 test-compat-%: .venvs/sklearn-%/.ready
-	.venvs/sklearn-$*/$(BIN)/python -m pytest -n $(WORKERS) \
-		-m "not crash and not slow"
+	.venvs/sklearn-$*/$(BIN)/python -m pytest -n $(WORKERS) -m "$(FAST)"
 	.venvs/sklearn-$*/$(BIN)/python tests/parity/run.py -n $(WORKERS)
 
 .venvs/sklearn-%/.ready: pyproject.toml constraints/compat.txt
@@ -74,6 +75,17 @@ test-compat-%: .venvs/sklearn-%/.ready
 	@echo ready > $@
 
 .PRECIOUS: .venvs/sklearn-%/.ready
+
+test-ecosystem: .venvs/ecosystem/.ready
+	.venvs/ecosystem/$(BIN)/python -m pytest tests/ecosystem
+
+# xgboost itself would bring half a gigabyte for graphics cards.
+.venvs/ecosystem/.ready: pyproject.toml constraints/ecosystem.txt
+	$(PYTHON) -m venv .venvs/ecosystem
+	.venvs/ecosystem/$(BIN)/python $(PIP_INSTALL) -c constraints/ecosystem.txt \
+		-e ".[test,mlflow]" xgboost-cpu lightgbm catboost imbalanced-learn \
+		polars pyarrow fsspec statsmodels
+	@echo ready > $@
 
 lint: $(READY)
 	$(PY) -m ruff check .

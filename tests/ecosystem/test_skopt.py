@@ -23,7 +23,13 @@ class WeightTrackingBayesSearchCV(BayesSearchCV, TrackedSearch):
 
 def bayes(cls, log=None, **kwargs):
     space = {"C": Real(1e-3, 1e3, "log-uniform")}
-    kwargs = {"n_iter": 12, "cv": 3, "random_state": 0, **kwargs}
+    kwargs = {
+        "n_iter": 7,
+        "optimizer_kwargs": {"n_initial_points": 4},
+        "cv": 3,
+        "random_state": 0,
+        **kwargs,
+    }
     return cls(CountingClassifier(log), space, **kwargs)
 
 
@@ -43,7 +49,7 @@ def test_bayesian_search_goes_on(tmp_path):
     """More iterations reuse those before, and the optimizer learns from them."""
     X, y = load_iris(return_X_y=True)
     log, path = tmp_path / "fits.log", tmp_path / "s.h5"
-    shorter = bayes(WeightTrackingBayesSearchCV, log, store=path, n_iter=10).fit(X, y)
+    shorter = bayes(WeightTrackingBayesSearchCV, log, store=path, n_iter=5).fit(X, y)
     before = count_fits(log)
     longer = bayes(WeightTrackingBayesSearchCV, log, store=path).fit(X, y)
     refits = len(longer.weights_by_params_) - len(shorter.weights_by_params_)

@@ -62,13 +62,12 @@ def test_weights_are_not_kept_twice():
     """Nothing of a weight's size is among the contents, in trees neither."""
     for estimator in (
         MLPClassifier((200,), max_iter=2),
-        RandomForestClassifier(3, random_state=0),
+        RandomForestClassifier(30, random_state=0),
     ):
         found = kept(estimator)
-        largest = max(array.nbytes for array in found.weights.values())
+        kept_besides = sum(map(len, found.state.blobs.values()))
 
-        assert max(map(len, found.state.blobs.values())) < max(largest, 6000)
-        assert '"weight"' in found.state.text
+        assert kept_besides < found.weights.nbytes / 3
 
 
 def test_candidates_share_what_is_equal():

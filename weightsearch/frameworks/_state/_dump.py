@@ -18,6 +18,8 @@ from weightsearch.frameworks._state._skops import SCHEMA, take_down
 __all__ = ["FORMAT", "SCHEMA", "capture_state"]
 
 FORMAT = 1
+_LONG_TEXT = 2000
+"""Characters of a state's text from which on it is a content, too."""
 _LONG = 400
 """Longer values are kept as contents of their own: candidates may share them."""
 _SHORT = 1 << 16
@@ -63,7 +65,7 @@ def _capture(
     skeleton, values, files = split(schema)
     blobs: dict[str, bytes] = {}
     keeper = FileKeeper(weights, blobs)
-    text = {
+    text: dict[str, Any] = {
         "format": FORMAT,
         "complete": is_complete,
         "skeleton": _pack(keeper, json.dumps(skeleton, separators=(",", ":"))),
@@ -72,7 +74,13 @@ def _capture(
         ],
         "files": [keeper.keep(contents[name]) for name in files],
     }
-    return ModelState(json.dumps(text, separators=(",", ":")), blobs)
+    encoded = json.dumps(text, separators=(",", ":"))
+    if len(encoded) > _LONG_TEXT:
+        # The texts of all candidates are in memory at times, contents never are.
+        text = {key: text[key] for key in ("format", "complete")}
+        text["state"] = _pack(keeper, encoded)
+        encoded = json.dumps(text, separators=(",", ":"))
+    return ModelState(encoded, blobs)
 
 
 def _pack(keeper: FileKeeper, text: str) -> dict[str, Any]:

@@ -93,6 +93,8 @@ def rebuild(
         )
     brought = Brought(template)
     try:
+        if "state" in state:
+            state = _parse(_unpacked(state["state"], blob))
         schema, files = _schema(state, weight, blob)
         check_schema(schema, files)
         n_parts = _supply(schema, brought)
@@ -134,17 +136,8 @@ def _schema(
     weight: Callable[[str], Array],
     blob: Callable[[str], bytes],
 ) -> tuple[dict[str, Any], dict[str, bytes]]:
-    def unpacked(reference: Any) -> str:
-        if isinstance(reference, str):
-            return reference
-        unpacker = zlib.decompressobj()
-        raw = unpacker.decompress(blob(reference["blob"]), _MOST_TEXT)
-        if unpacker.unconsumed_tail:
-            raise ValueError("a text is far too long")
-        return raw.decode()
-
-    skeleton = json.loads(unpacked(state["skeleton"]))
-    values = [unpacked(value) for value in state["values"]]
+    skeleton = json.loads(_unpacked(state["skeleton"], blob))
+    values = [_unpacked(value, blob) for value in state["values"]]
     files = {
         f"{number}.{'npy' if 'blob' not in reference else 'bin'}": restore(
             reference, weight, blob
@@ -153,6 +146,17 @@ def _schema(
     }
     names = list(files)
     return fill(skeleton, values, lambda number: names[number]), files
+
+
+def _unpacked(reference: Any, blob: Callable[[str], bytes]) -> str:
+    """Give a text that may be kept as a content."""
+    if isinstance(reference, str):
+        return reference
+    unpacker = zlib.decompressobj()
+    raw = unpacker.decompress(blob(reference["blob"]), _MOST_TEXT)
+    if unpacker.unconsumed_tail:
+        raise ValueError("a text is far too long")
+    return raw.decode()
 
 
 def _archive(schema: dict[str, Any], files: Mapping[str, bytes]) -> bytes:
