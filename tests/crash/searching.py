@@ -17,13 +17,22 @@ from search_estimators import CountingClassifier
 from sklearn.datasets import load_iris
 from sklearn.model_selection import KFold
 
-from weightsearch import WeightTrackingGridSearchCV
+from weightsearch.search import (
+    WeightTrackingGridSearchCV,
+    WeightTrackingHalvingGridSearchCV,
+)
 
 
 def sklearn_search(log):
     X, y = load_iris(return_X_y=True)
     grid = {"C": [0.01, 0.03, 0.1, 0.3, 1.0, 3.0]}
     return CountingClassifier(log, pause=0.02), grid, X, y
+
+
+def halving_search(log):
+    X, y = load_iris(return_X_y=True)
+    grid = {"C": [0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0]}
+    return CountingClassifier(log, pause=0.01), grid, X, y
 
 
 def torch_search(log):
@@ -62,23 +71,29 @@ def main() -> None:
     warnings.simplefilter("ignore")
     estimator, grid, X, y = {
         "sklearn": sklearn_search,
+        "halving": halving_search,
         "torch": torch_search,
         "keras": keras_search,
     }[kind](log)
-    search = WeightTrackingGridSearchCV(
-        estimator,
-        grid,
-        cv=KFold(3, shuffle=True, random_state=0) if shuffle == "1" else 3,
-        n_jobs=int(n_jobs),
-        capture=capture,
-        store=store,
-    )
+    settings = {
+        "cv": KFold(3, shuffle=True, random_state=0) if shuffle == "1" else 3,
+        "n_jobs": int(n_jobs),
+        "capture": capture,
+        "store": store,
+    }
+    if kind == "halving":
+        # Without a seed: a killed run has to go on with its own subsamples.
+        search = WeightTrackingHalvingGridSearchCV(
+            estimator, grid, min_resources=16, refit_iterations="all", **settings
+        )
+    else:
+        search = WeightTrackingGridSearchCV(estimator, grid, **settings)
     print("ready", flush=True)
     search.fit(X, y)
     results = {
         name: np.asarray(column, dtype=float).tolist()
         for name, column in search.cv_results_.items()
-        if "test_score" in name
+        if "test_score" in name or name in ("iter", "n_resources")
     }
     weights = {
         repr(sorted(params.items())): {

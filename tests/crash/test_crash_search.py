@@ -162,3 +162,47 @@ def test_networks_go_on_after_a_kill(tmp_path, kind, total):
     missing = total - len(kept)
     assert missing <= lines(again) <= missing + 1
     assert found == finish(tmp_path / "anew.h5", again, *what)
+
+
+@pytest.mark.parametrize(("n_jobs", "after"), [(1, 20), (1, 34), (2, 29), (1, 46)])
+def test_a_halving_search_goes_on_after_a_kill(tmp_path, n_jobs, after):
+    """Killed in its first iteration, in a later one or in its refits, it goes on."""
+    total = 3 * (9 + 3 + 1) + 9
+    store, log = tmp_path / "s.h5", tmp_path / "first.log"
+    what = ("halving", "both", n_jobs)
+    child = start(store, log, *what)
+    while lines(log) < after and child.poll() is None:
+        time.sleep(0.002)
+    os.killpg(child.pid, signal.SIGKILL)
+    child.communicate()
+    kept = stored_fits(store)
+    assert after - 2 * n_jobs <= len(kept) < total
+    with WeightStore(store) as opened:
+        begun = scores_of(opened.run())
+
+    again = tmp_path / "second.log"
+    found = finish(store, again, *what)
+
+    missing = total - len(kept)
+    refits = [fit for fit in kept if fit[1] == REFIT]
+    assert missing <= lines(again) <= missing + (1 if refits else 0)
+    assert found["results"]["iter"] == [0.0] * 9 + [1.0] * 3 + [2.0]
+    with WeightStore(store) as opened:
+        (run,) = opened.runs.values()
+        assert run.status == "complete"
+        assert begun.items() <= scores_of(run).items()
+        assert opened.verify() == []
+    if after == 20:
+        # One that starts anew draws other subsamples.
+        anew = finish(tmp_path / "anew.h5", again, *what)
+        assert anew["results"] != found["results"]
+
+
+def scores_of(run):
+    """Scores of the splits that have finished, by candidate and split."""
+    frame = run.candidates
+    return {
+        (candidate, split): score
+        for split in range(3)
+        for candidate, score in frame[f"split{split}_test_score"].dropna().items()
+    }

@@ -168,6 +168,8 @@ def test_the_wrong_order_of_bases_is_told():
     """A search after TrackedSearch would lose its own fit, so no class is made."""
     with pytest.raises(TypeError, match="GridSearchCV has to come before"):
         type("Wrong", (TrackedSearch, GridSearchCV), {})
+    assert not issubclass(GridSearchCV, TrackedSearch)
+    assert not issubclass(TrackedSearch, GridSearchCV)
 
 
 def test_subclasses_of_ours_keep_their_own_constructor(iris, tmp_path):

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 import rebuild_cases
 from sklearn.base import clone
+from sklearn.datasets import load_iris
 
-from weightsearch import RebuildError, WeightStore
+from weightsearch import RebuildError, UntrustedTypeError, WeightStore
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -128,3 +129,56 @@ def check_case(folder, name, template, X, y):
     assert estimator.score(X, y) == score
     assert rebuild_cases.outputs(split, X).keys() == kept.keys()
     assert clone(estimator) is not estimator
+
+
+STRANGER = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import evil_module
+from sklearn.datasets import load_iris
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from weightsearch import WeightTrackingGridSearchCV
+X, y = load_iris(return_X_y=True)
+for name, first in {
+    "good": StandardScaler(), "evil": FunctionTransformer(evil_module.run)
+}.items():
+    WeightTrackingGridSearchCV(
+        make_pipeline(first, LogisticRegression(max_iter=500)),
+        {"logisticregression__C": [0.1, 1.0]},
+        store=f"{sys.argv[1]}/{name}.h5",
+    ).fit(X, y)
+"""
+
+
+def test_stranger_s_stores(tmp_path, monkeypatch):
+    """Of two stores of a stranger, the one that names his code is refused by name."""
+    module = tmp_path / "evil_module.py"
+    mark = tmp_path / "executed"
+    module.write_text(
+        f"open({str(mark)!r}, 'w').close()\ndef run(values):\n    return values\n"
+    )
+    subprocess.run(
+        [sys.executable, "-c", STRANGER, str(tmp_path)],
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+    )
+    mark.unlink()
+    # His module could be imported, and must not be.
+    monkeypatch.syspath_prepend(str(tmp_path))
+    X, y = load_iris(return_X_y=True)
+
+    with WeightStore(tmp_path / "good.h5") as store:
+        assert store.run().load_estimator(0).score(X, y) > 0.9
+    with WeightStore(tmp_path / "evil.h5") as store:
+        run = store.run()
+        assert run.weights(0)["logisticregression/coef_"].shape == (3, 4)
+        for ask in (run.load_estimator, run.average, run.ensemble):
+            with pytest.raises(UntrustedTypeError, match=r"evil_module\.run"):
+                ask([0] if ask != run.load_estimator else 0)
+        with pytest.raises(UntrustedTypeError, match=r"evil_module\.run"):
+            run.score_candidates(X, y)
+    assert not mark.exists()
+    assert "evil_module" not in sys.modules

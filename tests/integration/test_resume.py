@@ -68,13 +68,13 @@ def equal(a, b):
 
 
 @pytest.mark.parametrize("capture", ["refit", "splits", "both"])
-def test_the_same_search_again_fits_the_best_only(iris, path, log, capture):
-    """A complete store leaves nothing to do but scikit-learn's own refit."""
+def test_the_same_search_again_fits_nothing(iris, path, log, capture):
+    """A complete store leaves nothing to do, the best estimator included."""
     first = search(path, log, capture=capture).fit(*iris)
     n_fits = count_fits(log)
     before = path.read_bytes()
     second = search(path, log, capture=capture).fit(*iris)
-    assert count_fits(log) == n_fits + 1
+    assert count_fits(log) == n_fits
     equal(first, second)
     assert path.read_bytes() == before
     assert second.run_.uid == first.run_.uid
@@ -85,7 +85,7 @@ def test_fewer_splits_of_the_same_fits_are_another_run(iris, path, log):
     splits = list(KFold(3, shuffle=True, random_state=0).split(*iris))
     search(path, log, cv=splits).fit(*iris)
     fewer = search(path, log, cv=splits[:2]).fit(*iris)
-    assert count_fits(log) == 12 + 1
+    assert count_fits(log) == 12
     assert "split2_test_score" not in fewer.run_.candidates
     np.testing.assert_array_equal(
         fewer.run_.candidates["mean_test_score"], fewer.cv_results_["mean_test_score"]
@@ -105,7 +105,7 @@ def test_a_change_of_scoring_keeps_the_refits(iris, path, log):
     """Another scorer makes the splits anew; refits do not depend on it."""
     search(path, log).fit(*iris)
     search(path, log, scoring="f1_macro").fit(*iris)
-    assert count_fits(log) == 12 + 9 + 1
+    assert count_fits(log) == 12 + 9
 
 
 # -- unfinished runs --------------------------------------------------------------
@@ -136,9 +136,7 @@ def test_an_interrupted_search_goes_on(iris, tmp_path, log, capture, after):
     resumed = interrupted(path, log, after, capture=capture)
     (tmp_path / "fits.log").write_text("x\n" * (after + 1))
     resumed.fit(*iris)
-    # The best estimator is fitted by scikit-learn in any case.
-    best_again = 1 if after > 9 else 0
-    assert count_fits(log) == (after + 1) + total - after + best_again
+    assert count_fits(log) == (after + 1) + total - after
     plain = search(tmp_path / "other.h5", None, capture=capture).fit(*iris)
     for name, column in plain.cv_results_.items():
         if not name.endswith("_time"):
@@ -169,15 +167,15 @@ def test_failed_fits_run_again(iris, path, log):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             WeightTrackingGridSearchCV(estimator, grid, cv=3, store=path).fit(*iris)
-    # Second time: three splits and the refit of the failing one, and the best.
-    assert count_fits(log) == 8 + 5
+    # Second time: three splits and the refit of the failing one.
+    assert count_fits(log) == 8 + 4
 
 
 def test_keep_grows(iris, path, log):
     """Asking for more refits later makes just those."""
     search(path, log, keep=1).fit(*iris)
     search(path, log, keep=3).fit(*iris)
-    assert count_fits(log) == 10 + 3
+    assert count_fits(log) == 10 + 2
 
 
 @pytest.mark.parametrize(
@@ -203,15 +201,15 @@ def test_shuffled_splits_without_a_seed_are_new_after_the_end(iris, path, log):
     """A complete run's random splits are not forced on the next one."""
     search(path, log, cv=KFold(3, shuffle=True)).fit(*iris)
     search(path, log, cv=KFold(3, shuffle=True)).fit(*iris)
-    # Refits do not depend on the splits; the best one is fitted again.
-    assert count_fits(log) == 12 + 9 + 1
+    # Refits do not depend on the splits.
+    assert count_fits(log) == 12 + 9
 
 
 def test_shuffled_splits_with_a_seed_are_reused(iris, path, log):
     """A fixed random state gives the same splits, so their fits are reused."""
     for _ in range(2):
         search(path, log, cv=KFold(3, shuffle=True, random_state=4)).fit(*iris)
-    assert count_fits(log) == 12 + 1
+    assert count_fits(log) == 12
 
 
 # -- growing grids ------------------------------------------------------------------
@@ -223,8 +221,7 @@ def test_a_grown_grid_fits_what_is_new(iris, path, log):
     n_fits = count_fits(log)
     grown = search(path, log, grid=(100.0, 1.0, 10.0, 0.1)).fit(*iris)
     new = count_fits(log) - n_fits
-    best_was_known = grown.best_params_["C"] in (0.1, 1.0)
-    assert new == 2 * 3 + 2 + best_was_known
+    assert new == 2 * 3 + 2
     anew = search(path.with_name("anew.h5"), None, (100.0, 1.0, 10.0, 0.1)).fit(*iris)
     np.testing.assert_array_equal(
         grown.cv_results_["mean_test_score"], anew.cv_results_["mean_test_score"]
@@ -242,7 +239,7 @@ def test_order_and_number_type_do_not_matter(iris, path, log):
     """The grid's order and numpy's numbers change no fit."""
     search(path, log, grid=(0.1, 1.0)).fit(*iris)
     search(path, log, grid=(np.float64(1.0), np.float64(0.1)), n_jobs=2).fit(*iris)
-    assert count_fits(log) == 8 + 1
+    assert count_fits(log) == 8
 
 
 @pytest.mark.parametrize("change", ["X", "y", "sample_weight", "estimator", "cv"])
@@ -265,7 +262,7 @@ def test_any_change_is_noticed(iris, path, log, change, capsys):
         again.cv = 4
     again.fit(X, y, sample_weight=weight)
     # With another cv the refits are the same ones.
-    expected = 4 * 3 + 1 if change == "cv" else 12
+    expected = 4 * 3 if change == "cv" else 12
     assert count_fits(log) == n_fits + expected
     words = {
         "X": "data",
@@ -344,7 +341,7 @@ def test_an_edited_builder_is_another_fit(tmp_path, old, new, reused):
         )
         assert done.returncode == 0, done.stderr
         outputs.append(done.stdout)
-    assert count_fits(tmp_path / "fits.log") == (8 + 1 if reused else 16)
+    assert count_fits(tmp_path / "fits.log") == (8 if reused else 16)
     if not reused:
         assert "code" in outputs[1]
 

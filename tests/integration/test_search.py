@@ -456,6 +456,21 @@ def test_save_store_keeps_a_private_store(iris, tmp_path):
         np.testing.assert_array_equal(store.run().best_weights()["coef_"], coef)
 
 
+def test_save_store_of_a_lost_store_harms_no_file(iris, tmp_path):
+    """Where the search's own store is gone, what is at the target stays as it is."""
+    search = WeightTrackingGridSearchCV(
+        LogisticRegression(max_iter=300), GRID, cv=3, store=tmp_path / "lost.h5"
+    )
+    search.fit(*iris)
+    (tmp_path / "lost.h5").unlink()
+    (tmp_path / "mine.txt").write_text("mine", encoding="utf-8")
+
+    with pytest.raises(StoreWriteError, match="could not be saved"):
+        search.save_store(tmp_path / "mine.txt")
+
+    assert (tmp_path / "mine.txt").read_text(encoding="utf-8") == "mine"
+
+
 @pytest.mark.parametrize("private", [True, False])
 def test_pickle_and_read_in_another_process(iris, tmp_path, private):
     """Joblib takes a search to another process, weights included."""

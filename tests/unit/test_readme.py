@@ -13,7 +13,22 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCUMENTS = ("README.md", "docs/quickstart.md", "docs/compare.md")
+DOCUMENTS = (
+    "README.md",
+    *(
+        f"docs/{name}.md"
+        for name in (
+            "index",
+            "quickstart",
+            "howto",
+            "searching",
+            "store",
+            "compare",
+            "plot",
+            "rebuild",
+        )
+    ),
+)
 BLOCK = re.compile(
     r"(?:<!-- needs: (?P<needs>[\w ]+) -->\n)?```python\n(?P<code>.*?)^```$",
     re.DOTALL | re.MULTILINE,

@@ -245,7 +245,9 @@ def _fill(out: Array, rows: Rows, index: Array, dtype: np.dtype[Any]) -> None:
     del lost
     if not len(first):
         return
-    graph = csr_array((np.ones(len(first), bool), (first, second)), shape=(m, m))
+    # scipy before 1.11.2 gives nonsense, and no error, where positions are int64.
+    pairs = first.astype(np.int32), second.astype(np.int32)
+    graph = csr_array((np.ones(len(first), bool), pairs), shape=(m, m))
     count, labels = connected_components(graph, directed=False)
     if count == 1 and dtype == np.float64:
         _fill_directly(out, rows, index[np.stack([first, second], axis=1)])

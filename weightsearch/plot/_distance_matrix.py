@@ -195,7 +195,7 @@ class DistanceMatrixDisplay(Display):
         ----------
         run : Run
         metric : {"l2", "relative", "cosine"}, default="l2"
-            As for :func:`weightsearch.pairwise_distances`.
+            As for :func:`weightsearch.compare.pairwise_distances`.
         method : {"average", "complete", "single", "weighted", "ward"}
             As for :func:`scipy.cluster.hierarchy.linkage`.
         align : bool, default=False

@@ -72,7 +72,7 @@ class ScoreStatisticDisplay(Display):
     scatter_ : matplotlib PathCollection
         Those candidates that have both numbers.
     spearman_, p_value_ : float
-        NaN where they say nothing; see :func:`weightsearch.score_correlation`.
+        NaN where they say nothing; see :func:`weightsearch.compare.score_correlation`.
     note_ : str
         Empty, or why they say nothing.
     key_ : Colorbar, Legend or None
@@ -180,7 +180,7 @@ class ScoreStatisticDisplay(Display):
         name : str, default=None
             The weight; None: the first one with two dimensions or more.
         statistic : str, default="l2"
-            A column of :func:`weightsearch.weight_stats`.
+            A column of :func:`weightsearch.compare.weight_stats`.
         score : str, default=None
             A column of ``run.candidates``; None: the mean test score that the
             search refitted by.

@@ -38,7 +38,7 @@ class ComparedRun(StoredRun):
         split: int | None = None,
         align: bool = False,
     ) -> pd.DataFrame:
-        """Compare the weights of two candidates; see :func:`weightsearch.compare`.
+        """Compare two candidates; see :func:`weightsearch.compare.compare`.
 
         Parameters
         ----------

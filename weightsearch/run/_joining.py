@@ -44,7 +44,7 @@ class JoinedRun(RebuiltRun):
             As in :meth:`load_estimator`.
         align : bool, default=False
             Bring the hidden units of every other candidate into the order of the
-            first one's before, by :func:`weightsearch.align`.
+            first one's before, by :func:`weightsearch.compare.align`.
         split : int, default=None
             The split whose models are meant; None: the refits.
 

@@ -30,8 +30,8 @@ class StoredWeights(Mapping[str, Array]):
         self._specs = {spec.name: spec for spec in specs.arrays}
         self._read = read
         self._read_all = read_all
-        self.ties = MappingProxyType(dict(specs.ties))
-        self.encodings = MappingProxyType(dict(specs.encodings))
+        self.ties: Mapping[str, str] = MappingProxyType(dict(specs.ties))
+        self.encodings: Mapping[str, str] = MappingProxyType(dict(specs.encodings))
 
     def __getitem__(self, name: str) -> Array:
         name = self.ties.get(name, name)

@@ -91,9 +91,11 @@ class StoredModels:
         """
         source = self._stored("save_store").path
         target = Path(path).expanduser()
+        made = False
         try:
             # Mode "x", so that nothing that is there can be lost.
             with source.open("rb") as old, target.open("xb") as new:
+                made = True
                 shutil.copyfileobj(old, new, 1 << 20)
                 new.flush()
                 os.fsync(new.fileno())
@@ -103,7 +105,8 @@ class StoredModels:
                 str(target),
             ) from error
         except OSError as error:
-            target.unlink(missing_ok=True)
+            if made:
+                target.unlink(missing_ok=True)
             raise StoreWriteError(
                 f"The store could not be saved to {target}: {error}", str(target)
             ) from error

@@ -29,6 +29,9 @@ from weightsearch.store import WriteSession
 
 __all__ = ["TrackedSearch"]
 
+_TOLD = ("capture", "keep", "refit", "scoring", "cv", "return_train_score")
+"""What every search has, also one whose constructor decides on it."""
+
 _NOT_TOLD = {"estimator", "store", "resume", "compression", "n_jobs", "verbose"} | {
     "pre_dispatch",
     "search_spaces",
@@ -165,9 +168,13 @@ class TrackedSearch(DiagramWithStore, StoredModels, CallbackSearch):
 
     @contextmanager
     def _recording(self, X: Any, y: Any) -> Iterator[tuple[SearchRecorder, _Place]]:
-        private = self.store is None
-        folder = PrivateFolder() if private else None
-        path = folder.store if folder is not None else Path(self.store).expanduser()
+        folder = None
+        if self.store is None:
+            folder = PrivateFolder()
+            path = folder.store
+        else:
+            path = Path(self.store).expanduser()
+        private = folder is not None
         recorder = None
         try:
             session = WriteSession.open(
@@ -198,13 +205,11 @@ class TrackedSearch(DiagramWithStore, StoredModels, CallbackSearch):
 
     def _settings(self) -> dict[str, Any]:
         """What the store tells of this search, as text where it is no plain value."""
+        own = [name for name in self.get_params(deep=False) if name[:6] != "param_"]
+        names = dict.fromkeys(name for name in (*_TOLD, *own) if name not in _NOT_TOLD)
         return {
             "search": type(self).__name__,
-            **{
-                name: _plain(value)
-                for name, value in self.get_params(deep=False).items()
-                if name not in _NOT_TOLD and not name.startswith("param_")
-            },
+            **{name: _plain(getattr(self, name)) for name in names},
             "error_score": repr(self.error_score),
         }
 

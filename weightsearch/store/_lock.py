@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import errno
 import getpass
 import json
 import os
@@ -17,6 +18,7 @@ import socket
 import sqlite3
 import stat
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -28,6 +30,7 @@ __all__ = ["StoreLock", "is_locked"]
 _TRIES = 20
 _PAUSE = 0.005
 _HOLDER_LIMIT = 10_000
+_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
 
 
 class StoreLock:
@@ -166,6 +169,15 @@ class StoreLock:
 
     def _refusal(self, failure: sqlite3.Error | None) -> StoreError:
         store = self.store
+        reason = _cannot_lock(self._folder)
+        if reason:
+            return StoreLockedError(
+                f"The store {store} cannot be locked: its file system has no locks "
+                f"({reason}), as some network drives have none. Put the store on a "
+                "local disk, and copy the file when the search has ended "
+                "(save_store).",
+                str(store),
+            )
         if failure is None or _is_busy(failure):
             holder = read_holder(store)
             if holder:
@@ -176,10 +188,10 @@ class StoreLock:
                     holder,
                 )
             return StoreLockedError(
-                f"The store {store} is locked, and nothing tells by whom: either "
-                "another fit is just starting or ending (try again), or its file "
-                "system cannot lock files, as some network drives cannot (put the "
-                "store on a local disk).",
+                f"The store {store} is locked, and nothing tells by whom: another fit "
+                "is just starting or ending (try again), or its file system locks "
+                "files badly, as some network drives do (put the store on a local "
+                "disk).",
                 str(store),
             )
         if "unable to open" in str(failure) or "readonly" in str(failure):
@@ -232,6 +244,23 @@ def read_holder(store: Path) -> str:
         f"{program}process {holder.get('pid')}{user} on {holder.get('host')}, "
         f"since {holder.get('started')}"
     )
+
+
+def _cannot_lock(folder: Path) -> str:
+    """Tell why no file in a folder can be locked; empty where one can be.
+
+    SQLite calls this "busy", as if somebody had the lock.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows, whose locks do not depend on the file system
+        return ""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return str(error) if error.errno in _NO_LOCKS else ""
+    return ""
 
 
 def _is_busy(error: sqlite3.Error) -> bool:

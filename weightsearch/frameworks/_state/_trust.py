@@ -34,6 +34,7 @@ _OWN = (
     "sklearn.calibration._SigmoidCalibration",
     "sklearn.calibration._TemperatureScaling",
     "sklearn.cluster._bisect_k_means._BisectingTree",
+    "sklearn.compose._column_transformer._RemainderColsList",
     "sklearn.gaussian_process._gpc._BinaryGaussianProcessClassifierLaplace",
     "sklearn.impute._iterative._ImputerTriplet",
     "sklearn.multiclass._ConstantPredictor",

@@ -199,18 +199,29 @@ def _open(source: Path | str | BinaryIO, path: str) -> h5py.File:
         # Another flag would clash with the same file opened elsewhere in this
         # process, so the lock is given up only where it cannot be had.
         if not _LOCK.search(str(exc)) or isinstance(file, FileObject):
-            raise translate(exc, path, "/") from exc
+            raise _refused(exc, path) from exc
     try:
         return h5py.File(file, "r", locking=False)
     except TROUBLE as exc:
         if not _LOCK.search(str(exc)):
-            raise translate(exc, path, "/") from exc
+            raise _refused(exc, path) from exc
         raise StoreError(
             f"{path}: HDF5 cannot lock the file: {exc}. Close it where it is open for "
             "writing. If it is not, stores need no lock: unset the environment "
             "variable HDF5_USE_FILE_LOCKING, or set it to FALSE",
             path,
         ) from exc
+
+
+def _refused(exc: Exception, path: str) -> StoreError:
+    if "already open for write" not in str(exc):
+        return translate(exc, path, "/")
+    return StoreError(
+        f"{path}: another program has the file open for writing, or was killed while "
+        "it had. Close it there; weightsearch never writes into a store, so that one "
+        "that was written into is best replaced by a copy from before",
+        path,
+    )
 
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"

@@ -89,7 +89,8 @@ def write_store(
     """
     filters = check_compression(compression)
     with written_aside(Path(path), durable=durable) as aside:
-        with h5py.File(aside, "w", libver=_LIBVER) as file:
+        # Nobody else knows this file, and some network drives cannot lock any.
+        with h5py.File(aside, "w", libver=_LIBVER, locking=False) as file:
             root = h5g.open(file.id, b"/")
             write_attribute(root, names.A_FORMAT, names.FORMAT)
             write_attribute(root, names.A_FORMAT_VERSION, names.FORMAT_VERSION)
