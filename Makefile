@@ -36,13 +36,13 @@ help:
 	@echo "make test-compat   all that needs no framework, on scikit-learn $(COMPAT_VERSIONS)"
 	@echo "make lint          ruff: rules and format"
 	@echo "make typecheck     mypy --strict"
-	@echo "make docs          generated pages are up to date, links lead somewhere"
+	@echo "make docs          HTML in docs/_build/html; warnings are errors"
 	@echo "make bench-quick   benchmarks at small sizes, 3 minutes; make bench: 30"
 	@echo "make clean         remove environments and what tools leave"
 
 $(READY): pyproject.toml constraints/ci.txt
 	$(PYTHON) -m venv $(VENV)
-	$(PY) $(PIP_INSTALL) -c constraints/ci.txt -e ".[all,dev]"
+	$(PY) $(PIP_INSTALL) -c constraints/ci.txt -e ".[all,dev,docs]"
 	@echo ready > $@
 
 demo: $(READY)
@@ -96,13 +96,21 @@ typecheck: $(READY)
 
 docs: $(READY)
 	$(PY) tools/check_docs.py
+	rm -rf docs/api
+	$(PY) -m sphinx -b html -W --keep-going -n docs docs/_build/html
 
-bench: $(READY)
-	$(PY) benchmarks/run.py
+bench: .venvs/bench/.ready
+	.venvs/bench/$(BIN)/python benchmarks/run.py
 
-bench-quick: $(READY)
-	$(PY) benchmarks/run.py --quick
+bench-quick: .venvs/bench/.ready
+	.venvs/bench/$(BIN)/python benchmarks/run.py --quick
+
+.venvs/bench/.ready: pyproject.toml constraints/ci.txt
+	$(PYTHON) -m venv .venvs/bench
+	.venvs/bench/$(BIN)/python $(PIP_INSTALL) -c constraints/ci.txt -e ".[bench]"
+	@echo ready > $@
 
 clean:
+	rm -rf docs/api docs/gallery docs/_build
 	rm -rf .venv .venvs build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

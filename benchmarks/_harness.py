@@ -97,6 +97,8 @@ class Figure:
     series_unit : str
     judged : bool
         Whether the target is meant for the size that was measured.
+    note : str
+        Why there are no values, where there are none.
     """
 
     key: str
@@ -106,6 +108,7 @@ class Figure:
     series: dict[str, list[float]]
     series_unit: str
     judged: bool = True
+    note: str = ""
 
 
 class Samples(dict[str, list[float]]):
@@ -225,8 +228,10 @@ def main(
         "figures": [{**asdict(figure), "name": name} for figure in figures],
     }
     for figure in figures:
-        middle = statistics.median(figure.values)
-        print(f"{figure.what}: {middle:.4g} {figure.unit}", file=sys.stderr)
+        shown = figure.note
+        if figure.values:
+            shown = f"{statistics.median(figure.values):.4g} {figure.unit}"
+        print(f"{figure.what}: {shown}", file=sys.stderr)
     text = json.dumps(result, indent=1) + "\n"
     if given.output is None:
         print(text, end="")

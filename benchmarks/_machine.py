@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import sqlite3
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,17 @@ _DISTRIBUTIONS = (
     "pandas",
     "h5py",
     "joblib",
+)
+_OPTIONAL = (
+    "skops",
+    "torch",
+    "skorch",
+    "tensorflow",
+    "keras",
+    "scikeras",
+    "keras-tuner",
+    "mlflow-skinny",
+    "hyperphoenixcv",
 )
 _VARIABLES = (
     "OMP_NUM_THREADS",
@@ -67,6 +79,9 @@ def versions() -> dict[str, str]:
             found[name] = version(name)
         except PackageNotFoundError:
             found[name] = "not installed"
+    for name in _OPTIONAL:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
     found["hdf5"] = h5py.version.hdf5_version
     found["sqlite"] = sqlite3.sqlite_version
     return found

@@ -16,6 +16,12 @@ _TITLES = {
     "read": "Reading",
     "identity": "Identity",
     "search": "Searching",
+    "compare": "Comparing",
+    "alternatives": "Searching, beside others",
+    "networks": "Networks of skorch and Keras",
+    "state": "What makes a model again",
+    "memory": "Memory",
+    "imports": "Importing",
 }
 
 
@@ -44,7 +50,12 @@ def report(results: Sequence[Result], targets: Targets) -> str:
 def unmeasured(results: Iterable[Result], targets: Targets) -> list[str]:
     """Name the targets that no figure was measured for."""
     wanted = {f"{part}.{key}" for part, keys in targets.items() for key in keys}
-    known = {figure["key"] for result in results for figure in result["figures"]}
+    known = {
+        figure["key"]
+        for result in results
+        for figure in result["figures"]
+        if figure["values"]
+    }
     return sorted(wanted - known)
 
 
@@ -80,6 +91,8 @@ def _origin(results: Sequence[Result]) -> list[str]:
 
 def _row(figure: Mapping[str, Any], targets: Targets) -> str:
     values, unit = figure["values"], figure["unit"]
+    if not values:
+        return f"| {figure['what']} | {figure['note']} | | | | |"
     middle = statistics.median(values)
     target, met = _judge(figure, middle, targets)
     shown = f"{_number(min(values))} to {_number(max(values))}"

@@ -21,7 +21,18 @@ HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results"
 PAGE = HERE.parent / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
-BENCHMARKS = ("store", "read", "identity", "search", "compare")
+BENCHMARKS = (
+    "store",
+    "read",
+    "identity",
+    "search",
+    "alternatives",
+    "networks",
+    "state",
+    "memory",
+    "imports",
+    "compare",
+)
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import os
 import re
+from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")  # examples are small
 
-import weightsearch
+from docutils import nodes
+from docutils.utils.math.latex2mathml import tex2mathml
 
+import weightsearch
 
 project = "weightsearch"
 author = "weightsearch developers"
@@ -23,7 +26,6 @@ version = release = weightsearch.__version__
 extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.mathjax",
     "numpydoc",
     "myst_parser",
     "sphinx_copybutton",
@@ -37,19 +39,29 @@ templates_path = ["_templates"]
 myst_heading_anchors = 4
 
 # The pages that others stand under, in the order of their lists.
-SECTIONS = {"index", "guide", "formats", "project"}
+SECTIONS = {"index", "guide", "reference", "project"}
 # Files outside this folder, and the pages that stand for them here.
 ELSEWHERE = {
     "../CHANGELOG.md": "changelog.md",
+    "../CODE_OF_CONDUCT.md": "conduct.md",
     "../CONTRIBUTING.md": "contributing.md",
+    "../SECURITY.md": "security.md",
     "../examples/gallery/": "gallery/index.rst",
+    "../examples/gallery/plot_8_soup.py": "gallery/plot_8_soup.rst",
 }
+INCLUDED = re.compile(r"```\{include\} (\.\./\w+\.md)\n```\n")
 LISTED = re.compile(r"^- \[[^\]]+\]\(([\w/]+)\.(?:md|rst)\)", re.MULTILINE)
 
 
 def prepare(app, docname, source):
     """Lead links out of this folder to their pages, and add tables of contents."""
     text = source[0]
+    if match := INCLUDED.fullmatch(text):
+        # Included here, as links are to be led elsewhere in it too.
+        file = Path(app.srcdir, match[1]).resolve()
+        app.env.note_dependency(str(file))
+        text = file.read_text(encoding="utf-8")
+        text = re.sub(r"\]\((?=[A-Z_]+\.md)", "](../", text).replace("](docs/", "](")
     for file, page in ELSEWHERE.items():
         text = text.replace(f"]({file})", f"]({page})")
     if docname in SECTIONS:
@@ -58,14 +70,14 @@ def prepare(app, docname, source):
     source[0] = text
 
 
-# -- reference -------------------------------------------------------------------------
+# -- reference -----------------------------------------------------------------------
 
 autosummary_generate = True
 autodoc_typehints = "none"  # numpydoc has the types
 autodoc_member_order = "groupwise"
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
-numpydoc_validation_checks = {"GL03", "PR01", "PR02", "PR03", "RT03"}
+numpydoc_validation_checks = {"GL03", "GL07", "PR02", "YD01"}
 # Other libraries are not here, and a build needs no network.
 nitpick_ignore_regex = [
     ("py:.*", r"(numpy|pandas|sklearn|h5py|joblib|matplotlib|scipy|mlflow|skops)\..*")
@@ -82,7 +94,7 @@ def skip_foreign(app, what, name, obj, skip, options):
     return None
 
 
-# -- gallery -----------------------------------------------------------------------------
+# -- gallery -------------------------------------------------------------------------
 
 sphinx_gallery_conf = {
     "examples_dirs": "../examples/gallery",
@@ -93,11 +105,13 @@ sphinx_gallery_conf = {
     "remove_config_comments": True,
     "min_reported_time": 60,
     "show_memory": False,
+    "write_computation_times": False,  # that page asks other hosts for scripts
+    "ignore_repr_types": r"weightsearch\.plot|matplotlib",
     "download_all_examples": False,
     "copyfile_regex": r".*\.py",
 }
 
-# -- pages as HTML ----------------------------------------------------------------------
+# -- pages as HTML -------------------------------------------------------------------
 
 html_theme = "pydata_sphinx_theme"
 html_title = "weightsearch"
@@ -115,14 +129,21 @@ html_theme_options = {
     "pygments_light_style": "a11y-high-contrast-light",
     "pygments_dark_style": "a11y-high-contrast-dark",
 }
-html_sidebars = {
-    name: [] for name in ("index", "quickstart", "howto", "changelog", "contributing")
-}
+html_sidebars = {name: [] for name in ("index", "quickstart", "howto")}
+html_math_renderer = "mathml"
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 
 
+def write_math(writer, node):
+    """Write a formula as MathML, which browsers show by themselves."""
+    is_block = isinstance(node, nodes.math_block)
+    writer.body.append(tex2mathml(node.astext(), as_block=is_block))
+    raise nodes.SkipNode
+
+
 def setup(app):
     """Connect what is above."""
+    app.add_html_math_renderer("mathml", (write_math, None), (write_math, None))
     app.connect("source-read", prepare)
     app.connect("autodoc-skip-member", skip_foreign)

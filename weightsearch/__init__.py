@@ -34,7 +34,13 @@ from weightsearch.exceptions import (
 )
 from weightsearch.frameworks import extract_weights, register_extractor
 from weightsearch.run import Run, StoredWeights, WeightStore
-from weightsearch.search import WeightTrackingGridSearchCV
+from weightsearch.search import (
+    TrackedSearch,
+    WeightTrackingGridSearchCV,
+    WeightTrackingHalvingGridSearchCV,
+    WeightTrackingHalvingRandomSearchCV,
+    WeightTrackingRandomizedSearchCV,
+)
 from weightsearch.store import Problem
 
 __version__ = "0.1.0"
@@ -57,12 +63,16 @@ __all__ = [
     "StoreVersionError",
     "StoreWriteError",
     "StoredWeights",
+    "TrackedSearch",
     "UnequalWeightsError",
     "UnstorableWeightsWarning",
     "UntrustedTypeError",
     "WeightSearchError",
     "WeightStore",
     "WeightTrackingGridSearchCV",
+    "WeightTrackingHalvingGridSearchCV",
+    "WeightTrackingHalvingRandomSearchCV",
+    "WeightTrackingRandomizedSearchCV",
     "Weights",
     "WeightsNotFoundError",
     "align",

@@ -38,7 +38,7 @@ def main():
         import ray
         from ray.util.joblib import register_ray
 
-        ray.init(num_cpus=2, include_dashboard=False)
+        ray.init(address="local", num_cpus=2, include_dashboard=False)
         register_ray()
         with joblib.parallel_config(backend="ray", n_jobs=2):
             grid.fit(X, y)

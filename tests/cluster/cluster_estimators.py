@@ -61,5 +61,6 @@ class Fatal(LogisticRegression):
 
     def fit(self, X, y, sample_weight=None):
         if self.C == 2.0:
+            time.sleep(0.5)  # so that what was finished before has been fetched
             os._exit(1)
         return super().fit(X, y, sample_weight)

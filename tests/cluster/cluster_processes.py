@@ -9,9 +9,12 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
+
+import pytest
 
 HERE = Path(__file__).parent
 TIMEOUT = 120
@@ -98,6 +101,20 @@ def dask_cluster(folder, n_workers):
         for number in range(n_workers):
             cluster.worker(f"worker{number}")
         yield cluster
+
+
+@contextlib.contextmanager
+def ray_environment():
+    """Let Ray keep its files in a folder of ours, and tell nobody of its use."""
+    # The paths of its sockets must be short.
+    with tempfile.TemporaryDirectory(prefix="ray") as folder:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("RAY_TMPDIR", folder)
+            patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+            patch.setenv("RAY_AUTH_MODE", "disabled")
+            for name, value in environment().items():
+                patch.setenv(name, value)
+            yield patch
 
 
 class CountingProxy:

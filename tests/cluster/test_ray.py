@@ -14,7 +14,7 @@ import pytest
 from cluster_client import GRID, search
 from cluster_comparing import assert_fitted_once, assert_same, stored
 from cluster_estimators import GatedClassifier, Homebody
-from cluster_processes import lines, n_lines, process, wait_for
+from cluster_processes import lines, n_lines, process, ray_environment, wait_for
 from sklearn.datasets import load_digits, load_iris
 from sklearn.linear_model import LogisticRegression
 
@@ -30,18 +30,17 @@ BATCH = 4 * 2
 
 
 @pytest.fixture(scope="module", autouse=True)
-def local_ray(tmp_path_factory):
-    """Ray with two workers on this machine, its token in a folder of the test."""
+def local_ray():
+    """Ray with two workers on this machine."""
     from ray.util.joblib import register_ray
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        patch.setenv("RAY_AUTH_MODE", "disabled")
-        patch.setenv("OMP_NUM_THREADS", "1")
-        # Ray's workers look for modules on the paths of the environment.
-        paths = [str(HERE), os.environ.get("PYTHONPATH", "")]
-        patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
-        ray.init(num_cpus=2, include_dashboard=False, logging_level="error")
+    with ray_environment():
+        ray.init(
+            address="local",
+            num_cpus=2,
+            include_dashboard=False,
+            logging_level="error",
+        )
         register_ray()
         try:
             yield

@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "integration"))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
+from crash_models import Dying
 from search_estimators import CountingClassifier
 from sklearn.datasets import load_iris
 from sklearn.model_selection import KFold
@@ -32,7 +33,7 @@ def sklearn_search(log):
 def halving_search(log):
     X, y = load_iris(return_X_y=True)
     grid = {"C": [0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0]}
-    return CountingClassifier(log, pause=0.01), grid, X, y
+    return Dying(log), grid, X, y
 
 
 def torch_search(log):

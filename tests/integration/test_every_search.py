@@ -213,7 +213,7 @@ def test_an_interrupted_search_goes_on(iris, tmp_path, kind, seed, later):
         begun = [store.run().params(number) for number in range(2)]
     log.write_text("x\n" * (after + 1))
 
-    resumed = make(kind, Interrupting(str(log), pause=after), verbose=1, **kwargs).fit(*iris)
+    resumed = make(kind, Interrupting(str(log), pause=after), **kwargs).fit(*iris)
 
     assert count_fits(log) == (after + 1) + (3 * N_ROWS[kind] + 1 - after)
     assert [resumed.run_.params(number) for number in range(2)] == begun

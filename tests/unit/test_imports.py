@@ -32,6 +32,7 @@ PARTS = {
         "search._drawing",
         "search._header",
         "search._keeping",
+        "search._memory",
         "search._progress",
         "search._recorder",
     },

@@ -6,15 +6,9 @@ import re
 import tomllib
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).resolve().parents[2]
 TESTED = ("plot", "cli", "test")
 """Extras that `make test-lowest` installs besides the core."""
-
-pytestmark = pytest.mark.skipif(
-    not (ROOT / "pyproject.toml").is_file(), reason="needs the repository"
-)
 
 
 def _promised() -> dict[str, str]:
@@ -34,12 +28,12 @@ def _tested() -> dict[str, str]:
 
 
 def test_lower_bounds_are_what_is_tested():
-    """``constraints/lowest.txt`` has each requirement's lower bound, and no others."""
+    """``constraints/lowest.txt`` has the first version that each bound lets in."""
     promised, tested = _promised(), _tested()
 
-    assert promised.keys() == tested.keys()
+    assert len(promised) > 10
     assert {
-        name: version
-        for name, version in tested.items()
-        if version != promised[name] and not version.startswith(promised[name] + ".")
+        name: (bound, tested.get(name))
+        for name, bound in promised.items()
+        if not f"{tested.get(name)}.".startswith(f"{bound}.")
     } == {}

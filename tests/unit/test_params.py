@@ -156,7 +156,7 @@ OPAQUE = {
     "array": (np.zeros((100, 3)), "<array <f8 (100, 3)>"),
     "objects": (np.array([None]), "<array |O (1,)>"),
     "frame": (pd.DataFrame({"a": [1]}), "<DataFrame of shape (1, 1)>"),
-    "sparse": (sparse.eye_array(3, format="csr"), "<csr_array of shape (3, 3)>"),
+    "sparse": (sparse.csr_array(np.eye(3)), "<csr_array of shape (3, 3)>"),
     "partial": (functools.partial(len), "functools.partial(<built-in function len>)"),
     "object": (decimal.Decimal("0.1"), "Decimal('0.1')"),
 }

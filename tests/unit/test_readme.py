@@ -26,6 +26,7 @@ DOCUMENTS = (
             "compare",
             "plot",
             "rebuild",
+            "searches",
         )
     ),
 )

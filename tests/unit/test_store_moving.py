@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ml_dtypes
 import numpy as np
 import pytest
 from journal_samples import header, key, params, result, results
@@ -14,6 +13,8 @@ from weightsearch.store._hdf5 import _layout as names
 from weightsearch.store._journal._bulk import open_rows
 from weightsearch.store._journal._format import ARRAYS
 from weightsearch.store._journal._reader import JournalRun
+
+ml_dtypes = pytest.importorskip("ml_dtypes")
 
 PADDED = np.dtype([("a", "u1"), ("b", "<f8")], align=True)
 

@@ -141,7 +141,8 @@ def _decoded_array(payload: Any) -> Any:
     # Nothing is allocated that the text does not hold.
     if dtype.kind not in "biufcU" or len(items) > MAX_INLINE:
         raise ValueError(f"an array of type {dtype} and {len(items)} elements")
-    if dtype.itemsize > 4 * MAX_VALUE or math.prod(shape) != len(items):
+    # In numpy 1 a size beyond 32 bits is a negative one.
+    if not 0 <= dtype.itemsize <= 4 * MAX_VALUE or math.prod(shape) != len(items):
         raise ValueError(f"an array of type {dtype} and shape {shape}")
     array = np.array([_plain(item) for item in items], dtype=dtype).reshape(shape)
     array.flags.writeable = False

@@ -7,7 +7,6 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from scipy.cluster import hierarchy
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import squareform
@@ -130,6 +129,9 @@ def cluster(distances: pd.DataFrame, method: Method = "average") -> Clustering:
 
 def _parts(matrix: Array, method: str) -> list[tuple[Array, Array]]:
     """Positions and merges of each part that has distances throughout."""
+    # Here, since importing the package need not wait for it.
+    from scipy.cluster import hierarchy
+
     _, labels = connected_components(csr_array(np.isfinite(matrix)), directed=False)
     parts = []
     for label in range(labels.max(initial=-1) + 1):

@@ -7,8 +7,6 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import is_classifier, is_regressor
-from sklearn.ensemble import VotingClassifier, VotingRegressor
-from sklearn.frozen import FrozenEstimator
 
 from weightsearch._records import Array, Weights
 from weightsearch.compare import align as align_to
@@ -70,6 +68,10 @@ def mean_of(every: Iterable[Weights], *, align: bool = False) -> Weights:
 
 def voting_ensemble(members: list[tuple[str, Any]]) -> Any:
     """Make a fitted voting estimator of fitted ones."""
+    # Here, since importing the package need not wait for it.
+    from sklearn.ensemble import VotingClassifier, VotingRegressor
+    from sklearn.frozen import FrozenEstimator
+
     frozen = [(name, FrozenEstimator(estimator)) for name, estimator in members]
     models = [estimator for _, estimator in members]
     # Frozen members ignore the fit, which tells the whole only the names of classes.

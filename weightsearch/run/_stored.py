@@ -165,8 +165,8 @@ class StoredRun:
             return None
 
         mask = evaluate_query(expression, column, [*frame.columns, "rank"])
-        # A copy, whose reader may add columns to it.
-        return frame[mask]
+        # A copy that says so: before pandas 3, adding columns would warn.
+        return frame[mask].copy()
 
     # -- weights ------------------------------------------------------------------
 

@@ -34,6 +34,7 @@ from weightsearch.search._keeping import (
     ranked,
     storable,
 )
+from weightsearch.search._memory import Trimmer
 from weightsearch.search._progress import Progress
 from weightsearch.search._splitting import RecordedSplitter, is_unrepeatable
 from weightsearch.store import StoredFit, WriteSession
@@ -85,6 +86,7 @@ class SearchRecorder:
         self._reused_from: set[str] = set()
         self._warned: set[tuple[type, str]] = set()
         self._best: StoredFit | None = None
+        self._trimmer = Trimmer()
         self._progress = Progress(
             session.path,
             capture=capture,
@@ -402,6 +404,7 @@ class SearchRecorder:
             )
         )
         self._n_new += 1
+        self._trimmer.count(0 if outcome.weights is None else outcome.weights.nbytes)
         self._progress.count("refits" if split == REFIT else "fits", outcome)
         if key is not None and not failed:
             self._kept_keys[key] = outcome.weights is not None

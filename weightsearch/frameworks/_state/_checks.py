@@ -15,9 +15,6 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse
-from scipy.interpolate import BSpline
-from sklearn.neighbors import BallTree, KDTree
-from sklearn.tree._tree import Tree
 
 from weightsearch._records import Array
 from weightsearch.exceptions import RebuildError
@@ -87,6 +84,11 @@ def check_loaded(root: Any) -> None:
 
 def _check_compiled(item: Any, n_features: float) -> bool:
     """Look at an object of a compiled class; True if it has no inside."""
+    # Here, since importing the package need not wait for them.
+    from scipy.interpolate import BSpline
+    from sklearn.neighbors import BallTree, KDTree
+    from sklearn.tree._tree import Tree
+
     if scipy.sparse.issparse(item):
         _check_sparse(item)
     elif isinstance(item, BSpline):
@@ -113,7 +115,7 @@ def _check_sparse(matrix: Any) -> None:
         raise RebuildError(f"a stored sparse matrix is none: {error}") from error
 
 
-def _check_spline(spline: BSpline) -> None:
+def _check_spline(spline: Any) -> None:
     t, c, k = spline.t, spline.c, spline.k
     good = (
         isinstance(k, int | np.integer)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
@@ -142,8 +144,22 @@ def _as_descr(value: Any) -> Any:
 def _read(content: bytes) -> Array | None:
     if content[:6] != b"\x93NUMPY":
         return None
-    array: Array = np.load(io.BytesIO(content), allow_pickle=False)
-    return array
+    if content[6:8] != b"\x01\x00":
+        array: Array = np.load(io.BytesIO(content), allow_pickle=False)
+        return array
+    start = 10 + int.from_bytes(content[8:10], "little")
+    shape, is_fortran, dtype = _header(content[8:start])
+    flat = np.frombuffer(content, dtype, math.prod(shape), start)
+    return flat.reshape(shape, order="F" if is_fortran else "C")
+
+
+@lru_cache(maxsize=256)
+def _header(content: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    # numpy has Python's compiler read it, every time.
+    shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(io.BytesIO(content))
+    if dtype.hasobject:
+        raise ValueError("it holds Python objects")
+    return shape, is_fortran, dtype
 
 
 def _write(array: Array) -> bytes:

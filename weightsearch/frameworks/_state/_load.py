@@ -15,7 +15,7 @@ from weightsearch._records import Array
 from weightsearch.exceptions import RebuildError, UntrustedTypeError
 from weightsearch.frameworks._registry import qualified_name
 from weightsearch.frameworks._state._checks import check_loaded, check_schema
-from weightsearch.frameworks._state._dump import FORMAT, SCHEMA
+from weightsearch.frameworks._state._dump import FORMAT
 from weightsearch.frameworks._state._files import restore
 from weightsearch.frameworks._state._parts import (
     NUMBERS,
@@ -27,6 +27,7 @@ from weightsearch.frameworks._state._parts import (
     resolved,
 )
 from weightsearch.frameworks._state._schema import fill, nodes
+from weightsearch.frameworks._state._skops import SCHEMA, skops_io
 from weightsearch.frameworks._state._trust import Brought, names_of, trusted_names
 
 __all__ = ["is_complete", "rebuild"]
@@ -83,8 +84,7 @@ def rebuild(
     RebuildError
         If it cannot be made, with what is missing.
     """
-    import skops.io
-
+    skops = skops_io()
     state = _parse(text)
     if "error" in state:
         raise RebuildError(
@@ -102,11 +102,11 @@ def rebuild(
         raise RebuildError(f"its stored state makes no sense: {error}") from error
     archive = _archive(schema, files)
     allowed = [*trusted_names(), *brought.trusted, *names_of(trusted)]
-    unknown = set(skops.io.get_untrusted_types(data=archive)).difference(allowed)
+    unknown = set(skops.get_untrusted_types(data=archive)).difference(allowed)
     if unknown:
         raise _untrusted(sorted(unknown))
     try:
-        loaded = skops.io.loads(archive, trusted=allowed)
+        loaded = skops.loads(archive, trusted=allowed)
     except Exception as error:
         # Whatever a class says to a state that is not one of its own.
         raise RebuildError(
@@ -194,9 +194,7 @@ def _supply(schema: dict[str, Any], brought: Brought) -> int:
 
 
 def _stand_in(name: str) -> dict[str, Any]:
-    import skops.io
-
-    content = skops.io.dumps(Part(kind=_SUPPLIED, path=name))
+    content = skops_io().dumps(Part(kind=_SUPPLIED, path=name))
     schema = json.loads(zipfile.ZipFile(io.BytesIO(content)).read(SCHEMA))
     for node in nodes(schema):
         node.pop("__id__", None)
