@@ -25,7 +25,8 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 export MPLBACKEND ?= agg
 
 .PHONY: help demo test test-unit test-doctest test-parity test-crash \
-	test-compat lint typecheck docs bench bench-quick clean
+	test-compat test-lowest test-next test-cluster test-ecosystem lint typecheck \
+	docs package bench bench-quick clean
 .DEFAULT_GOAL := help
 
 help:
@@ -36,6 +37,10 @@ help:
 	@echo "make test-compat   all that needs no framework, on scikit-learn $(COMPAT_VERSIONS)"
 	@echo "make lint          ruff: rules and format"
 	@echo "make typecheck     mypy --strict"
+	@echo "make test-lowest   the same on the lowest versions of everything"
+	@echo "make test-cluster  on Dask and Ray"
+	@echo "make test-ecosystem  XGBoost, LightGBM, CatBoost, MLflow, polars, ..."
+	@echo "make package       wheel and sdist, installed into a bare environment"
 	@echo "make docs          HTML in docs/_build/html; warnings are errors"
 	@echo "make bench-quick   benchmarks at small sizes, 3 minutes; make bench: 30"
 	@echo "make clean         remove environments and what tools leave"
@@ -76,6 +81,31 @@ test-compat-%: .venvs/sklearn-%/.ready
 
 .PRECIOUS: .venvs/sklearn-%/.ready
 
+test-lowest: .venvs/lowest/.ready
+	.venvs/lowest/$(BIN)/python -m pytest -n $(WORKERS) -m "$(FAST)"
+
+.venvs/lowest/.ready: pyproject.toml constraints/lowest.txt
+	$(PYTHON) -m venv .venvs/lowest
+	.venvs/lowest/$(BIN)/python $(PIP_INSTALL) -c constraints/lowest.txt \
+		-e ".[plot,cli,test]"
+	@echo ready > $@
+
+# The next scikit-learn, where there is one to try.
+test-next: $(READY)
+	@version=$$($(PY) -m pip index versions --pre scikit-learn 2>/dev/null \
+		| sed -nE '1s/.*\((.*(a|b|rc)[0-9]+)\)/\1/p'); \
+	if [ -n "$$version" ]; then $(MAKE) test-compat-$$version; \
+	else echo "scikit-learn has no pre-release newer than its last release"; fi
+
+test-cluster: .venvs/cluster/.ready
+	.venvs/cluster/$(BIN)/python -m pytest tests/cluster
+
+.venvs/cluster/.ready: pyproject.toml constraints/cluster.txt
+	$(PYTHON) -m venv .venvs/cluster
+	.venvs/cluster/$(BIN)/python $(PIP_INSTALL) -c constraints/cluster.txt \
+		-e ".[test,dask,ray]"
+	@echo ready > $@
+
 test-ecosystem: .venvs/ecosystem/.ready
 	.venvs/ecosystem/$(BIN)/python -m pytest tests/ecosystem
 
@@ -86,6 +116,9 @@ test-ecosystem: .venvs/ecosystem/.ready
 		-e ".[test,mlflow]" xgboost-cpu lightgbm catboost imbalanced-learn \
 		polars pyarrow fsspec statsmodels
 	@echo ready > $@
+
+package: $(READY)
+	$(PY) tools/check_package.py
 
 lint: $(READY)
 	$(PY) -m ruff check .

@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "integration"))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
-from crash_models import Dying
+from crash_dying import Dying
 from search_estimators import CountingClassifier
 from sklearn.datasets import load_iris
 from sklearn.model_selection import KFold

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -35,6 +34,8 @@ def export_weights(weights: Weights, path: Path, load: Callable[[], Any]) -> Pat
     ------
     ValueError
         If the suffix is not known.
+    FileNotFoundError
+        If there is no such folder.
     ImportError
         If the format's package is not installed.
     """
@@ -42,10 +43,10 @@ def export_weights(weights: Weights, path: Path, load: Callable[[], Any]) -> Pat
     if suffix != _KERAS and suffix not in _WRITERS:
         known = ", ".join([*_WRITERS, _KERAS])
         raise ValueError(f"{path.name!r} must end with one of {known}.")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"There is no folder {path.parent}.")
     # Aside first, so that a file that is there is replaced as a whole or not at all.
-    handle, name = tempfile.mkstemp(suffix, f".{path.stem}-", path.parent)
-    os.close(handle)
-    aside = Path(name)
+    aside = path.with_name(f".{path.stem}-{secrets.token_hex(8)}{suffix}")
     try:
         if suffix == _KERAS:
             _keras(load(), aside)

@@ -18,7 +18,7 @@ __all__ = ["TROUBLE", "attribute", "corrupt", "guarded", "translate"]
 _LOST = {errno.EIO, errno.ESTALE, errno.ENODEV, errno.ENXIO, errno.ETIMEDOUT}
 _MAX_TEXT_ATTRIBUTE = 2**16
 # What HDF5 says of a handle whose file has been closed.
-_CLOSED = re.compile(r"(invalid|location) identifier|identifier is not of", re.I)
+_CLOSED = re.compile(r"(invalid|location) (\w+ )?identifier|identifier is not of", re.I)
 
 TROUBLE = (
     OSError,
