@@ -114,7 +114,7 @@ test-ecosystem: .venvs/ecosystem/.ready
 	$(PYTHON) -m venv .venvs/ecosystem
 	.venvs/ecosystem/$(BIN)/python $(PIP_INSTALL) -c constraints/ecosystem.txt \
 		-e ".[test,mlflow]" xgboost-cpu lightgbm catboost imbalanced-learn \
-		polars pyarrow fsspec statsmodels
+		polars pyarrow fsspec statsmodels scikit-optimize
 	@echo ready > $@
 
 package: $(READY)

@@ -15,7 +15,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 from crash_dying import Dying
 from search_estimators import CountingClassifier
-from sklearn.datasets import load_iris
+from sklearn.datasets import load_digits, load_iris
 from sklearn.model_selection import KFold
 
 from weightsearch.search import (
@@ -31,9 +31,10 @@ def sklearn_search(log):
 
 
 def halving_search(log):
-    X, y = load_iris(return_X_y=True)
+    # Enough classes that a subsample of a tenth has three of them.
+    X, y = load_digits(return_X_y=True)
     grid = {"C": [0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0]}
-    return Dying(log), grid, X, y
+    return Dying(log), grid, X[:450], y[:450]
 
 
 def torch_search(log):
@@ -85,7 +86,7 @@ def main() -> None:
     if kind == "halving":
         # Without a seed: a killed run has to go on with its own subsamples.
         search = WeightTrackingHalvingGridSearchCV(
-            estimator, grid, min_resources=16, refit_iterations="all", **settings
+            estimator, grid, min_resources=50, refit_iterations="all", **settings
         )
     else:
         search = WeightTrackingGridSearchCV(estimator, grid, **settings)

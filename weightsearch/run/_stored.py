@@ -70,7 +70,9 @@ class StoredRun:
     @property
     def settings(self) -> Mapping[str, Any]:
         """The search's own params, as text where they are no plain values."""
-        return self._source.header.settings
+        settings = self._source.header.settings
+        # The state of a random generator helps who goes on, and nobody who reads.
+        return {name: settings[name] for name in settings if name != "drawn_from"}
 
     def __repr__(self) -> str:
         name = cut(str(self.estimator.get("class", "")).rpartition(".")[2])

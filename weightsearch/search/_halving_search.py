@@ -133,7 +133,7 @@ class WeightTrackingHalvingGridSearchCV(
     --------
     >>> from sklearn.datasets import load_iris
     >>> from sklearn.linear_model import LogisticRegression
-    >>> from weightsearch.search import WeightTrackingHalvingGridSearchCV
+    >>> from weightsearch import WeightTrackingHalvingGridSearchCV
     >>> search = WeightTrackingHalvingGridSearchCV(
     ...     LogisticRegression(max_iter=1000),
     ...     {"C": [0.001, 0.01, 0.1, 1.0, 10.0, 100.0]},
@@ -244,7 +244,7 @@ error_score, return_train_score, n_jobs, verbose
     >>> from scipy.stats import loguniform
     >>> from sklearn.datasets import load_iris
     >>> from sklearn.linear_model import LogisticRegression
-    >>> from weightsearch.search import WeightTrackingHalvingRandomSearchCV
+    >>> from weightsearch import WeightTrackingHalvingRandomSearchCV
     >>> search = WeightTrackingHalvingRandomSearchCV(
     ...     LogisticRegression(max_iter=1000),
     ...     {"C": loguniform(0.001, 100)},

@@ -86,7 +86,7 @@ class WeightTrackingRandomizedSearchCV(
     >>> from scipy.stats import loguniform
     >>> from sklearn.datasets import load_iris
     >>> from sklearn.linear_model import LogisticRegression
-    >>> from weightsearch.search import WeightTrackingRandomizedSearchCV
+    >>> from weightsearch import WeightTrackingRandomizedSearchCV
     >>> search = WeightTrackingRandomizedSearchCV(
     ...     LogisticRegression(max_iter=1000),
     ...     {"C": loguniform(0.01, 10)},

@@ -62,7 +62,7 @@ class TrackedSearch(DiagramWithStore, StoredModels, CallbackSearch):
     --------
     >>> from sklearn.datasets import load_iris
     >>> from sklearn.linear_model import LogisticRegression
-    >>> from weightsearch.search import TrackedSearch
+    >>> from weightsearch import TrackedSearch
     >>> class DoublingSearch(TrackedSearch):
     ...     '''Doubles C as long as it helps.'''
     ...
