@@ -364,7 +364,7 @@ def test_recover_puts_the_journal_into_the_store(tmp_path):
         (("compare", "{store}", "0", "99"), "numbered from 0 to 15"),
         (("compare", "{store}", "0", "1", "--split", "7"), "split 7"),
         (("stats", "{store}", "--columns", "l3"), "There is no column 'l3'"),
-        (("export", "{store}", "0", "{folder}/none/there.npz"), "there"),
+        (("export", "{store}", "0", "{folder}/none/there.npz"), "no folder"),
         (("export", "{store}", "0", "{folder}/weights.docx"), "must end with one of"),
         (("export", "{store}", "99", "{folder}/a.npz"), "numbered from 0 to 15"),
         (("demo", "{folder}/full"), "is there already"),

@@ -6,6 +6,7 @@ import os
 import pickle
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -57,7 +58,10 @@ def test_every_estimator_of_scikit_learn(every, monkeypatch):
         for number in range(len(run)):
             name = run.params(number)["name"]
             try:
-                estimator = run.load_estimator(number)
+                with warnings.catch_warnings():
+                    # Some are about to leave scikit-learn.
+                    warnings.simplefilter("ignore", FutureWarning)
+                    estimator = run.load_estimator(number)
             except RebuildError as error:
                 assert "pickle" in str(error), name  # noqa: PT017
                 not_loaded.append(name)

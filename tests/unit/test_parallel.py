@@ -77,7 +77,7 @@ def test_lost_tasks_are_sent_again(backend, tmp_path):
     assert found == {number: 2 * number for number in range(12)}
 
 
-@pytest.mark.filterwarnings("default:A worker was lost:RuntimeWarning")
+@pytest.mark.filterwarnings("ignore:A worker was lost:RuntimeWarning")
 def test_losses_without_end_end_the_search():
     """Losses with no result between them are the fits' own doing."""
     tasks = (delayed(always_lost)(number=number) for number in range(4))
