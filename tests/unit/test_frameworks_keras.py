@@ -23,6 +23,7 @@ wrappers = pytest.importorskip("scikeras.wrappers")
 from keras import layers  # noqa: E402
 
 from weightsearch.frameworks import _keras_names  # noqa: E402
+from weightsearch.frameworks._registry import extract_weights  # noqa: E402
 from weightsearch.frameworks.keras import EXTRACTORS, extract_model  # noqa: E402
 
 
