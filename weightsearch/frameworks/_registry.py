@@ -7,6 +7,7 @@ estimator of theirs comes by.
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
@@ -27,6 +28,8 @@ __all__ = [
     "extract_parts",
     "extract_weights",
     "find_extractor",
+    "framework_module",
+    "frameworks_at_hand",
     "leave_out",
     "merge",
     "qualified_name",
@@ -51,7 +54,11 @@ _BUILTIN = {
     "torch": "weightsearch.frameworks.torch",
     "xgboost": "weightsearch.frameworks.boosting",
 }
-"""Root package of a class -> the module whose ``EXTRACTORS`` knows it."""
+"""Root package of a class -> the module that knows it.
+
+``EXTRACTORS`` of that module takes weights out, and ``REBUILDERS``, if it has one, puts
+estimators together that are not Python objects alone.
+"""
 
 _registered: dict[type | str, Extractor] = {}
 
@@ -238,6 +245,17 @@ def find_extractor(cls: type) -> Extractor | None:
     return None if found is None else found[0]
 
 
+def framework_module(name: str) -> ModuleType | None:
+    """Return the module that knows classes of this qualified name's package."""
+    path = _BUILTIN.get(name.partition(".")[0])
+    return None if path is None else import_module(path)
+
+
+def frameworks_at_hand() -> bool:
+    """Whether any framework besides scikit-learn has been imported."""
+    return any(root in sys.modules for root in _BUILTIN if root != "sklearn")
+
+
 def qualified_name(cls: type) -> str:
     """``module.Qualname`` of a class."""
     return f"{cls.__module__}.{cls.__qualname__}"
@@ -258,10 +276,9 @@ def _find(cls: type) -> tuple[Extractor, ModuleType | None] | None:
 @lru_cache(maxsize=1024)
 def _built_in(cls: type) -> tuple[Extractor, ModuleType] | None:
     """What the module of its framework has for just this class, not for its bases."""
-    path = _BUILTIN.get(cls.__module__.partition(".")[0])
-    if path is None:
+    module = framework_module(qualified_name(cls))
+    if module is None:
         return None
-    module = import_module(path)
     extractor = module.EXTRACTORS.get(qualified_name(cls))
     return None if extractor is None else (extractor, module)
 

@@ -7,18 +7,21 @@ A network holds compiled code, threads and devices. In the state it is replaced 
 from __future__ import annotations
 
 import copy
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib import import_module
 from typing import Any
 
 import numpy as np
 
 from weightsearch._records import Array
-from weightsearch.frameworks._registry import extract_weights, qualified_name
+from weightsearch.frameworks._registry import (
+    extract_weights,
+    framework_module,
+    frameworks_at_hand,
+    qualified_name,
+)
 
 __all__ = [
     "NUMBERS",
@@ -109,16 +112,6 @@ _FOR_TRAINING = (
 )
 """Attributes that only going on with a fit needs; larger than the weights, at times."""
 
-_MODULES = {
-    "catboost": "weightsearch.frameworks.boosting",
-    "keras": "weightsearch.frameworks.keras",
-    "lightgbm": "weightsearch.frameworks.boosting",
-    "scikeras": "weightsearch.frameworks.keras",
-    "skorch": "weightsearch.frameworks.torch",
-    "xgboost": "weightsearch.frameworks.boosting",
-}
-"""Root package of a class -> the module whose ``REBUILDERS`` knows it."""
-
 
 def stand_ins(estimator: Any, complete: bool) -> tuple[dict[int, Any], bool]:
     """Say what is to be replaced in an estimator before it is written.
@@ -161,7 +154,7 @@ def stand_ins(estimator: Any, complete: bool) -> tuple[dict[int, Any], bool]:
 
 def find_parts(estimator: Any) -> Iterator[tuple[str, Any]]:
     """Yield the parts of an estimator that frameworks rebuild, with their paths."""
-    if not _MODULES.keys() & sys.modules.keys():
+    if not frameworks_at_hand():
         return
     for path, item in _walk(estimator):
         if rebuilder_of(type(item)) is not None:
@@ -176,21 +169,16 @@ def rebuilder_of(cls: type) -> Rebuilder | None:
 @lru_cache(maxsize=1024)
 def _rebuilder_of(cls: Any) -> Rebuilder | None:
     for base in cls.__mro__:
-        path = _MODULES.get(base.__module__.partition(".")[0])
-        if path is not None:
-            known: dict[str, Rebuilder] = import_module(path).REBUILDERS
-            found = known.get(qualified_name(base))
-            if found is not None:
-                return found
+        found = named_rebuilder(qualified_name(base))
+        if found is not None:
+            return found
     return None
 
 
 def named_rebuilder(name: str) -> Rebuilder | None:
     """Return who rebuilds just the class of this qualified name."""
-    path = _MODULES.get(name.partition(".")[0])
-    if path is None:
-        return None
-    known: dict[str, Rebuilder] = import_module(path).REBUILDERS
+    module = framework_module(name)
+    known: dict[str, Rebuilder] = getattr(module, "REBUILDERS", {})
     return known.get(name)
 
 
