@@ -79,7 +79,8 @@ def test_full_disk_is_foreseen(tmp_path, monkeypatch, capture):
 def test_enough_room_is_no_news(tmp_path):
     """Without need there is no warning."""
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", DiskSpaceWarning)
         search(tmp_path, capture="both", n_jobs=2).fit(X, y)
 
 

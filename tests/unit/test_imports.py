@@ -30,6 +30,7 @@ PARTS = {
     "recording": {
         "search._best",
         "search._drawing",
+        "search._earlier",
         "search._header",
         "search._keeping",
         "search._memory",

@@ -9,7 +9,6 @@ from typing import Any
 
 from weightsearch._identity import (
     SearchIdentity,
-    differences,
     digest_splitter,
     environment,
     identify_search,
@@ -26,6 +25,7 @@ from weightsearch._records import (
 from weightsearch.exceptions import RefitFailedWarning
 from weightsearch.search._best import holds_all_of, outcome_of, rebuild_best
 from weightsearch.search._drawing import drawing
+from weightsearch.search._earlier import is_same_run, superseded, what_differs
 from weightsearch.search._fits import FitCall, Outcome, PlannedFit
 from weightsearch.search._header import new_header
 from weightsearch.search._keeping import (
@@ -198,21 +198,9 @@ class SearchRecorder:
             f"{self._session.path}, {n_to_do} to do"
         )
         if n_reused == 0:
-            self._explain()
-
-    def _explain(self) -> None:
-        """Say what differs from the newest run of the same estimator."""
-        for header in reversed(self._session.headers):
-            if header.estimator.get("class") == self._header.estimator["class"]:
-                reasons = differences(
-                    header.identity,
-                    self._header.identity,
-                    header.environment,
-                    self._header.environment,
-                )
-                if reasons:
-                    print(f"  since run {header.name}: " + "; ".join(reasons))
-                return
+            reasons = what_differs(self._session.headers, self._header)
+            if reasons:
+                print(reasons)
 
     @property
     def call(self) -> FitCall:
@@ -308,17 +296,20 @@ class SearchRecorder:
             had all of it already.
         """
         self._store_params()
-        same = self._same_run()
-        if same is not None:
-            self._session.discard()
-            return same
+        if not self._n_new and len(self._reused_from) == 1:
+            (uid,) = self._reused_from
+            if is_same_run(self._session, uid, self._header, self._params):
+                self._session.discard()
+                return uid
         index = getattr(search, "best_index_", None)
         results = RunResults(
             cv_results=numeric_columns(search.cv_results_),
             best_index=None if index is None else int(index),
             best_weights=best,
         )
-        self._session.commit(results, supersede=self._superseded())
+        self._session.commit(
+            results, supersede=superseded(self._session, self._header, self._kept_keys)
+        )
         return self._header.uid
 
     def close(self) -> None:
@@ -326,37 +317,6 @@ class SearchRecorder:
         if self._splitter is not None:
             self._splitter.release()
         self._session.close()
-
-    def _same_run(self) -> str | None:
-        """Return the uid of a complete run with just these candidates and fits."""
-        if self._n_new or len(self._reused_from) != 1:
-            return None
-        (uid,) = self._reused_from
-        header = next(h for h in self._session.headers if h.uid == uid)
-        same = (
-            header.status == "complete"
-            and header.fingerprint == self._header.fingerprint
-            # Fewer of the same splits would make other results of the same fits.
-            and header.identity.get("cv") == self._cv_digest
-            and list(self._session.params(uid)) == self._params
-        )
-        return uid if same else None
-
-    def _superseded(self) -> list[str]:
-        """Unfinished runs of the same identity, all of which this run has too."""
-        fingerprint = self._header.fingerprint
-        if fingerprint is None:
-            return []
-        return [
-            header.uid
-            for header in self._session.headers
-            if header.status != "complete"
-            and header.fingerprint == fingerprint
-            and all(
-                self._kept_keys.get(key, -1) >= has_weights
-                for key, has_weights in self._session.keys(header.uid)
-            )
-        ]
 
     # -- small things ---------------------------------------------------------
 
