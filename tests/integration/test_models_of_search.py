@@ -16,6 +16,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import Pipeline
 from sklearn.svm import LinearSVC
 
 from weightsearch import (
@@ -341,3 +342,26 @@ def test_counting_estimators_are_models_too(tmp_path):
     np.testing.assert_array_equal(
         loaded.predict(X), CountingClassifier(C=0.1).fit(X, y).predict(X)
     )
+
+
+def test_grids_over_estimators(tmp_path):
+    """Candidates that are other estimators come back with any template."""
+    search = WeightTrackingGridSearchCV(
+        Pipeline([("model", LogisticRegression(max_iter=500))]),
+        [
+            {"model": [LogisticRegression(max_iter=500)], "model__C": [0.1]},
+            {"model": [RandomForestClassifier(3, random_state=0)]},
+            {"model": [LinearSVC()], "model__loss": ["hinge", "squared_hinge"]},
+        ],
+        store=tmp_path / "s.h5",
+    ).fit(X, y)
+    run = search.run_
+
+    for number in range(4):
+        loaded = search.estimator_for(number)
+        for other in (
+            run.load_estimator(number),
+            run.load_estimator(number, search.estimator),
+        ):
+            assert type(other["model"]) is type(loaded["model"])
+            np.testing.assert_array_equal(other.predict(X), loaded.predict(X))

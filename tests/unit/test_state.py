@@ -21,7 +21,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    OrdinalEncoder,
+    StandardScaler,
+)
 from sklearn.tree import DecisionTreeClassifier
 
 from weightsearch import RebuildError, UntrustedTypeError
@@ -327,3 +331,16 @@ def test_what_a_script_has_stored(tmp_path):
     assert type(rebuilt[1]) is Scaler
     assert rebuilt[0].func is half
     np.testing.assert_allclose(rebuilt.transform(X).std(axis=0), 1)
+
+
+def test_plain_types_of_the_caller_change_nothing():
+    """A type that is a param of the template is not taken from dicts' keys."""
+    estimator = make_pipeline(
+        OrdinalEncoder(dtype=int, unknown_value=-1, handle_unknown="use_encoded_value"),
+        LogisticRegression(class_weight={0: 1.0, 1: 2.0, 2: 1.0}, max_iter=500),
+    )
+    found = kept(estimator)
+    rebuilt = again(found, template=estimator)
+
+    np.testing.assert_array_equal(rebuilt.predict(X), estimator.predict(X))
+    assert rebuilt[1].class_weight == {0: 1.0, 1: 2.0, 2: 1.0}

@@ -172,18 +172,21 @@ class RebuiltRun(SharedRun):
 
     def _prepared(self, estimator: Any, number: int) -> Any:
         """Clone an estimator and give it a candidate's params."""
-        params = dict(self.params(number))
         prepared = clone(estimator)
-        known = prepared.get_params(deep=True)
-        prepared.set_params(
-            **{
-                name: value
-                for name, value in params.items()
-                # What is no plain value is as the caller has set it.
-                if not isinstance(value, OpaqueParam) or name not in known
-            }
-        )
-        return prepared
+        # What is no plain value is as the caller has set it.
+        params = {
+            name: value
+            for name, value in self.params(number).items()
+            if not isinstance(value, OpaqueParam)
+        }
+        try:
+            return prepared.set_params(**params)
+        except ValueError:
+            # Params of a part that is another one in the caller's estimator.
+            known = prepared.get_params(deep=True)
+            return clone(estimator).set_params(
+                **{name: value for name, value in params.items() if name in known}
+            )
 
     def _with_weights(self, split: int | None) -> list[int]:
         wanted = REFIT if split is None else split

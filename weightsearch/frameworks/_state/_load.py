@@ -184,7 +184,9 @@ def _supply(schema: dict[str, Any], brought: Brought) -> int:
             node["__module__"] = brought.home_of(str(node["__class__"])) or _SCRIPT
         name = f"{node.get('__module__')}.{node.get('__class__')}"
         functions = ("FunctionNode", "TypeNode")
-        if node["__loader__"] in functions and name in brought.objects:
+        # Plain types are at home here as there, and the keys of dicts need them.
+        plain = name.startswith(("builtins.", "numpy."))
+        if node["__loader__"] in functions and name in brought.objects and not plain:
             node.clear()
             node.update(_stand_in(name))
             count += 1
