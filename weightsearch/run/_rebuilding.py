@@ -11,9 +11,9 @@ from sklearn.base import clone
 
 from weightsearch._params import OpaqueParam
 from weightsearch._records import REFIT, Weights
-from weightsearch.exceptions import RebuildError, UntrustedTypeError
-from weightsearch.frameworks._state import rebuild
+from weightsearch.exceptions import RebuildError
 from weightsearch.run._export import export_weights
+from weightsearch.run._model import make_model
 from weightsearch.run._sharing import SharedRun
 
 __all__ = ["Candidate", "RebuiltRun", "Trusted"]
@@ -138,20 +138,7 @@ class RebuiltRun(SharedRun):
         text, arrays, blobs = self._parts_of(number, split)
         if weights is not None:
             arrays = weights
-        try:
-            return rebuild(
-                text,
-                lambda name: arrays[arrays.ties.get(name, name)],
-                blobs.__getitem__,
-                template=template,
-                trusted=trusted,
-            )
-        except UntrustedTypeError as error:
-            raise UntrustedTypeError(
-                f"{self._what(number)}: {error}.", error.types
-            ) from error
-        except RebuildError as error:
-            raise RebuildError(f"{self._what(number)}: {error}.") from error
+        return make_model(text, arrays, blobs, template, trusted, self._what(number))
 
     def _parts_of(
         self, number: int, split: int | None
@@ -187,15 +174,6 @@ class RebuiltRun(SharedRun):
             return clone(estimator).set_params(
                 **{name: value for name, value in params.items() if name in known}
             )
-
-    def _with_weights(self, split: int | None) -> list[int]:
-        wanted = REFIT if split is None else split
-        return [
-            number
-            for number in range(len(self))
-            if (row := self._row(number, wanted)) is not None
-            and self._table.has_weights[row]
-        ]
 
     def _what(self, number: int) -> str:
         return f"Candidate {number} of run {self.name} cannot be loaded"

@@ -12,9 +12,8 @@ from sklearn.metrics import check_scoring
 from sklearn.utils.parallel import Parallel, delayed
 
 from weightsearch._records import Weights
-from weightsearch.exceptions import RebuildError
 from weightsearch.frameworks._scikeras_tags import ensure_tags
-from weightsearch.frameworks._state import rebuild
+from weightsearch.run._model import make_model
 
 __all__ = ["score_table"]
 
@@ -78,15 +77,6 @@ def _score(
 ) -> tuple[int, float]:
     ensure_tags()
     number, text, weights, blobs, template = model
-    try:
-        estimator = rebuild(
-            text,
-            lambda name: weights[weights.ties.get(name, name)],
-            blobs.__getitem__,
-            template=template,
-            trusted=trusted,
-        )
-    except RebuildError as error:
-        raise type(error)(f"{what}: {error}.") from error
+    estimator = make_model(text, weights, blobs, template, trusted, what)
     scorer = check_scoring(estimator, scoring)
     return number, float(scorer(estimator, X) if y is None else scorer(estimator, X, y))

@@ -243,13 +243,7 @@ class StoredRun:
             Read-only, lazy. Keys are hashable and equal to the plain dict of params;
             ``mapping.where(alpha=0.1)`` is the part whose params agree.
         """
-        wanted = REFIT if split is None else split
-        numbers = [
-            number
-            for number in range(len(self))
-            if (row := self._row(number, wanted)) is not None
-            and self._table.has_weights[row]
-        ]
+        numbers = self._with_weights(split)
         keys = self._keys
         if live_params is not None:
             keys = [ParamsKey(params) for params in live_params]
@@ -351,6 +345,16 @@ class StoredRun:
     def _last_of_each(self, numbers: Sequence[int]) -> list[int]:
         """One candidate for all that have equal params."""
         return sorted({self._keys[n].exact: n for n in numbers}.values())
+
+    def _with_weights(self, split: int | None) -> list[int]:
+        """Candidates that have weights of a split, or of the refit."""
+        wanted = REFIT if split is None else split
+        return [
+            number
+            for number in range(len(self))
+            if (row := self._row(number, wanted)) is not None
+            and self._table.has_weights[row]
+        ]
 
     def _number(self, candidate: int | Mapping[str, Any]) -> int:
         if isinstance(candidate, Mapping):

@@ -8,6 +8,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from weightsearch._display import size_text
 from weightsearch.exceptions import DiskSpaceWarning
 from weightsearch.search._fits import Outcome
 
@@ -125,14 +126,14 @@ class Progress:
         # Once in the journal, then in the new file beside it and beside the old one.
         needed = each * left + whole + there
         if self._verbose >= 1 and left:
-            print(f"the weights will take about {_size(whole)} in {self._path}")
+            print(f"the weights will take about {size_text(whole)} in {self._path}")
         if needed > free:
             warnings.warn(
-                f"The weights of {left} more fits, some {_size(each)} each, need about "
-                f"{_size(needed)} in {self._path.parent} until they are in the store, "
-                f"and {_size(free)} are free there. What has finished stays safe when "
-                "the disk is full, and the same call goes on. To need less, keep fewer "
-                "(keep=10), or put the store on another disk.",
+                f"The weights of {left} more fits, some {size_text(each)} each, need "
+                f"about {size_text(needed)} in {self._path.parent} until they are in "
+                f"the store, and {size_text(free)} are free there. What has finished "
+                "stays safe when the disk is full, and the same call goes on. To need "
+                "less, keep fewer (keep=10), or put the store on another disk.",
                 DiskSpaceWarning,
                 stacklevel=2,
             )
@@ -150,11 +151,3 @@ def _duration(seconds: float) -> str:
     if hours:
         return f"{hours} h {minutes} min"
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
-
-
-def _size(nbytes: float) -> str:
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if nbytes < 1000:
-            return f"{nbytes:.0f} {unit}" if unit == "bytes" else f"{nbytes:.1f} {unit}"
-        nbytes /= 1000
-    return f"{nbytes:.1f} TB"
