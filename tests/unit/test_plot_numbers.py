@@ -14,7 +14,8 @@ from sklearn.linear_model import Ridge
 from sklearn.neural_network import MLPClassifier
 
 from weightsearch import WeightTrackingGridSearchCV, extract_weights
-from weightsearch.plot._arrays import largest, units_axis_of
+from weightsearch.compare._numeric import units_axis_of
+from weightsearch.plot._arrays import largest
 from weightsearch.plot._base import thinned
 from weightsearch.plot._colors import robust_limits
 from weightsearch.plot._numbers import (

@@ -1,7 +1,8 @@
-"""Arrays of any kind as numbers that can be added up."""
+"""Arrays of any kind as numbers that can be added up, and which axis counts units."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,9 @@ import scipy.linalg
 
 from weightsearch._records import Array
 
-__all__ = ["as_numbers", "norm"]
+__all__ = ["as_numbers", "norm", "units_axis_of"]
+
+_UNITS_LAST = re.compile(r"(?:^|[/.])(?:\w*kernel|coefs_/\d+)$")
 
 
 def as_numbers(weight: Any) -> Array | None:
@@ -43,3 +46,24 @@ def norm(array: Array) -> float:
         return 0.0
     # BLAS nrm2 scales as it goes; the root of a sum of squares does not.
     return float(scipy.linalg.norm(array.ravel(), check_finite=False))
+
+
+def units_axis_of(name: str, ndim: int) -> int:
+    """Tell the axis of a weight's units from its name, as the frameworks have it.
+
+    Parameters
+    ----------
+    name : str
+        The weight's name.
+    ndim : int
+        Its number of dimensions.
+
+    Returns
+    -------
+    int
+        The last axis for names that end in ``kernel`` (Keras: ``(in, out)``,
+        ``(height, width, in, out)``) and for ``coefs_/0`` and so on (scikit-learn's
+        MLPs: ``(in, out)``). Axis 0 for all others: torch's ``(out, in)`` and ``(out,
+        in, height, width)``, and scikit-learn's ``coef_`` and ``components_``.
+    """
+    return ndim - 1 if ndim > 1 and _UNITS_LAST.search(name) else 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,7 +12,7 @@ import scipy.sparse.linalg
 import scipy.special
 
 from weightsearch._records import Array
-from weightsearch.compare._numeric import as_numbers, norm
+from weightsearch.compare._numeric import as_numbers, norm, units_axis_of
 
 __all__ = ["STATISTICS", "statistics_of", "weight_stats"]
 
@@ -33,7 +32,6 @@ STATISTICS = (
 )
 """The columns of :func:`weight_stats` that are statistics, in order."""
 
-_KERAS_KERNEL = re.compile(r"(?:^|[/.])\w*kernel$")
 _LANCZOS_TOLERANCE = 1e-6
 
 
@@ -154,7 +152,7 @@ def _as_matrix(name: str, values: Array, axis: int | None) -> Array:
     if values.ndim == 2:
         return values
     if axis is None:
-        axis = -1 if _KERAS_KERNEL.search(name) else 0
+        axis = units_axis_of(name, values.ndim)
     return np.moveaxis(values, axis, 0).reshape(values.shape[axis], -1)
 
 

@@ -2,38 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import numpy as np
 
 from weightsearch._records import Array
-from weightsearch.compare._numeric import as_numbers
+from weightsearch.compare._numeric import as_numbers, units_axis_of
 
-__all__ = ["largest", "numbers_of", "units_axis_of", "units_first"]
-
-_UNITS_LAST = re.compile(r"(?:^|[/.])(?:\w*kernel|coefs_/\d+)$")
-
-
-def units_axis_of(name: str, ndim: int) -> int:
-    """Tell the axis of a weight's units from its name, as the frameworks have it.
-
-    Parameters
-    ----------
-    name : str
-        The weight's name.
-    ndim : int
-        Its number of dimensions.
-
-    Returns
-    -------
-    int
-        The last axis for names that end in ``kernel`` (Keras: ``(in, out)``,
-        ``(height, width, in, out)``) and for ``coefs_/0`` and so on (scikit-learn's
-        MLPs: ``(in, out)``). Axis 0 for all others: torch's ``(out, in)`` and ``(out,
-        in, height, width)``, and scikit-learn's ``coef_`` and ``components_``.
-    """
-    return ndim - 1 if ndim > 1 and _UNITS_LAST.search(name) else 0
+__all__ = ["largest", "numbers_of", "units_first"]
 
 
 def units_first(name: str, weight: Array, units_axis: int | None = None) -> Array:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from weightsearch._records import Array
-from weightsearch.plot._arrays import numbers_of, units_axis_of, units_first
+from weightsearch.compare._numeric import units_axis_of
+from weightsearch.plot._arrays import numbers_of, units_first
 
 __all__ = ["as_image", "tiled", "unit_images"]
 
