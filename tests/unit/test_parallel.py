@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import CancelledError
 
 import joblib
+import numpy as np
 import pytest
 from sklearn.utils.parallel import delayed
 
+from weightsearch.search._sklearn import _parallel
 from weightsearch.search._sklearn._parallel import make_parallel, stream
 
 
 def double(value, *, number):
-    return number, 2 * value
+    return number, np.int64(2 * value)
 
 
 def lose_once(value, *, number, mark):
@@ -20,7 +23,12 @@ def lose_once(value, *, number, mark):
     if value == 3 and not mark.exists():
         mark.touch()
         raise CancelledError("lost")
-    return number, 2 * value
+    return number, np.int64(2 * value)
+
+
+def take_a_moment(*, number):
+    time.sleep(0.005)
+    return number, np.int64(number)
 
 
 def always_lost(*, number):
@@ -58,6 +66,31 @@ def test_backend_that_cannot_stream_gets_bounded_batches():
 
     assert not parallel.return_generator
     assert len(taken) == 100
+
+
+@pytest.mark.parametrize("backend", ["threading", "loky"])
+def test_results_do_not_gather_where_storing_is_slow(backend, monkeypatch):
+    """Workers pause while more results wait than may be in memory."""
+    monkeypatch.setattr(_parallel, "_WAITING_BYTES", 2 * np.int64().nbytes)
+    taken = []
+    waiting = []
+
+    def tasks():
+        for number in range(60):
+            taken.append(number)
+            yield delayed(take_a_moment)(number=number)
+
+    with (
+        joblib.parallel_config(backend=backend, n_jobs=2),
+        make_parallel(batch_size=1) as parallel,
+    ):
+        for n_seen, _ in enumerate(stream(parallel, tasks(), "number"), 1):
+            time.sleep(0.03)
+            waiting.append(len(taken) - n_seen)
+
+    assert len(taken) == 60
+    # Four are sent at once, and two may wait. The size is known with the first.
+    assert max(waiting[20:]) <= 4 + 2
 
 
 @pytest.mark.parametrize("backend", ["threading", "multiprocessing"])

@@ -30,6 +30,11 @@ class Outcome(NamedTuple):
     notes: tuple[Warning, ...]
     state: ModelState | None = None
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the weights."""
+        return 0 if self.weights is None else self.weights.nbytes
+
 
 @dataclass(frozen=True)
 class FitCall:

@@ -364,7 +364,7 @@ class SearchRecorder:
             )
         )
         self._n_new += 1
-        self._trimmer.count(0 if outcome.weights is None else outcome.weights.nbytes)
+        self._trimmer.count(outcome.nbytes)
         self._progress.count("refits" if split == REFIT else "fits", outcome)
         if key is not None and not failed:
             self._kept_keys[key] = outcome.weights is not None

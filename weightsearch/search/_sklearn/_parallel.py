@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -10,7 +11,7 @@ from itertools import chain, islice
 from typing import Any, Self
 
 import joblib
-from sklearn.utils.parallel import Parallel
+from sklearn.utils.parallel import Parallel, delayed
 
 from weightsearch.search._sklearn._cluster import (
     check_workers,
@@ -28,6 +29,15 @@ _BATCH = 4
 
 _LOSSES = 3
 """Losses in a row, without a result between them, that are put up with."""
+
+_LARGE = 1 << 18
+"""Bytes of a result from which on each is sent back alone, however quick its fit."""
+
+_WAITING_BYTES = 64 << 20
+"""Results that may wait for being stored."""
+
+_PAUSE = 0.05
+"""Seconds that a worker waits where more of them do."""
 
 
 def make_parallel(**kwargs: Any) -> Parallel:
@@ -52,7 +62,7 @@ def stream(
     parallel : Parallel
         From :func:`make_parallel`.
     tasks : iterator of (function, args, kwargs)
-        Each returns a pair of its number and something.
+        Each returns a pair of its number and something that tells its ``nbytes``.
     key : str
         The keyword argument that is a task's number.
 
@@ -71,7 +81,11 @@ def stream(
             checked = True
         try:
             for number, result in _results(parallel, sent):
-                sent.landed(number)
+                if number is None:
+                    continue
+                sent.landed(number, result.nbytes)
+                if result.nbytes >= _LARGE:
+                    parallel.batch_size = 1
                 n_lost = 0
                 yield number, result
         except losses() as error:
@@ -102,11 +116,20 @@ def _results(parallel: Parallel, tasks: Iterator[_Task]) -> Iterator[tuple[int, 
         yield from parallel(batch)
 
 
+def _pause(seconds: float) -> tuple[None, None]:
+    """Stand for a task, in a worker that is to wait."""
+    time.sleep(seconds)
+    return None, None
+
+
 class _Sent:
     """Tasks, of which those that have been taken can be taken once more.
 
     joblib takes them in threads of its own; one of an aborted call may still do so
-    when the next call has begun.
+    when the next call has begun. It takes one for each that has finished, whether or
+    not somebody has taken the result. Where fits are quicker than the disk, results
+    would gather in memory without end: then it gets pauses for tasks. (To let it wait
+    for a task is no way out, since it holds a lock that whoever takes results needs.)
     """
 
     def __init__(self, tasks: Iterator[_Task], key: str):
@@ -114,14 +137,22 @@ class _Sent:
         self._key = key
         self._flying: dict[int, _Task] = {}
         self._lock = threading.RLock()
+        self._caller = threading.get_ident()
+        self._n_first = 0
+        self._most_waiting: float = float("inf")
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> _Task:
         with self._lock:
+            if len(self._flying) >= self._n_first + self._most_waiting:
+                pause: _Task = delayed(_pause)(_PAUSE)
+                return pause
             task = next(self._tasks)
             self._flying[task[2][self._key]] = task
+            # What is sent at once is taken in the thread that called joblib.
+            self._n_first += threading.get_ident() == self._caller
             return task
 
     @property
@@ -137,10 +168,12 @@ class _Sent:
                 self._tasks = chain([first], self._tasks)
             return first
 
-    def landed(self, number: int) -> None:
-        """Forget a task, whose result is there."""
+    def landed(self, number: int, nbytes: int) -> None:
+        """Forget a task, whose result is there and has so many bytes."""
         with self._lock:
             self._flying.pop(number, None)
+            if nbytes:
+                self._most_waiting = max(1, _WAITING_BYTES // nbytes)
 
     def again(self) -> None:
         """Give out once more all that has not landed."""
