@@ -5,6 +5,7 @@ python benchmarks/_keras_search.py {plain,splits} FOLDER N_CANDIDATES N_SPLITS
 
 from __future__ import annotations
 
+import gc
 import sys
 import time
 from pathlib import Path
@@ -24,14 +25,17 @@ N_ROWS = 400
 N_LAST = 5
 """Fits whose median stands for the last one, and for the first."""
 
-_seen: list[tuple[float, float]] = []
+_seen: list[tuple[float, float, float]] = []
 
 
 def watched(model: Any, X: Any, y: Any) -> float:
-    """Score, and note when, and how much memory there is, in MB."""
+    """Score, and note when it begins and ends, and the memory between, in MB."""
+    begun = time.perf_counter()
     score = float(model.score(X, y))
+    # Models are in cycles, so memory would tell when they were last looked for.
+    gc.collect()
     memory = psutil.Process().memory_info().rss / 1e6
-    _seen.append((time.perf_counter(), memory))
+    _seen.append((begun, memory, time.perf_counter()))
     return score
 
 
@@ -51,14 +55,16 @@ def main(way: str, folder: Path, n_candidates: int, n_splits: int) -> None:
             model, grid, store=folder / "search.h5", capture=way, **options
         )
     search.fit(X, y[:N_ROWS])
-    # The first fit makes what stays; what comes with every further one is growth.
-    times = np.diff([moment for moment, _ in _seen])
-    memory = [size for _, size in _seen]
+    begun, memory, ended = map(np.array, zip(*_seen, strict=True))
+    # From one score to the next: the rest of one fit, and most of another one.
+    times = begun[1:] - ended[:-1]
+    # The first fits make what stays; what comes with every further one is growth.
+    growth, _ = np.polyfit(np.arange(len(memory))[N_LAST:], memory[N_LAST:], 1)
     _children.finish(
         **{
             f"last fit, {way}": float(np.median(times[-N_LAST:])),
             f"first fits, {way}": float(np.median(times[:N_LAST])),
-            f"growth, {way}": memory[-1] - memory[N_LAST - 1],
+            f"growth, {way}": float(growth),
         }
     )
 

@@ -188,7 +188,7 @@ def _many(settings: Settings) -> list[Figure]:
         ),
         (
             "keras_growth",
-            f"memory that Keras fits leave / with GridSearchCV; {size}",
+            f"memory that each Keras fit leaves / with GridSearchCV; {size}",
             "growth",
             "MB",
         ),
