@@ -22,12 +22,13 @@ from weightsearch.store._journal._columns import Columns
 from weightsearch.store._journal._database import ByteFile, Database, Row
 from weightsearch.store._journal._meta import check_meta, parse_header
 
-__all__ = ["Block", "JournalContent"]
+__all__ = ["BYTES_AHEAD", "ROWS_AHEAD", "Block", "JournalContent"]
 
 _LAYOUTS_KEPT = 256
-_ROWS_AHEAD = 128
+ROWS_AHEAD = 128
 """Rows fetched at once for who goes through them one after the other."""
-_BYTES_AHEAD = 1 << 20
+BYTES_AHEAD = 1 << 20
+"""Their bytes, at most one row more."""
 _SMALL_RECORD = 1 << 20
 
 
@@ -101,6 +102,11 @@ class JournalContent:
     def corrupt(self, place: str, what: str) -> CorruptStoreError:
         """Make the error for damage at a place."""
         return self.database.corrupt(place, what)
+
+    @property
+    def n_seen(self) -> int:
+        """Fits that were there when the rows were last read; ids are below it."""
+        return self._n_seen
 
     @property
     def synced(self) -> int:
@@ -266,14 +272,18 @@ class JournalContent:
         row = self.row(len(self.columns) - 1)
         return int(row[7] + (0 if row[8] is None else self.layout(row[8]).nbytes))
 
+    def id_of(self, row: int) -> int:
+        """Return the id of the fit that is a row of :attr:`columns`."""
+        if not 0 <= row < len(self.columns):
+            raise WeightsNotFoundError(
+                f"There is no fit {row}; this run has {len(self.columns)}."
+            )
+        return int(self.columns.ids[row])
+
     def row(self, row: int) -> Row:
         """Return the row of the table ``fit`` that is a row of :attr:`columns`."""
         with self._mutex:
-            if not 0 <= row < len(self.columns):
-                raise WeightsNotFoundError(
-                    f"There is no fit {row}; this run has {len(self.columns)}."
-                )
-            number = self.columns.ids[row]
+            number = self.id_of(row)
             found = self._ahead.get(number)
             if found is None:
                 found = self._fetch(number)
@@ -284,14 +294,14 @@ class JournalContent:
         """Fetch a row of the table ``fit``, and those behind it if they come next."""
         self._ahead = {}
         if number == self._last + 1:
-            values, size = (number, number + _ROWS_AHEAD), 0
+            values, size = (number, number + ROWS_AHEAD), 0
             # Damage may be to a row that nobody has asked for.
             with contextlib.suppress(CorruptStoreError):
                 for at, row in self.database.rows("fit", "id>=? AND id<?", values):
                     if row is not None:
                         self._ahead[at] = row
                         size += len(row[9] or b"") + len(row[10] or b"")
-                    if size > _BYTES_AHEAD:
+                    if size > BYTES_AHEAD:
                         break
         if number not in self._ahead:
             row = self.database.row("fit", number)

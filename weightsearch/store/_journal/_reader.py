@@ -245,11 +245,12 @@ class JournalRun:
 
     def state(self, row: int) -> tuple[str, tuple[str, ...]] | None:
         """Return what besides weights a row has of its model."""
-        record = self.content.row(row)
-        other = self._reference(record)
-        if other is not None:
-            return other[0].state(other[1])
-        return self._states.state(int(record[0]))
+        number = self.content.id_of(row)
+        if self.content.columns.references[row]:
+            other = self._reference(self.content.row(row))
+            if other is not None:
+                return other[0].state(other[1])
+        return self._states.state(number)
 
     def blob(self, name: str) -> bytes:
         """Return one content of the run's states."""

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import zlib
 
-from weightsearch.exceptions import WeightsNotFoundError
-from weightsearch.store._journal._content import JournalContent
+from weightsearch.exceptions import CorruptStoreError, WeightsNotFoundError
+from weightsearch.store._journal._content import (
+    BYTES_AHEAD,
+    ROWS_AHEAD,
+    JournalContent,
+)
 from weightsearch.store._journal._database import Row
 
 __all__ = ["JournalStates"]
@@ -28,16 +33,19 @@ class JournalStates:
         self._rows: dict[int, Row] = {}
         self._numbers: dict[str, int] = {}
         self._next = 0
+        self._ahead: dict[int, Row | None] = {}
+        self._first = self._end = 0
 
     def state(self, number: int) -> tuple[str, tuple[str, ...]] | None:
         """Return a fit's text and the names of its blobs, by the fit's id."""
         content = self.content
         if not content.database.has_table("state"):
             return None
-        found = list(content.database.rows("state", "id=?", (number,)))
-        if not found:
+        if not self._first <= number < self._end:
+            self._fetch(number)
+        if number not in self._ahead:
             return None
-        place, row = f"state {number}", found[0][1]
+        place, row = f"state {number}", self._ahead[number]
         if row is None:
             raise content.corrupt(place, "its checksum is wrong")
         numbers = content.json(row[2], place)
@@ -45,6 +53,24 @@ class JournalStates:
             raise content.corrupt(place, "its blobs are no list")
         names = tuple(self._row(blob)[1].decode() for blob in numbers)
         return row[1].decode(), names
+
+    def _fetch(self, number: int) -> None:
+        """Fetch a fit's row, and those of the fits behind it, which may come next."""
+        database = self.content.database
+        # A state is there as soon as its fit is: what is missing now stays so.
+        end = max(number + 1, min(number + ROWS_AHEAD, self.content.n_seen))
+        self._ahead, self._first, self._end, size = {}, number, number, 0
+        # Damage may be to a row that nobody has asked for.
+        with contextlib.suppress(CorruptStoreError):
+            for at, row in database.rows("state", "id>=? AND id<?", (number, end)):
+                self._ahead[at] = row
+                size += 0 if row is None else len(row[1])
+                if size > BYTES_AHEAD:
+                    end = at + 1
+                    break
+            self._end = end
+        if self._end == number:
+            self._ahead = dict(database.rows("state", "id=?", (number,)))
 
     def __contains__(self, name: str) -> bool:
         if name not in self._numbers:
