@@ -36,6 +36,11 @@ class Later(Generic[T]):
         except BaseException as error:
             self._error = error
 
+    @property
+    def done(self) -> bool:
+        """Whether it has come to its end."""
+        return not self._thread.is_alive()
+
     def result(self) -> T:
         """Wait for it."""
         self._thread.join()

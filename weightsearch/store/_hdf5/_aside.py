@@ -16,6 +16,7 @@ from typing import Any
 
 from weightsearch.exceptions import StoreError, StoreWriteError
 from weightsearch.store import _steps
+from weightsearch.store._early_sync import EarlySync
 
 __all__ = ["AsideFile", "sync_file", "sync_folder", "write_error", "written_aside"]
 
@@ -31,8 +32,9 @@ class AsideFile(io.RawIOBase):
     wrote looks at the error after closing.
     """
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, *, durable: bool):
         self._file = io.FileIO(path, "x+")
+        self._early = EarlySync(self._file.fileno()) if durable else None
         self.error: OSError | None = None
 
     def write(self, data: Any, /) -> int:
@@ -44,6 +46,8 @@ class AsideFile(io.RawIOBase):
                 view = view[self._file.write(view) :]
         except OSError as exc:
             self.error = exc
+        if self._early is not None:
+            self._early.wrote(total)
         return total
 
     def readinto(self, buffer: Any, /) -> int:
@@ -66,11 +70,17 @@ class AsideFile(io.RawIOBase):
 
     def sync(self) -> None:
         """Wait until the content is on the disk."""
+        if self._early is not None:
+            self._early.wait()
         _sync(self._file.fileno())
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        try:
+            if self._early is not None:
+                self._early.wait()
+        finally:
+            self._file.close()
         super().close()
 
     def readable(self) -> bool:
@@ -107,7 +117,7 @@ def written_aside(path: Path, *, durable: bool) -> Iterator[AsideFile]:
     aside = path.with_name(f"{path.name}.{secrets.token_hex(8)}.tmp")
     try:
         remove_leftovers(path)
-        file = AsideFile(aside)
+        file = AsideFile(aside, durable=durable)
     except OSError as exc:
         raise write_error(exc, path) from exc
     try:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from weightsearch.store._early_sync import EarlySync
 from weightsearch.store._journal import _format as fmt
 from weightsearch.store._journal._arrays import Record
 
@@ -27,6 +28,8 @@ class ByteLog:
     ----------
     path : Path
         Where there is no file yet.
+    durable : bool
+        Whether it will be synced.
 
     Attributes
     ----------
@@ -34,8 +37,9 @@ class ByteLog:
         Where the next record starts; what lies behind it does not count.
     """
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, *, durable: bool):
         self._file = path.open("xb", buffering=0)
+        self._early = EarlySync(self._file.fileno()) if durable else None
         self.end = 0
 
     def append(self, kind: int, number: int, record: Record | None) -> int:
@@ -57,6 +61,8 @@ class ByteLog:
             self.take_back(start)
             raise
         self.end = start + len(head) + nbytes
+        if self._early is not None:
+            self._early.wrote(nbytes)
         return start + len(head)
 
     def confirm(self, position: int) -> None:
@@ -90,12 +96,14 @@ class ByteLog:
 
     def sync(self) -> None:
         """Wait until all is on the disk."""
+        self._wait()
         os.fsync(self._file.fileno())
 
     def close(self, kind: int, n_fits: int, *, durable: bool) -> None:
         """Write the last frame and close the file."""
         with self._file:
             try:
+                self._wait()
                 self._file.seek(self.end)
                 self._file.write(fmt.pack_frame(kind, n_fits, 0))
                 self._file.truncate(self.end + fmt.FRAME.size)
@@ -107,7 +115,12 @@ class ByteLog:
 
     def abandon(self) -> None:
         """Close the file as it is."""
-        self._file.close()
+        with self._file, contextlib.suppress(OSError):
+            self._wait()
+
+    def _wait(self) -> None:
+        if self._early is not None:
+            self._early.wait()
 
 
 def _coalesce(head: bytes, pieces: Sequence[Any]) -> Iterator[Any]:

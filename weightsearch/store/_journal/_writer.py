@@ -101,7 +101,9 @@ class Journal:
         if self._database is not None:
             raise RuntimeError("A journal holds one run; begin was called already.")
         with self._mutex, self._explaining():
-            log = self._bytes = ByteLog(self._folder / fmt.ARRAYS)
+            log = self._bytes = ByteLog(
+                self._folder / fmt.ARRAYS, durable=self._durable
+            )
             uid = memoryview(header.uid.encode())
             try:
                 log.append(fmt.BEGIN, 0, Record((), [uid], uid.nbytes, b""))
