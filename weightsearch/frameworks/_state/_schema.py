@@ -29,7 +29,7 @@ def split(schema: dict[str, Any]) -> tuple[dict[str, Any], list[str], list[str]]
     Parameters
     ----------
     schema : dict
-        As skops wrote it; is changed.
+        As skops makes it; is changed.
 
     Returns
     -------
@@ -45,7 +45,7 @@ def split(schema: dict[str, Any]) -> tuple[dict[str, Any], list[str], list[str]]
     numbers: dict[int, int] = {}
 
     def walk(node: Any) -> Any:
-        if isinstance(node, list):
+        if isinstance(node, list | tuple):
             return [walk(item) for item in node]
         if not isinstance(node, dict):
             return node
@@ -56,15 +56,27 @@ def split(schema: dict[str, Any]) -> tuple[dict[str, Any], list[str], list[str]]
             return node
         if "__id__" in node:
             node["__id__"] = numbers.setdefault(node["__id__"], len(numbers) + 1)
-        if isinstance(node.get("file"), str):
+        if type(node.get("file")) is str:
             node["file"] = files.setdefault(node["file"], len(files))
         packed = _packed(node.get("content"))
         if packed is not None:
             values.append(packed)
             node["content"] = _VALUE
-        return {key: walk(value) for key, value in node.items()}
+        return {
+            # Most are texts, which go by without a call.
+            _as_key(key): value if type(value) is str else walk(value)
+            for key, value in node.items()
+        }
 
     return walk(schema), values, list(files)
+
+
+def _as_key(key: Any) -> str:
+    """Give a key as JSON has it."""
+    if type(key) is str:
+        return key
+    text: str = next(iter(json.loads(json.dumps({key: None}))))
+    return text
 
 
 def fill(
@@ -148,11 +160,13 @@ def _is_leaf(node: Any) -> bool:
 
 def _packed(content: Any) -> str | None:
     """Put many plain values into one text; None where they are few or not plain."""
-    if isinstance(content, list) and len(content) >= _PACK_ITEMS:
+    if isinstance(content, list | tuple) and len(content) >= _PACK_ITEMS:
         if all(map(_is_leaf, content)):
             return f"[{','.join(item['content'] for item in content)}]"
     elif isinstance(content, dict) and len(content) >= _PACK_KEYS:
         if all(map(_is_leaf, content.values())):
-            pairs = (f"{json.dumps(k)}:{v['content']}" for k, v in content.items())
+            pairs = (
+                f"{json.dumps(_as_key(k))}:{v['content']}" for k, v in content.items()
+            )
             return f"{{{','.join(pairs)}}}"
     return None

@@ -52,6 +52,8 @@ def skops_io() -> ModuleType:
 def take_down(item: Any) -> tuple[dict[str, Any], Mapping[str, bytes]]:
     """Return what :func:`skops.io.dumps` writes: the schema, and files by name.
 
+    Keys of the schema that JSON would write as text may still be numbers.
+
     Its own way leads through indented JSON, written by Python's slow encoder, and a
     zip file; for small models both take longer than all the rest.
     """
@@ -67,8 +69,7 @@ def take_down(item: Any) -> tuple[dict[str, Any], Mapping[str, bytes]]:
     schema = get_state(item, context)
     schema["protocol"] = context.protocol
     schema["_skops_version"] = sys.modules["skops"].__version__
-    # Once through JSON, so that keys are text here as they are in a file.
-    return json.loads(json.dumps(schema)), taken
+    return schema, taken
 
 
 class _Files(dict[str, bytes]):
