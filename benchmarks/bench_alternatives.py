@@ -293,7 +293,7 @@ class Synthetic:
 
 
 def _synthetic(settings: Settings) -> list[Figure]:
-    work = Synthetic(4_000, 2) if settings.quick else Synthetic(20_000, 4)
+    work = Synthetic(4_000, 2) if settings.quick else Synthetic(20_000, 20)
 
     def plain(_: Path) -> dict[str, float]:
         with Stopwatch() as watch:

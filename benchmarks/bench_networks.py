@@ -125,7 +125,7 @@ def _skorch(quick: bool) -> tuple[Any, dict[str, list[Any]], int]:
     torch.set_num_threads(1)
     model = NeuralNetClassifier(
         digits_net,
-        max_epochs=3 if quick else 20,
+        max_epochs=3 if quick else 60,
         lr=0.1,
         verbose=0,
         train_split=None,

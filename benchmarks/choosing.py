@@ -87,11 +87,14 @@ def run() -> int:
     ]
     last: dict[int, Cost] = {}
     for count in given.candidates:
-        with Stopwatch() as plain:
-            _search(GridSearchCV, count)
-        for number, choice in enumerate(CHOICES):
-            last[number] = _cost(choice, count, plain.seconds)
-            lines.append(_line(count, choice, last[number], "measured"))
+        plain = [_plain(count)]
+        costs = [_cost(choice, count) for choice in CHOICES]
+        plain.append(_plain(count))
+        for number, cost in enumerate(costs):
+            # The machine may have become slower or faster on the way.
+            more = cost.seconds - sum(plain) / len(plain)
+            last[number] = replace(cost, seconds=more)
+            lines.append(_line(count, CHOICES[number], last[number], "measured"))
     # What 10 candidates of many cost is their search, not their models.
     for number, cost in last.items():
         choice = CHOICES[number]
@@ -116,7 +119,14 @@ def _search(cls: Any, count: int, **options: Any) -> Any:
     return search.fit(X / 16, y)
 
 
-def _cost(choice: dict[str, Any], count: int, plain: float) -> Cost:
+def _plain(count: int) -> float:
+    with Stopwatch() as watch:
+        _search(GridSearchCV, count)
+    return watch.seconds
+
+
+def _cost(choice: dict[str, Any], count: int) -> Cost:
+    """Measure a search; its seconds are all that it takes."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "search.h5")
         with Stopwatch() as watch:
@@ -130,8 +140,7 @@ def _cost(choice: dict[str, Any], count: int, plain: float) -> Cost:
         size = path.stat().st_size / 1e6
         with Stopwatch() as listing, WeightStore(path) as store:
             len(store.run().candidates)
-    more = watch.seconds - plain
-    return Cost(models, size, more, one * refits / N_JOBS, listing.seconds)
+    return Cost(models, size, watch.seconds, one * refits / N_JOBS, listing.seconds)
 
 
 def _line(count: int, choice: dict[str, Any], cost: Cost, how: str) -> str:
