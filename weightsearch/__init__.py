@@ -1,7 +1,7 @@
 """Keep, query and compare the weights of every candidate of a grid search."""
 
-# First, and from here: deep within imports, CPython before 3.15 can take five times as
-# long for what scipy does to its docstrings (python/cpython issue 142183).
+# First, and from here: deep within imports, what scipy does to its docstrings can take
+# five times as long (python/cpython issue 142183).
 import sklearn.model_selection  # noqa: F401
 
 from weightsearch._records import Weights

@@ -220,6 +220,16 @@ class RunResults:
     best_weights: Weights | None
 
 
+class RawRows(Protocol):
+    """Rows of a run that have the same arrays, as bytes, an array at a time."""
+
+    def read(self, index: int, out: Array) -> None:
+        """One array of all rows into ``out``, of shape (n, nbytes); not yet checked."""
+
+    def check(self, index: int, raw: Array) -> Array:
+        """The checksum of each row of what :meth:`read` has read, compared with it."""
+
+
 class RunSource(Protocol):
     """The stored content of one run, wherever it lies: in the file or the journal.
 
@@ -238,8 +248,17 @@ class RunSource(Protocol):
     def result(self, row: int) -> dict[str, Any]:
         """``FitRecord.result`` of a row."""
 
+    def result_text(self, row: int) -> str:
+        """The same as JSON text."""
+
     def specs(self, row: int) -> WeightSpecs | None:
         """Names, shapes and types of a row's weights; None where it has none."""
+
+    def alike(self, rows: Array) -> list[tuple[WeightSpecs, Array]]:
+        """What rows have, each with the places in ``rows`` of some that have it.
+
+        Rows without weights are in none.
+        """
 
     def read(self, row: int, name: str) -> Array:
         """One array of a row."""
@@ -249,6 +268,14 @@ class RunSource(Protocol):
 
     def stack(self, name: str, rows: Sequence[int]) -> Array:
         """The arrays of one name in many rows, of equal shape and type, stacked."""
+
+    def open_rows(
+        self, rows: Sequence[int], arrays: Sequence[WeightSpec], max_bytes: int
+    ) -> RawRows | None:
+        """Rows whose arrays can be moved as bytes, if they can be.
+
+        ``max_bytes`` may be in memory at once beside the arrays.
+        """
 
     def state(self, row: int) -> tuple[str, tuple[str, ...]] | None:
         """``ModelState.text`` of a row and the names of its blobs, where it has one."""

@@ -22,6 +22,7 @@ from weightsearch._records import (
     WeightSpec,
     WeightSpecs,
 )
+from weightsearch.store import _json
 from weightsearch.store._hdf5._codec import dtype_text
 from weightsearch.store._hdf5._reader import Hdf5Run, Hdf5Store
 from weightsearch.store._hdf5._writer import write_store
@@ -76,6 +77,9 @@ class MemoryRun:
     def result(self, row: int) -> dict[str, Any]:
         return dict(self.records[row].result)
 
+    def result_text(self, row: int) -> str:
+        return _json.dumps(self.records[row].result)
+
     def state(self, row: int) -> tuple[str, tuple[str, ...]] | None:
         state = self.records[row].state
         return None if state is None else (state.text, tuple(state.blobs))
@@ -93,6 +97,15 @@ class MemoryRun:
     def specs(self, row: int) -> WeightSpecs | None:
         weights = self.records[row].weights
         return None if weights is None else specs_of(weights)
+
+    def alike(self, rows: Array) -> list[tuple[WeightSpecs, Array]]:
+        specs = [self.specs(row) for row in rows.tolist()]
+        return [(s, np.array([n])) for n, s in enumerate(specs) if s is not None]
+
+    def open_rows(
+        self, rows: Sequence[int], arrays: Sequence[WeightSpec], max_bytes: int
+    ) -> None:
+        return None
 
     def read(self, row: int, name: str) -> Array:
         weights = self.records[row].weights

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -288,7 +288,7 @@ class StoredRun:
         candidates, rows = self._newest(wanted)
         has_it = np.zeros(len(rows), bool)
         kinds: dict[tuple[tuple[int, ...], str], int] = {}
-        for specs, of_it in _alike(self._source, rows):
+        for specs, of_it in self._source.alike(rows):
             spec = _spec_of(specs, name)
             if spec is not None:
                 has_it[of_it] = True
@@ -389,20 +389,3 @@ class StoredRun:
 def _spec_of(specs: WeightSpecs, name: str) -> WeightSpec | None:
     name = specs.ties.get(name, name)
     return next((spec for spec in specs.arrays if spec.name == name), None)
-
-
-def _alike(source: RunSource, rows: Array) -> list[tuple[WeightSpecs, Array]]:
-    """Put rows together whose weights are alike: their specs, and places in `rows`.
-
-    A source that knows which rows lie together tells it without asking for each.
-    """
-    ask: Callable[[Array], list[tuple[WeightSpecs, Array]]] | None
-    ask = getattr(source, "alike", None)
-    if ask is not None:
-        found: list[tuple[WeightSpecs, Array]] = ask(rows)
-        return found
-    return [
-        (specs, np.array([place]))
-        for place, row in enumerate(rows.tolist())
-        if (specs := source.specs(row)) is not None
-    ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import uuid
-import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, Self
@@ -17,13 +16,8 @@ from weightsearch._records import (
     RunSource,
     Weights,
 )
-from weightsearch.exceptions import (
-    CorruptStoreError,
-    StoreWriteError,
-    WeightsNotFoundError,
-)
+from weightsearch.exceptions import StoreWriteError, WeightsNotFoundError
 from weightsearch.store import _steps
-from weightsearch.store._hdf5._aside import remove_leftovers
 from weightsearch.store._hdf5._filters import check_compression
 from weightsearch.store._hdf5._reader import check_store_file
 from weightsearch.store._hdf5._writer import write_store
@@ -31,6 +25,7 @@ from weightsearch.store._journal._format import DATABASE, journal_path
 from weightsearch.store._journal._reader import JournalRun
 from weightsearch.store._journal._rows import remove_journal
 from weightsearch.store._journal._writer import Journal
+from weightsearch.store._leftovers import put_leftovers_away
 from weightsearch.store._lock import StoreLock, is_locked
 from weightsearch.store._lookup import StoredFit, StoreLookup
 
@@ -100,7 +95,7 @@ class WriteSession:
         lock.acquire()
         session = cls(path, lock, durable=durable, compression=compression)
         try:
-            _put_leftovers_away(session, salvage=False)
+            session._put_leftovers_away(salvage=False)
         except BaseException:
             session.close()
             raise
@@ -301,6 +296,11 @@ class WriteSession:
             ) from error
         _steps.reached(_steps.FILE_RENAMED)
 
+    def _put_leftovers_away(self, *, salvage: bool) -> bool:
+        return put_leftovers_away(
+            self.path, self._lookup, self._consolidate, salvage=salvage
+        )
+
     def _remove_journal(self) -> None:
         remove_journal(self._folder)
         _steps.reached(_steps.JOURNAL_REMOVED)
@@ -337,7 +337,7 @@ def consolidate(path: Path, compression: Compression = None) -> bool:
     lock = StoreLock(path)
     lock.acquire()
     with WriteSession(path, lock, durable=True, compression=compression) as session:
-        return _put_leftovers_away(session, salvage=True)
+        return session._put_leftovers_away(salvage=True)
 
 
 def live_run(path: Path) -> JournalRun | None:
@@ -357,57 +357,3 @@ def live_run(path: Path) -> JournalRun | None:
     except FileNotFoundError:
         # It has gone into the store since.
         return None
-
-
-def _put_leftovers_away(session: WriteSession, *, salvage: bool) -> bool:
-    """Consolidate or remove the journal that a dead writer has left."""
-    folder, lookup = session._folder, session._lookup
-    moved = False
-    # Files aside can be large, and this fit may be the one that lacks the room.
-    remove_leftovers(session.path)
-    if (folder / DATABASE).exists():
-        try:
-            with JournalRun(
-                folder, lookup.resolve, status="interrupted", salvage=salvage
-            ) as run:
-                # A crash between renaming and removing leaves a run in both places.
-                known = lookup.resolve(run.header.uid) is not None
-                if not known and (run.complete or len(run.fits())):
-                    _drop_damaged(run, 0 if salvage else run.n_synced)
-                    session._consolidate(run)
-                    moved = True
-        except CorruptStoreError as error:
-            if error.path != str(folder) or salvage:
-                raise
-            raise CorruptStoreError(
-                f"{error} WeightStore.recover({str(session.path)!r}) saves what can "
-                "be read.",
-                error.path,
-                error.place,
-            ) from error
-    if not remove_journal(folder):
-        raise StoreWriteError(
-            f"Another program has the journal {folder} open, so that it cannot be "
-            "removed; close it there and make the same call again.",
-            str(session.path),
-        )
-    if moved:
-        _steps.reached(_steps.JOURNAL_REMOVED)
-    return moved
-
-
-def _drop_damaged(run: JournalRun, first: int) -> None:
-    """Leave out what cannot be read, and say so."""
-    content = run.content
-    n_lost = content.n_rows_lost(content.frames(content.end).values())
-    damaged = run.damaged(first)
-    run.drop([row for row, _ in damaged])
-    n_lost += run.n_lost
-    if n_lost:
-        reason = f" ({damaged[0][1]})" if damaged else ""
-        warnings.warn(
-            f"{n_lost} fits in the journal {run.folder} cannot be read, as after "
-            f"a power cut, and are left out; they will be fitted again{reason}",
-            RuntimeWarning,
-            stacklevel=4,
-        )

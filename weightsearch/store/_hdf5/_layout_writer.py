@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from h5py import h5d, h5g, h5s, h5t
@@ -162,22 +162,13 @@ def _write_stacked(
     return crcs
 
 
-class _Rows(Protocol):
-    """Rows of a journal, a weight at a time; see ``_journal._bulk.Rows``."""
-
-    def read(self, index: int, out: Array) -> None: ...
-
-    def check(self, index: int, raw: Array) -> Array: ...
-
-
 class _Mover:
     """Moves arrays that their source has as the bytes that the file is to have."""
 
     def __init__(
         self, run: RunSource, arrays: Sequence[WeightSpec], stored: Sequence[Stored]
     ):
-        self._open: Callable[..., _Rows | None] | None
-        self._open = getattr(run, "open_rows", None)
+        self._run = run
         self._arrays = arrays
         self._stored = stored
         self._memory = np.empty(0, np.uint8)
@@ -190,9 +181,7 @@ class _Mover:
         crcs: Array,
     ) -> bool:
         """Write rows from `start` on, and their checksums; False if that cannot be."""
-        if self._open is None:
-            return False
-        source = self._open(rows, self._arrays, 2 * names.BLOCK_BYTES)
+        source = self._run.open_rows(rows, self._arrays, 2 * names.BLOCK_BYTES)
         if source is None:
             return False
         for index, (spec, how) in enumerate(

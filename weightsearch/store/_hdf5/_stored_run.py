@@ -13,6 +13,7 @@ from weightsearch._records import (
     FitTable,
     RunHeader,
     Weights,
+    WeightSpec,
     WeightSpecs,
 )
 from weightsearch.exceptions import WeightsNotFoundError
@@ -171,6 +172,11 @@ class Hdf5Run:
             raise corrupt("is no JSON object", self.path, place)
         return value
 
+    def result_text(self, row: int) -> str:
+        """Scores, times and errors of a row as JSON text."""
+        self._check_row(row)
+        return self._results[row]
+
     def specs(self, row: int) -> WeightSpecs | None:
         """Names, shapes and types of a row's weights; None where it has none."""
         self._check_row(row)
@@ -214,6 +220,11 @@ class Hdf5Run:
         """Read all arrays of a row."""
         layout, at = self._find(row)
         return layout.read_all(at)
+
+    def open_rows(
+        self, rows: Sequence[int], arrays: Sequence[WeightSpec], max_bytes: int
+    ) -> None:
+        """Say that these rows are read one by one; whole runs are copied by HDF5."""
 
     def stack(self, name: str, rows: Sequence[int]) -> Array:
         """Read the arrays of one name in many rows, of equal shape and type.

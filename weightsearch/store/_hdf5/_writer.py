@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -215,15 +215,9 @@ def _write_fits(
     write_texts(
         table,
         names.D_RESULT,
-        map(_result_text(run), range(len(fits))),
+        map(run.result_text, range(len(fits))),
     )
     write_states(group, table, run, len(fits))
-
-
-def _result_text(run: RunSource) -> Callable[[int], str]:
-    """Choose how to get results as JSON: a journal has them as such already."""
-    text: Callable[[int], str] | None = getattr(run, "result_text", None)
-    return text or (lambda row: _json.dumps(run.result(row)))
 
 
 def _write_best(group: h5g.GroupID, weights: Weights) -> None:

@@ -163,6 +163,14 @@ class JournalRun:
             return other[0].specs(other[1])
         return None if record[8] is None else self.content.layout(record[8]).specs
 
+    def alike(self, rows: Array) -> list[tuple[WeightSpecs, Array]]:
+        """Return what rows have, each with its place in `rows`."""
+        return [
+            (specs, np.array([place]))
+            for place, row in enumerate(rows.tolist())
+            if (specs := self.specs(row)) is not None
+        ]
+
     def read(self, row: int, name: str) -> Array:
         """Return one array of a row."""
         record = self.content.row(row)
