@@ -51,7 +51,7 @@ class Cost:
     megabytes : float
         Of the store.
     seconds : float
-        More than GridSearchCV has taken, refits included.
+        That the search has taken, refits included.
     refits : float
         Seconds that the refits themselves have taken, all workers together, over
         the number of workers.
@@ -79,22 +79,28 @@ def run() -> int:
     given = parser.parse_args()
     warnings.simplefilter("ignore")
     os.environ["PYTHONWARNINGS"] = "ignore"  # in the workers
-    _search(GridSearchCV, 4)  # starts the workers
+    with tempfile.TemporaryDirectory() as folder:
+        # Starts the workers, and lets them import what they need once.
+        path = Path(folder, "search.h5")
+        _search(WeightTrackingGridSearchCV, 4, capture="both", store=path)
     lines = [
         "| Candidates | `capture` | `keep` | `compression` | Models kept | Store | "
-        "More time than GridSearchCV | of it refits | Open and list | |",
+        "The search takes | of it refits | Open and list | |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     last: dict[int, Cost] = {}
     for count in given.candidates:
         plain = [_plain(count)]
-        costs = [_cost(choice, count) for choice in CHOICES]
+        last = {n: _cost(choice, count) for n, choice in enumerate(CHOICES)}
         plain.append(_plain(count))
-        for number, cost in enumerate(costs):
-            # The machine may have become slower or faster on the way.
-            more = cost.seconds - sum(plain) / len(plain)
-            last[number] = replace(cost, seconds=more)
-            lines.append(_line(count, CHOICES[number], last[number], "measured"))
+        # The machine may have become slower or faster on the way.
+        seconds = _seconds(sum(plain) / len(plain))
+        lines.append(
+            f"| {count:,} | `GridSearchCV` | | | 1 | | {seconds} | | | measured |"
+        )
+        lines += [
+            _line(count, CHOICES[n], cost, "measured") for n, cost in last.items()
+        ]
     # What 10 candidates of many cost is their search, not their models.
     for number, cost in last.items():
         choice = CHOICES[number]
@@ -150,7 +156,7 @@ def _line(count: int, choice: dict[str, Any], cost: Cost, how: str) -> str:
         *names,
         f"{cost.models:,.0f}",
         f"{cost.megabytes:,.3g} MB" if cost.megabytes < 1000 else _gigabytes(cost),
-        f"{cost.seconds:,.3g} s",
+        _seconds(cost.seconds),
         f"{cost.refits:,.3g} s" if cost.refits else "",
         f"{cost.listing:.2g} s" if cost.listing else "",
         how,
@@ -159,6 +165,11 @@ def _line(count: int, choice: dict[str, Any], cost: Cost, how: str) -> str:
 
 
 _NAMES = ("capture", "keep", "compression")
+
+
+def _seconds(seconds: float) -> str:
+    """Three digits, and no power of ten."""
+    return f"{float(f'{seconds:.3g}'):,.10g} s"
 
 
 def _gigabytes(cost: Cost) -> str:
