@@ -22,6 +22,11 @@ from journal_samples import fit, header, mlp_arrays, params, results
 from weightsearch.store import WriteSession, _steps
 
 
+def tell(*words):
+    """Print a line in one piece: a killed writer must not leave half of one."""
+    os.write(1, " ".join(map(str, words)).encode() + b"\n")
+
+
 def die_at(step, times):
     """Kill this process when it has reached a step for the n-th time."""
     left = [times]
@@ -41,23 +46,23 @@ def main(store, number, count, step=None, times=1):
     session = WriteSession.open(Path(store))
     session.begin(header(number))
     session.set_params(0, params(count))
-    print("begun", flush=True)
+    tell("begun")
     for candidate in range(count):
         # Every third fit is of another architecture, some are large.
         session.append(fit(candidate, hidden=2000 if candidate % 10 == 9 else 8))
-        print(candidate, flush=True)
+        tell(candidate)
     session.commit(results(count))
-    print("committed", flush=True)
+    tell("committed")
 
 
 def serve():
     mlp_arrays(8)
     mlp_arrays(2000)
-    print("ready", flush=True)
+    tell("ready")
     for line in sys.stdin:
         pid = os.fork()
         if pid == 0:
-            print("pid", os.getpid(), flush=True)
+            tell("pid", os.getpid())
             # Nothing here takes long: what hangs is to say where.
             faulthandler.dump_traceback_later(100, exit=True)
             try:
@@ -67,7 +72,7 @@ def serve():
                 os._exit(1)
             os._exit(0)
         _, status = os.waitpid(pid, 0)
-        print("exit", os.waitstatus_to_exitcode(status), flush=True)
+        tell("exit", os.waitstatus_to_exitcode(status))
 
 
 if __name__ == "__main__":
