@@ -26,8 +26,10 @@ def lose_once(value, *, number, mark):
     return number, np.int64(2 * value)
 
 
-def take_a_moment(*, number):
-    time.sleep(0.005)
+def follow_the_first(*, number, mark):
+    """Wait until the first result has been taken: its size is the others' limit."""
+    while number and not mark.exists():
+        time.sleep(0.001)
     return number, np.int64(number)
 
 
@@ -69,28 +71,30 @@ def test_backend_that_cannot_stream_gets_bounded_batches():
 
 
 @pytest.mark.parametrize("backend", ["threading", "loky"])
-def test_results_do_not_gather_where_storing_is_slow(backend, monkeypatch):
+def test_results_do_not_gather_where_storing_is_slow(backend, monkeypatch, tmp_path):
     """Workers pause while more results wait than may be in memory."""
     monkeypatch.setattr(_parallel, "_WAITING_BYTES", 2 * np.int64().nbytes)
     taken = []
     waiting = []
+    mark = tmp_path / "mark"
 
     def tasks():
-        for number in range(60):
+        for number in range(40):
             taken.append(number)
-            yield delayed(take_a_moment)(number=number)
+            yield delayed(follow_the_first)(number=number, mark=mark)
 
     with (
         joblib.parallel_config(backend=backend, n_jobs=2),
         make_parallel(batch_size=1) as parallel,
     ):
         for n_seen, _ in enumerate(stream(parallel, tasks(), "number"), 1):
+            mark.touch()
             time.sleep(0.03)
             waiting.append(len(taken) - n_seen)
 
-    assert len(taken) == 60
-    # Four are sent at once, and two may wait. The size is known with the first.
-    assert max(waiting[20:]) <= 4 + 2
+    assert len(taken) == 40
+    # Four are sent at once, and two may wait.
+    assert max(waiting) <= 4 + 2
 
 
 @pytest.mark.parametrize("backend", ["threading", "multiprocessing"])
