@@ -6,8 +6,17 @@ import os
 import subprocess
 import sys
 import textwrap
+import time
 
+import numpy as np
 import pytest
+from sklearn.datasets import load_iris
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+
+from weightsearch import WeightTrackingGridSearchCV
+from weightsearch.search._sklearn import _parallel
+from weightsearch.store import WriteSession
 
 CODE = textwrap.dedent(
     """
@@ -65,3 +74,35 @@ def test_memory_does_not_grow_with_the_number_of_candidates(tmp_path):
         grown.append(float(done.stdout))
     assert grown[1] < 250
     assert grown[1] - grown[0] < 60
+
+
+def test_search_whose_workers_pause_finds_the_same(monkeypatch, tmp_path):
+    """Where storing is slower than fitting, nothing but the pace changes."""
+    paused = []
+    real_delayed, real_append = _parallel.delayed, WriteSession.append
+
+    def delayed(function):
+        paused.append(function)
+        return real_delayed(function)
+
+    def append(session, record):
+        time.sleep(0.02)
+        real_append(session, record)
+
+    monkeypatch.setattr(_parallel, "delayed", delayed)
+    monkeypatch.setattr(_parallel, "_WAITING_BYTES", 1)
+    monkeypatch.setattr(WriteSession, "append", append)
+    X, y = load_iris(return_X_y=True)
+    model, grid = LogisticRegression(max_iter=500), {"C": np.logspace(-2, 1, 12)}
+
+    plain = GridSearchCV(model, grid, cv=3).fit(X, y)
+    search = WeightTrackingGridSearchCV(
+        model, grid, cv=3, n_jobs=2, capture="both", store=tmp_path / "search.h5"
+    ).fit(X, y)
+
+    assert paused
+    for name in ("split0_test_score", "split2_test_score", "rank_test_score"):
+        np.testing.assert_array_equal(search.cv_results_[name], plain.cv_results_[name])
+    assert len(search.weights_by_params_) == 12
+    for split in range(3):
+        assert len(search.run_.weights(11, split=split)) == 2
