@@ -37,7 +37,7 @@ def report(results: Sequence[Result], targets: Targets) -> str:
     """
     lines = [*_origin(results), ""]
     lines += [
-        "| What | Median | Range | Made of | Target | Met |",
+        "| What | Median | Target | Met | Range | Made of |",
         "|---|---|---|---|---|---|",
     ]
     for result in results:
@@ -99,10 +99,10 @@ def _row(figure: Mapping[str, Any], targets: Targets) -> str:
     cells = [
         figure["what"],
         _with_unit(middle, unit),
-        shown,
-        _made_of(figure),
         target,
         met,
+        shown,
+        _made_of(figure),
     ]
     return "| " + " | ".join(cells) + " |"
 

@@ -84,9 +84,9 @@ def run() -> int:
         path = Path(folder, "search.h5")
         _search(WeightTrackingGridSearchCV, 4, capture="both", store=path)
     lines = [
-        "| Candidates | `capture` | `keep` | `compression` | Models kept | Store | "
-        "The search takes | of it refits | Open and list | |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "| Candidates | Search | Models | Store | It takes | of it refits | "
+        "Open and list | |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     last: dict[int, Cost] = {}
     for count in given.candidates:
@@ -95,9 +95,7 @@ def run() -> int:
         plain.append(_plain(count))
         # The machine may have become slower or faster on the way.
         seconds = _seconds(sum(plain) / len(plain))
-        lines.append(
-            f"| {count:,} | `GridSearchCV` | | | 1 | | {seconds} | | | measured |"
-        )
+        lines.append(f"| {count:,} | `GridSearchCV` | 1 | | {seconds} | | | measured |")
         lines += [
             _line(count, CHOICES[n], cost, "measured") for n, cost in last.items()
         ]
@@ -150,10 +148,9 @@ def _cost(choice: dict[str, Any], count: int) -> Cost:
 
 
 def _line(count: int, choice: dict[str, Any], cost: Cost, how: str) -> str:
-    names = [f"`{choice[name]!r}`" if name in choice else "" for name in _NAMES]
     cells = [
         f"{count:,}",
-        *names,
+        ", ".join(f"`{name}={value!r}`" for name, value in choice.items()),
         f"{cost.models:,.0f}",
         f"{cost.megabytes:,.3g} MB" if cost.megabytes < 1000 else _gigabytes(cost),
         _seconds(cost.seconds),
@@ -162,9 +159,6 @@ def _line(count: int, choice: dict[str, Any], cost: Cost, how: str) -> str:
         how,
     ]
     return "| " + " | ".join(cells) + " |"
-
-
-_NAMES = ("capture", "keep", "compression")
 
 
 def _seconds(seconds: float) -> str:
