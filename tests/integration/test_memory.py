@@ -86,7 +86,10 @@ def test_search_whose_workers_pause_finds_the_same(monkeypatch, tmp_path):
         return real_delayed(function)
 
     def append(session, record):
-        time.sleep(0.02)
+        # As slow as it takes for the workers to be ahead.
+        deadline = time.monotonic() + 30
+        while not paused and time.monotonic() < deadline:
+            time.sleep(0.01)
         real_append(session, record)
 
     monkeypatch.setattr(_parallel, "delayed", delayed)
