@@ -26,10 +26,13 @@ class EarlySync:
     ----------
     handle : int
         Of the open file. It must stay open until :meth:`wait` has been called.
+    wanted : bool, default=True
+        Whether the file is to be on the disk in the end; otherwise nothing happens.
     """
 
-    def __init__(self, handle: int):
+    def __init__(self, handle: int, *, wanted: bool = True):
         self._handle = handle
+        self._wanted = wanted
         self._since = 0
         self._asked: Later[None] | None = None
         self._error: OSError | None = None
@@ -37,7 +40,7 @@ class EarlySync:
     def wrote(self, nbytes: int) -> None:
         """Note that so many bytes were written."""
         self._since += nbytes
-        if self._since < _EARLY_BYTES or _fdatasync is None:
+        if self._since < _EARLY_BYTES or _fdatasync is None or not self._wanted:
             return
         if self._error is None and (self._asked is None or self._asked.done):
             self._since = 0

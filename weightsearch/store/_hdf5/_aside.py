@@ -34,7 +34,7 @@ class AsideFile(io.RawIOBase):
 
     def __init__(self, path: Path, *, durable: bool):
         self._file = io.FileIO(path, "x+")
-        self._early = EarlySync(self._file.fileno()) if durable else None
+        self._early = EarlySync(self._file.fileno(), wanted=durable)
         self.error: OSError | None = None
 
     def write(self, data: Any, /) -> int:
@@ -46,8 +46,7 @@ class AsideFile(io.RawIOBase):
                 view = view[self._file.write(view) :]
         except OSError as exc:
             self.error = exc
-        if self._early is not None:
-            self._early.wrote(total)
+        self._early.wrote(total)
         return total
 
     def readinto(self, buffer: Any, /) -> int:
@@ -70,15 +69,13 @@ class AsideFile(io.RawIOBase):
 
     def sync(self) -> None:
         """Wait until the content is on the disk."""
-        if self._early is not None:
-            self._early.wait()
+        self._early.wait()
         _sync(self._file.fileno())
 
     def close(self) -> None:
         """Close the file."""
         try:
-            if self._early is not None:
-                self._early.wait()
+            self._early.wait()
         finally:
             self._file.close()
         super().close()

@@ -39,7 +39,7 @@ class ByteLog:
 
     def __init__(self, path: Path, *, durable: bool):
         self._file = path.open("xb", buffering=0)
-        self._early = EarlySync(self._file.fileno()) if durable else None
+        self._early = EarlySync(self._file.fileno(), wanted=durable)
         self.end = 0
 
     def append(self, kind: int, number: int, record: Record | None) -> int:
@@ -61,8 +61,7 @@ class ByteLog:
             self.take_back(start)
             raise
         self.end = start + len(head) + nbytes
-        if self._early is not None:
-            self._early.wrote(nbytes)
+        self._early.wrote(nbytes)
         return start + len(head)
 
     def confirm(self, position: int) -> None:
@@ -96,14 +95,14 @@ class ByteLog:
 
     def sync(self) -> None:
         """Wait until all is on the disk."""
-        self._wait()
+        self._early.wait()
         os.fsync(self._file.fileno())
 
     def close(self, kind: int, n_fits: int, *, durable: bool) -> None:
         """Write the last frame and close the file."""
         with self._file:
             try:
-                self._wait()
+                self._early.wait()
                 self._file.seek(self.end)
                 self._file.write(fmt.pack_frame(kind, n_fits, 0))
                 self._file.truncate(self.end + fmt.FRAME.size)
@@ -116,10 +115,6 @@ class ByteLog:
     def abandon(self) -> None:
         """Close the file as it is."""
         with self._file, contextlib.suppress(OSError):
-            self._wait()
-
-    def _wait(self) -> None:
-        if self._early is not None:
             self._early.wait()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import zlib
 from collections import OrderedDict
@@ -19,16 +18,17 @@ from weightsearch.store import _json
 from weightsearch.store._journal import _format as fmt
 from weightsearch.store._journal._arrays import Layout
 from weightsearch.store._journal._columns import Columns
-from weightsearch.store._journal._database import ByteFile, Database, Row
+from weightsearch.store._journal._database import (
+    ROWS_AHEAD,
+    ByteFile,
+    Database,
+    Row,
+)
 from weightsearch.store._journal._meta import check_meta, parse_header
 
-__all__ = ["BYTES_AHEAD", "ROWS_AHEAD", "Block", "JournalContent"]
+__all__ = ["Block", "JournalContent"]
 
 _LAYOUTS_KEPT = 256
-ROWS_AHEAD = 128
-"""Rows fetched at once for who goes through them one after the other."""
-BYTES_AHEAD = 1 << 20
-"""Their bytes, at most one row more."""
 _SMALL_RECORD = 1 << 20
 
 
@@ -294,15 +294,8 @@ class JournalContent:
         """Fetch a row of the table ``fit``, and those behind it if they come next."""
         self._ahead = {}
         if number == self._last + 1:
-            values, size = (number, number + ROWS_AHEAD), 0
-            # Damage may be to a row that nobody has asked for.
-            with contextlib.suppress(CorruptStoreError):
-                for at, row in self.database.rows("fit", "id>=? AND id<?", values):
-                    if row is not None:
-                        self._ahead[at] = row
-                        size += len(row[9] or b"") + len(row[10] or b"")
-                    if size > BYTES_AHEAD:
-                        break
+            found, _ = self.database.rows_ahead("fit", number, number + ROWS_AHEAD)
+            self._ahead = {at: row for at, row in found.items() if row is not None}
         if number not in self._ahead:
             row = self.database.row("fit", number)
             if row is None:

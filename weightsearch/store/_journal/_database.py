@@ -22,10 +22,16 @@ from weightsearch.exceptions import CorruptStoreError, StoreError, StoreVersionE
 from weightsearch.store._hdf5._layout import MAX_JSON_BYTES
 from weightsearch.store._journal import _format as fmt
 
-__all__ = ["ByteFile", "Database", "Row"]
+__all__ = ["ROWS_AHEAD", "ByteFile", "Database", "Row"]
 
 Row = tuple[Any, ...]
 """A row without its checksum; text as UTF-8 bytes."""
+
+ROWS_AHEAD = 128
+"""Rows to fetch at once for who goes through them one after the other."""
+
+_BYTES_AHEAD = 1 << 20
+"""Their texts and blobs, at most one row more."""
 
 _WAIT_SECONDS = 5.0
 _PAUSE_SECONDS = 0.002
@@ -110,6 +116,32 @@ class Database:
                 except (ValueError, TypeError, struct.error):
                     right = False
                 yield row[0], tuple(row) if right else None
+
+    def rows_ahead(
+        self, table: str, first: int, end: int
+    ) -> tuple[dict[int, Row | None], int]:
+        """Fetch rows of a table by their ids, as far as they are sound and not large.
+
+        Returns
+        -------
+        found : dict of int -> tuple or None
+            As :meth:`rows` gives them.
+        end : int
+            Id up to which all that there is was found: `first` where there is damage
+            at once, which is left to whoever asks for that very row.
+        """
+        sized = [place for place, kind in enumerate(fmt.COLUMNS[table]) if kind != "i"]
+        found: dict[int, Row | None] = {}
+        size, reached = 0, first
+        with contextlib.suppress(CorruptStoreError):
+            for at, row in self.rows(table, "id>=? AND id<?", (first, end)):
+                found[at], reached = row, at + 1
+                if row is not None:
+                    size += sum(len(row[place] or b"") for place in sized)
+                if size > _BYTES_AHEAD:
+                    return found, reached
+            reached = end
+        return found, reached
 
     def row(self, table: str, number: int) -> Row | None:
         """Return one row by its id; None where it is missing or damaged."""

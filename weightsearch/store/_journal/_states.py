@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import zlib
 
-from weightsearch.exceptions import CorruptStoreError, WeightsNotFoundError
-from weightsearch.store._journal._content import (
-    BYTES_AHEAD,
-    ROWS_AHEAD,
-    JournalContent,
-)
-from weightsearch.store._journal._database import Row
+from weightsearch.exceptions import WeightsNotFoundError
+from weightsearch.store._journal._content import JournalContent
+from weightsearch.store._journal._database import ROWS_AHEAD, Row
 
 __all__ = ["JournalStates"]
 
@@ -59,16 +54,8 @@ class JournalStates:
         database = self.content.database
         # A state is there as soon as its fit is: what is missing now stays so.
         end = max(number + 1, min(number + ROWS_AHEAD, self.content.n_seen))
-        self._ahead, self._first, self._end, size = {}, number, number, 0
-        # Damage may be to a row that nobody has asked for.
-        with contextlib.suppress(CorruptStoreError):
-            for at, row in database.rows("state", "id>=? AND id<?", (number, end)):
-                self._ahead[at] = row
-                size += 0 if row is None else len(row[1])
-                if size > BYTES_AHEAD:
-                    end = at + 1
-                    break
-            self._end = end
+        self._ahead, self._end = database.rows_ahead("state", number, end)
+        self._first = number
         if self._end == number:
             self._ahead = dict(database.rows("state", "id=?", (number,)))
 
