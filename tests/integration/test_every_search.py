@@ -23,7 +23,12 @@ from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from weightsearch import InvalidGridError, WeightsNotFoundError, WeightStore
+from weightsearch import (
+    InvalidGridError,
+    NoWeightsWarning,
+    WeightsNotFoundError,
+    WeightStore,
+)
 from weightsearch.search import (
     WeightTrackingHalvingGridSearchCV,
     WeightTrackingHalvingRandomSearchCV,
@@ -148,7 +153,8 @@ def test_number_of_fits(iris, log, kind, capture, keep, n_jobs):
 @every_search
 def test_no_refit(iris, log, kind):
     """With refit=False there is no fit more than the original makes."""
-    search = make(kind, CountingClassifier(log), refit=False).fit(*iris)
+    with pytest.warns(NoWeightsWarning, match="refit=False"):
+        search = make(kind, CountingClassifier(log), refit=False).fit(*iris)
     assert count_fits(log) == 3 * N_ROWS[kind]
     with pytest.raises(WeightsNotFoundError, match="refit=False"):
         search.run_.weights(0)
@@ -235,20 +241,53 @@ def test_a_complete_search_without_a_seed_draws_anew(iris, tmp_path, kind):
     assert not any(params in first for params in second)
 
 
-def test_an_unfinished_search_is_gone_on_with_once(iris, tmp_path):
+def test_an_unfinished_search_is_resumed_once(iris, tmp_path):
     """Its draws are not forced on every search that comes after it."""
     path, log = tmp_path / "s.h5", tmp_path / "fits.log"
     kwargs = {"store": path, "random_state": None, "capture": "splits"}
+    interrupting = Interrupting(str(log), pause=5)
     with pytest.raises(KeyboardInterrupt):
-        make("random", Interrupting(str(log), pause=5), **kwargs).fit(*iris)
-    log.write_text("x\n" * 6)
-    # Another estimator: none of its fits supersedes the unfinished ones.
-    first = make("random", CountingClassifier(), **kwargs).fit(*iris)
-    second = make("random", CountingClassifier(), **kwargs).fit(*iris)
+        make("random", interrupting, **kwargs).fit(*iris)
     with WeightStore(path) as store:
-        unfinished = next(r for r in store.runs.values() if r.status != "complete")
-        assert first.cv_results_["params"][0] == unfinished.params(0)
-        assert second.cv_results_["params"][0] != unfinished.params(0)
+        begun = store.run().params(0)
+    log.write_text("x\n" * 6)
+    first = make("random", interrupting, **kwargs).fit(*iris)
+    second = make("random", interrupting, **kwargs).fit(*iris)
+    assert first.cv_results_["params"][0] == begun
+    assert second.cv_results_["params"][0] != begun
+
+
+@pytest.mark.parametrize(
+    "change", ["estimator", "data", "sample_weight", "distribution", "cv", "n_iter"]
+)
+def test_draws_are_those_of_the_same_search(iris, tmp_path, change):
+    """Only a search that differs in its number of draws takes over unfinished ones."""
+    X, y = iris
+    log = tmp_path / "fits.log"
+    kwargs = {"store": tmp_path / "s.h5", "random_state": None, "n_iter": 6, "cv": 3}
+    space = {"C": loguniform(0.01, 100)}
+    weight = np.ones(150)
+    with pytest.raises(KeyboardInterrupt):
+        WeightTrackingRandomizedSearchCV(
+            Interrupting(str(log), pause=5), space, **kwargs
+        ).fit(X, y, sample_weight=weight)
+    with WeightStore(tmp_path / "s.h5") as store:
+        begun = store.run().params(0)
+    log.write_text("x\n" * 6)
+    estimator = Interrupting(str(log), pause=5)
+    if change == "estimator":
+        estimator = CountingClassifier()
+    elif change == "data":
+        X = X + 1e-9
+    elif change == "sample_weight":
+        weight = weight + 1e-9
+    elif change == "distribution":
+        space = {"C": loguniform(0.01, 101)}
+    else:
+        kwargs[change] = {"cv": 4, "n_iter": 7}[change]
+    resumed = WeightTrackingRandomizedSearchCV(estimator, space, **kwargs)
+    resumed.fit(X, y, sample_weight=weight)
+    assert (resumed.cv_results_["params"][0] == begun) is (change == "n_iter")
 
 
 def test_a_larger_random_search_goes_on_where_a_smaller_one_ended(iris, tmp_path, log):

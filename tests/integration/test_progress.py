@@ -12,7 +12,12 @@ from search_estimators import CountingClassifier
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 
-from weightsearch import DiskSpaceWarning, Weights, WeightTrackingGridSearchCV
+from weightsearch import (
+    DiskSpaceWarning,
+    NoWeightsWarning,
+    Weights,
+    WeightTrackingGridSearchCV,
+)
 from weightsearch.search import _progress
 from weightsearch.search._fits import Outcome
 from weightsearch.search._progress import Progress
@@ -86,9 +91,10 @@ def test_enough_room_is_no_news(tmp_path):
 
 def test_no_weights_need_no_room(tmp_path):
     """An estimate is never made of nothing."""
-    WeightTrackingGridSearchCV(
-        CountingClassifier(), {"C": [1.0]}, store=tmp_path / "s.h5", refit=False
-    ).fit(X, y)
+    with pytest.warns(NoWeightsWarning):
+        WeightTrackingGridSearchCV(
+            CountingClassifier(), {"C": [1.0]}, store=tmp_path / "s.h5", refit=False
+        ).fit(X, y)
 
 
 def test_time_left_counts_refits_for_what_they_cost(capsys, monkeypatch):

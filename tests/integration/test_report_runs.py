@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 from sklearn.tree import DecisionTreeClassifier
 
-from weightsearch import WeightStore, WeightTrackingGridSearchCV
+from weightsearch import NoWeightsWarning, WeightStore, WeightTrackingGridSearchCV
 
 pytestmark = pytest.mark.skipif(
     any(find_spec(package) is None for package in ("plotly", "itables")),
@@ -138,7 +138,8 @@ def test_report_of_failed_fits(tmp_path):
 
 def test_report_without_weights(tmp_path):
     """A run that kept no weights has a report of its candidates."""
-    search = search_iris(tmp_path / "search.h5", refit=False)
+    with pytest.warns(NoWeightsWarning):
+        search = search_iris(tmp_path / "search.h5", refit=False)
 
     payload = payload_of(search.run_.report(tmp_path / "report.html"))
 

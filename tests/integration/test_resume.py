@@ -14,10 +14,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 from search_estimators import CountingClassifier, Interrupting, count_fits
-from sklearn.datasets import load_iris
-from sklearn.model_selection import KFold, ShuffleSplit, StratifiedKFold
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
+from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
+from sklearn.model_selection import (
+    GridSearchCV,
+    GroupShuffleSplit,
+    KFold,
+    ShuffleSplit,
+    StratifiedKFold,
+)
+from sklearn.preprocessing import scale
 
 from weightsearch import (
+    StoreError,
     StoreLockedError,
     WeightStore,
     WeightTrackingGridSearchCV,
@@ -131,7 +140,8 @@ def test_an_interrupted_search_goes_on(iris, tmp_path, log, capture, after):
     with pytest.raises(KeyboardInterrupt) as caught:
         interrupted(path, log, after, capture=capture).fit(*iris)
     assert count_fits(log) == after
-    assert f"{after} fits" in caught.value.__notes__[0]
+    safe = "1 fit is safe" if after == 1 else f"{after} fits are safe"
+    assert caught.value.__notes__[0].startswith(safe)
     # The same estimator, without the interruption: pause is one of its params.
     resumed = interrupted(path, log, after, capture=capture)
     (tmp_path / "fits.log").write_text("x\n" * (after + 1))
@@ -167,8 +177,8 @@ def test_failed_fits_run_again(iris, path, log):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             WeightTrackingGridSearchCV(estimator, grid, cv=3, store=path).fit(*iris)
-    # Second time: three splits and the refit of the failing one.
-    assert count_fits(log) == 8 + 4
+    # First six fits of splits and one refit; then the three that failed.
+    assert count_fits(log) == 7 + 3
 
 
 def test_keep_grows(iris, path, log):
@@ -210,6 +220,204 @@ def test_shuffled_splits_with_a_seed_are_reused(iris, path, log):
     for _ in range(2):
         search(path, log, cv=KFold(3, shuffle=True, random_state=4)).fit(*iris)
     assert count_fits(log) == 12
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "nothing",
+        "groups",
+        "estimator",
+        "data",
+        "sample_weight",
+        "cv",
+        "scoring",
+        "grid",
+    ],
+)
+def test_splits_are_taken_over_by_the_same_search(iris, tmp_path, change):
+    """Splits of an unfinished run serve its own search alone, also for another grid."""
+    path, log = tmp_path / "s.h5", tmp_path / "fits.log"
+    X, y = iris
+    groups, weight = np.arange(150) % 15, np.ones(150)
+    estimator = Interrupting(str(log), pause=4)
+    grid = {"C": [0.1, 1.0, 10.0]}
+    kwargs = {"cv": GroupShuffleSplit(3), "store": path, "capture": "splits"}
+    with pytest.raises(KeyboardInterrupt):
+        WeightTrackingGridSearchCV(estimator, grid, **kwargs).fit(
+            X, y, groups=groups, sample_weight=weight
+        )
+    with WeightStore(path) as store:
+        begun = store.run()._source.splits()
+    log.write_text("x\n" * 5)
+    if change == "groups":
+        groups = np.repeat(np.arange(15), 10)
+    elif change == "estimator":
+        estimator = RidgeClassifier()
+        grid = {"alpha": [0.1, 1.0, 10.0]}
+    elif change == "data":
+        X = X + 1e-9
+    elif change == "sample_weight":
+        weight = weight + 1e-9
+    elif change == "cv":
+        kwargs["cv"] = GroupShuffleSplit(3, test_size=0.21)
+    elif change == "scoring":
+        kwargs["scoring"] = "f1_macro"
+    elif change == "grid":
+        grid = {"C": [100.0, 10.0]}
+
+    np.random.seed(11)
+    search = WeightTrackingGridSearchCV(estimator, grid, **kwargs)
+    search.fit(X, y, groups=groups, sample_weight=weight)
+    used = search.run_._source.splits()
+    np.random.seed(11)
+    drawn = list(kwargs["cv"].split(X, y, groups))
+
+    expected = begun if change in ("nothing", "grid") else drawn
+    for one, other in zip(used, expected, strict=True):
+        np.testing.assert_array_equal(one[0], other[0])
+        np.testing.assert_array_equal(one[1], other[1])
+    if change != "estimator":
+        rest = {name: value for name, value in kwargs.items() if name != "cv"}
+        by_hand = WeightTrackingGridSearchCV(
+            CountingClassifier(), grid, **{**rest, "store": None}, cv=expected
+        ).fit(X, y, sample_weight=weight)
+        np.testing.assert_array_equal(
+            search.cv_results_["mean_test_score"],
+            by_hand.cv_results_["mean_test_score"],
+        )
+
+
+# -- what is said to be safe -----------------------------------------------------------
+
+
+class Opaque:
+    """A param value whose content cannot be told."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+
+    def __deepcopy__(self, memo):
+        return self
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_only_fits_that_will_be_reused_are_said_to_be_safe(iris, tmp_path, log):
+    """No fit is promised that failed, has no identity or is not looked for."""
+    stopping = Interrupting(log, pause=4)
+    failing = Interrupting(log, pause=5, fail_on=0.1)
+    cases = {
+        "4 fits are safe": (stopping, {}),
+        "2 fits are safe": (failing, {"error_score": 0.0}),
+        "no identity": (Interrupting(log, pause=4, gate=Opaque()), {}),
+        "not looked for": (stopping, {"resume": False}),
+        "private": (stopping, {"store": None}),
+    }
+    for number, (expected, (estimator, kwargs)) in enumerate(cases.items()):
+        Path(log).unlink(missing_ok=True)
+        kwargs = {"cv": 3, "store": tmp_path / f"{number}.h5", **kwargs}
+        search = WeightTrackingGridSearchCV(estimator, {"C": [0.1, 1.0]}, **kwargs)
+        with pytest.raises(KeyboardInterrupt) as caught:
+            search.fit(*iris)
+        said = " ".join(getattr(caught.value, "__notes__", []))
+        assert said.startswith(expected) if "safe" in expected else said == ""
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_splits_that_cannot_be_told_again_are_not_said_to_be_safe(iris, tmp_path, log):
+    """Fits on random splits count as safe only where these can be taken over."""
+
+    class Unknown(KFold):
+        def __init__(self):
+            super().__init__(3, shuffle=True)
+            self.lock = threading.Lock()
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        interrupted(tmp_path / "s.h5", log, 4, cv=Unknown()).fit(*iris)
+    assert not getattr(caught.value, "__notes__", [])
+
+
+# -- another choice of the best --------------------------------------------------------
+
+
+def recall_best(results):
+    return int(np.argmax(results["mean_test_recall"]))
+
+
+@pytest.mark.parametrize("capture", ["refit", "splits", "both"])
+@pytest.mark.parametrize("second", ["recall", recall_best])
+def test_the_stored_best_follows_refit(tmp_path, capture, second):
+    """With another refit= the run, its weights and the estimator are the new best's."""
+    X, y = load_breast_cancer(return_X_y=True)
+    X = scale(X)
+    kwargs = {"cv": 3, "scoring": ["precision", "recall"]}
+    grid = {"C": [1e-4, 1e-2, 1.0]}
+    for metric in ("precision", second, second):
+        search = WeightTrackingGridSearchCV(
+            LogisticRegression(),
+            grid,
+            **kwargs,
+            capture=capture,
+            refit=metric,
+            store=tmp_path / "s.h5",
+        ).fit(X, y)
+    plain = GridSearchCV(LogisticRegression(), grid, **kwargs, refit=second).fit(X, y)
+    coef = plain.best_estimator_.coef_
+    assert search.run_.best_index == plain.best_index_ == search.best_index_
+    np.testing.assert_array_equal(search.best_weights_["coef_"], coef)
+    np.testing.assert_array_equal(search.best_estimator_.coef_, coef)
+    assert search.best_params_ == plain.best_params_
+    with WeightStore(tmp_path / "s.h5") as store:
+        # The third search found the second one's run.
+        assert [run.best_index for run in store.runs.values()] == [2, 0]
+
+
+def test_a_search_that_refits_is_not_one_that_does_not(iris, path, log):
+    """After refit=False the same search with a refit has a best estimator stored."""
+    search(path, log, capture="splits", refit=False).fit(*iris)
+    refitting = search(path, log, capture="splits").fit(*iris)
+    np.testing.assert_array_equal(
+        refitting.best_weights_["coef_"], refitting.best_estimator_.coef_
+    )
+
+
+# -- where the store is ----------------------------------------------------------------
+
+
+class Moving(Ridge):
+    """Changes the working folder while it is fitted."""
+
+    def __init__(self, alpha=1.0, folder=None):
+        super().__init__(alpha)
+        self.folder = folder
+
+    def fit(self, X, y):
+        os.chdir(self.folder)
+        return super().fit(X, y)
+
+
+@pytest.mark.parametrize("store", ["s.h5", "~/s.h5", "link/s.h5", Path("s.h5")])
+def test_the_store_stays_where_it_was_at_the_start(tmp_path, monkeypatch, store):
+    """Neither chdir nor another home nor another link moves a store during a fit."""
+    start, other = tmp_path / "start", tmp_path / "other"
+    start.mkdir()
+    other.mkdir()
+    (start / "link").symlink_to(start)
+    monkeypatch.chdir(start)
+    monkeypatch.setenv("HOME", str(start))
+    moving = Moving(folder=str(other))
+    search = WeightTrackingGridSearchCV(moving, {"alpha": [1.0, 2.0]}, store=store)
+    search.fit(*load_diabetes(return_X_y=True))
+    monkeypatch.setenv("HOME", str(other))
+    (start / "link").unlink()
+    assert len(search.weights_by_params_) == 2
+    assert (start / "s.h5").exists()
+
+
+def test_a_path_that_cannot_be_resolved_is_named(iris, tmp_path):
+    """A ~ of nobody is a StoreError before the first fit."""
+    with pytest.raises(StoreError, match="nobody-of-that-name"):
+        search("~nobody-of-that-name/s.h5", None).fit(*iris)
 
 
 # -- growing grids ------------------------------------------------------------------

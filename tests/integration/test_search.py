@@ -110,10 +110,17 @@ def test_the_best_candidate_is_fitted_on_all_data_once(iris, log):
 
 
 def test_no_refit_captures_no_refit(iris, log):
-    """With refit=False there is no fit more than GridSearchCV makes."""
+    """With refit=False only GridSearchCV's fits are made, and a warning comes first."""
     search = WeightTrackingGridSearchCV(
         CountingClassifier(log), GRID, cv=3, refit=False
-    ).fit(*iris)
+    )
+    # Warnings are errors here.
+    with pytest.raises(NoWeightsWarning, match="capture='splits'"):
+        search.fit(*iris)
+    assert count_fits(log) == 0
+    with pytest.warns(NoWeightsWarning) as caught:
+        search.fit(*iris)
+    assert [warning.filename for warning in caught] == [__file__]
     assert count_fits(log) == 12
     assert len(search.weights_by_params_) == 0
     with pytest.raises(AttributeError, match="refit=False"):
@@ -195,26 +202,54 @@ def test_split_weights_equal_fits_on_the_training_part(iris):
         search.run_.weights(other)
 
 
-def test_a_failing_candidate_is_recorded(iris):
-    """A candidate that cannot be fitted has a status, an error and no weights."""
+def test_a_failing_candidate_is_recorded(iris, tmp_path):
+    """A candidate that no split could fit has a status, an error and no refit."""
+    log = tmp_path / "fits.log"
     search = WeightTrackingGridSearchCV(
-        CountingClassifier(fail_on=0.1), GRID, cv=3, n_jobs=2
+        CountingClassifier(str(log), fail_on=0.1), GRID, cv=3, n_jobs=2
     )
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         search.fit(*iris)
     told = [(type(w.message), str(w.message)) for w in caught]
-    assert [kind for kind, _ in told] == [
-        FitFailedWarning,
-        UserWarning,
-        RefitFailedWarning,
-    ]
+    assert [kind for kind, _ in told] == [FitFailedWarning, UserWarning]
     assert "3 fits failed out of a total of 12" in told[0][1]
-    assert "candidate 1" in told[2][1]
+    assert count_fits(log) == 4 * 3 + 3
     assert list(search.run_.candidates["status"]) == ["ok", "failed", "ok", "ok"]
     with pytest.raises(WeightsNotFoundError, match=r"cannot fit with C=0\.1"):
         search.weights_by_params_[{"C": 0.1}]
     assert len(search.weights_by_params_) == 3
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_failing_refits_are_told_in_one_warning(iris, n_jobs):
+    """One warning names all candidates whose refit failed, by reason."""
+    search = WeightTrackingGridSearchCV(
+        CountingClassifier(),
+        [{"C": [1.0]}, {"C": [1e-5, 1e-4, 1e-3], "fail_refit": [True]}],
+        cv=3,
+        n_jobs=n_jobs,
+    )
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        search.fit(*iris)
+    (warning,) = caught
+    assert warning.category is RefitFailedWarning
+    assert str(warning.message).startswith("3 refits failed")
+    assert "candidates 1, 2, 3: ValueError: cannot fit on all" in str(warning.message)
+
+
+def test_a_candidate_that_one_split_could_fit_is_refit(iris):
+    """Only candidates that failed in every split are left out of the refits."""
+    search = WeightTrackingGridSearchCV(
+        SVC(),
+        {"kernel": ["linear", "rbf"]},
+        cv=[(np.arange(50), [0]), (np.arange(150), [1])],
+    )
+    with warnings.catch_warnings(record=True):
+        warnings.simplefilter("always")
+        search.fit(*iris)
+    assert len(search.weights_by_params_) == 2
 
 
 def test_a_failing_refit_raises_with_error_score_raise(iris, tmp_path):
@@ -321,6 +356,7 @@ def test_results_are_those_of_grid_search(iris, kwargs):
     estimator = SVC(probability=True, random_state=0) if "scoring" in kwargs else SVC()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
+        warnings.simplefilter("ignore", NoWeightsWarning)
         theirs = GridSearchCV(estimator, GRID, cv=3, **kwargs).fit(*iris)
         ours = WeightTrackingGridSearchCV(estimator, GRID, cv=3, **kwargs).fit(*iris)
     equal_results(ours.cv_results_, theirs.cv_results_)

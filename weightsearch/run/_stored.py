@@ -373,17 +373,26 @@ class StoredRun:
         )
         row = self._row(candidate, REFIT if split is None else split)
         if row is not None and self._table.failed[row]:
-            error = str(self._source.result(row).get("fit_error") or "")
-            lines = error.strip().splitlines() or ["unknown error"]
-            return f"{what}: that fit failed with {lines[-1]!r}."
+            return f"{what}: that fit failed with {self._fit_error(row)!r}."
         if split is None and row is None:
             other = self._numbers[self._keys[candidate]]
             if self._row(other, REFIT) is not None:
                 return f"{what}: its params were refit as candidate {other}."
+            mine = np.flatnonzero(self._table.candidate == candidate)
+            if len(mine) and self._table.failed[mine].all():
+                return (
+                    f"{what}: it was not refit, since its fits failed in every split, "
+                    f"with {self._fit_error(int(mine[-1]))!r}."
+                )
         names = ("capture", "keep", "refit", "refit_iterations")
         chosen = {n: self.settings[n] for n in names if n in self.settings}
         told = ", ".join(f"{name}={value!r}" for name, value in chosen.items())
         return f"{what}: the search ran with {told}, and the run is {self.status}."
+
+    def _fit_error(self, row: int) -> str:
+        """Return the last line of the error of a fit that failed."""
+        error = str(self._source.result(row).get("fit_error") or "")
+        return (error.strip().splitlines() or ["unknown error"])[-1]
 
 
 def _spec_of(specs: WeightSpecs, name: str) -> WeightSpec | None:

@@ -1,7 +1,7 @@
-"""Candidates and subsamples drawn without a seed, drawn again by who goes on.
+"""Repeat the draws of an unfinished search that has no seed.
 
 A search with ``random_state=None`` draws from numpy's global generator. Its state
-at the start is noted with the run, so that an unfinished run can be gone on with.
+at the start is stored with the run, so that the same search can resume it.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from sklearn.base import clone
 from sklearn.utils import indexable
 
-from weightsearch._identity import SearchIdentity
+from weightsearch._identity import SearchIdentity, Unidentifiable, digest
 from weightsearch._records import RunHeader
 from weightsearch.exceptions import CorruptStoreError
 
@@ -22,16 +23,23 @@ __all__ = ["drawing"]
 
 _SETTING = "drawn_from"
 
+_UNDECIDING = frozenset(
+    {"store", "capture", "keep", "resume", "compression", "refit", "refit_iterations"}
+    | {"n_iter", "n_jobs", "pre_dispatch", "verbose"}
+)
+"""Params of a search without a say in what it draws; `n_iter` says how much."""
+
 
 @contextmanager
 def drawing(
     search: Any,
     X: Any,
     y: Any,
+    params: Mapping[str, Any],
     headers: Sequence[RunHeader],
     settings: dict[str, Any],
 ) -> Iterator[None]:
-    """Let a search that has no seed draw, while the block runs, as one before it.
+    """Let a search without a seed draw, while the block runs, as its unfinished run.
 
     Parameters
     ----------
@@ -39,16 +47,20 @@ def drawing(
         Any that draws has a ``random_state``.
     X, y : array-like
         The data, as ``fit`` got them.
+    params : mapping of str -> object
+        The other arguments of ``fit``.
     headers : sequence of RunHeader
         The store's runs, oldest first.
     settings : dict
-        Of the new run; from where it draws is added.
+        Of the new run; the state that it draws from is added.
     """
     if getattr(search, "random_state", 0) is not None:
         yield
         return
-    state = _unfinished_state(headers, settings["search"], X, y)
-    settings[_SETTING] = state or _global_state()
+    of_search = _digest(search, params)
+    state = _unfinished_state(headers, of_search, X, y)
+    drawn = state or _global_state()
+    settings[_SETTING] = None if drawn is None else {**drawn, "search": of_search}
     search.random_state = None if state is None else _generator(state)
     try:
         yield
@@ -70,22 +82,35 @@ def _global_state() -> dict[str, Any] | None:
     }
 
 
-def _unfinished_state(
-    headers: Sequence[RunHeader], search: str, X: Any, y: Any
-) -> dict[str, Any] | None:
-    """State from which the newest unfinished run of this kind has drawn.
+def _digest(search: Any, params: Mapping[str, Any]) -> str:
+    """Digest of what decides the draws but the data; empty where it has none."""
+    chosen = search.get_params(deep=False)
+    estimator = clone(chosen.pop("estimator"))
+    for name in _UNDECIDING:
+        chosen.pop(name, None)
+    try:
+        return digest((type(search), estimator, chosen, dict(params)))
+    except Unidentifiable:
+        return ""
 
-    None where there is none, or where it has been gone on with to the end.
+
+def _unfinished_state(
+    headers: Sequence[RunHeader], of_search: str, X: Any, y: Any
+) -> dict[str, Any] | None:
+    """State from which the newest unfinished run of this search has drawn.
+
+    None where there is none, or where it was resumed and has ended.
     """
-    drawn = [h for h in headers if h.settings.get(_SETTING) is not None]
+    drawn = [
+        header
+        for header in headers
+        if (header.settings.get(_SETTING) or {}).get("search") == of_search
+    ]
     ended = [h.settings[_SETTING] for h in drawn if h.status == "complete"]
     candidates = [
-        header
-        for header in reversed(drawn)
-        if header.settings[_SETTING] not in ended
-        and header.settings.get("search") == search
+        header for header in reversed(drawn) if header.settings[_SETTING] not in ended
     ]
-    if not candidates:
+    if not (of_search and candidates):
         return None
     data = SearchIdentity.data_digest(*indexable(X, y))
     for header in candidates:
@@ -111,7 +136,7 @@ def _generator(state: Mapping[str, Any]) -> np.random.RandomState:
     except (KeyError, TypeError, ValueError) as error:
         raise CorruptStoreError(
             "The random state of an unfinished run cannot be read. With resume=False "
-            f"the search starts anew: {error!r}",
+            f"the search starts from scratch: {error!r}",
             place=f"settings, {_SETTING}",
         ) from error
     return generator

@@ -87,3 +87,6 @@ class Recorder(Protocol):
 
     def splitter(self, cv: Any) -> Any:
         """The splitter to use in the place of ``cv``."""
+
+    def split(self, train: Any, test: Any) -> tuple[Any, Any]:
+        """The indices to use in the place of those that were drawn."""

@@ -18,7 +18,7 @@ def new_header(
     call: FitCall,
     versions: Mapping[str, str],
     identity: SearchIdentity | None,
-    cv_digest: str,
+    splitting: Mapping[str, str],
     settings: Mapping[str, Any],
 ) -> RunHeader:
     """Describe a run that is about to start.
@@ -29,8 +29,8 @@ def new_header(
     versions : dict of str -> str
         Of the libraries that fit.
     identity : SearchIdentity or None
-    cv_digest : str
-        Identity of the splitter.
+    splitting : dict of str -> str
+        Digests of what decides the splits, ``cv`` among them.
     settings : dict
         The search's own params, JSON-able.
     """
@@ -46,7 +46,7 @@ def new_header(
         estimator=_describe(call.estimator),
         settings={**settings, "n_splits": call.n_splits},
         fingerprint=identity.fingerprint if identity is not None else None,
-        identity={**parts, "cv": cv_digest},
+        identity={**parts, **splitting},
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,11 +15,19 @@ from weightsearch.store import check_storable
 __all__ = ["all_finite", "numeric_columns", "ranked", "same_bits", "storable"]
 
 
-def ranked(search: Any, keep: int | str) -> Sequence[int]:
+def ranked(search: Any, keep: int | str, fitted: Collection[int]) -> Sequence[int]:
     """Candidates to refit besides the best one, best-ranked first.
 
     Of candidates with equal params, such as those of several iterations, one is
     refit.
+
+    Parameters
+    ----------
+    search : search
+        With its ``cv_results_``.
+    keep : int or "all"
+    fitted : collection of int
+        Candidates of which at least one split could be fitted; others are not refit.
     """
     results = search.cv_results_
     metric = search.refit if search.multimetric_ else "score"
@@ -34,7 +42,7 @@ def ranked(search: Any, keep: int | str) -> Sequence[int]:
     once: dict[Any, int] = {}
     for index in (search.best_index_, *order):
         once.setdefault(_content(results["params"][index]), int(index))
-    others = list(once.values())[1:]
+    others = [index for index in list(once.values())[1:] if index in fitted]
     return others if isinstance(keep, str) else others[: keep - 1]
 
 

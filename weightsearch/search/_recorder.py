@@ -25,7 +25,12 @@ from weightsearch._records import (
 from weightsearch.exceptions import RefitFailedWarning
 from weightsearch.search._best import holds_all_of, outcome_of, rebuild_best
 from weightsearch.search._drawing import drawing
-from weightsearch.search._earlier import is_same_run, superseded, what_differs
+from weightsearch.search._earlier import (
+    is_same_run,
+    superseded,
+    unfinished_splits,
+    what_differs,
+)
 from weightsearch.search._fits import FitCall, Outcome, PlannedFit
 from weightsearch.search._header import new_header
 from weightsearch.search._keeping import (
@@ -82,6 +87,9 @@ class SearchRecorder:
         self._params: list[str] = []
         self._n_params_stored = 0
         self._n_new = 0
+        self._n_reusable = 0
+        self._fitted: set[int] = set()
+        self._failed_refits: list[tuple[int, str]] = []
         self._kept_keys: dict[str, bool] = {}
         self._reused_from: set[str] = set()
         self._warned: set[tuple[type, str]] = set()
@@ -109,33 +117,24 @@ class SearchRecorder:
         if not self._identify:
             return cv
         self._cv_digest = digest_splitter(cv)
-        if not is_unrepeatable(cv):
-            return cv
-        self._splitter = RecordedSplitter(cv, self._unfinished_splits)
-        return self._splitter
+        if is_unrepeatable(cv):
+            self._splitter = cv = RecordedSplitter(cv)
+        return cv
 
-    def _unfinished_splits(self, X: Any, y: Any) -> Any:
-        """Return the splits of an unfinished run on the same data, or None."""
-        unfinished = [
-            header
-            for header in self._session.headers
-            if header.status != "complete"
-            and header.identity.get("cv") == self._cv_digest
-        ]
-        if not (self._resume and unfinished):
-            return None
-        data = SearchIdentity.data_digest(X, y)
-        for header in reversed(unfinished):
-            if header.identity.get("data") == data:
-                return self._session.splits(header.uid)
-        return None
+    def split(self, train: Any, test: Any) -> tuple[Any, Any]:
+        """Return the indices to use in the place of those that were drawn."""
+        if self._splitter is None:
+            return train, test
+        return self._splitter.in_place_of(train, test)
 
-    def drawing(self, search: Any, X: Any, y: Any) -> AbstractContextManager[None]:
+    def drawing(
+        self, search: Any, X: Any, y: Any, params: Mapping[str, Any]
+    ) -> AbstractContextManager[None]:
         """Let a search without a seed draw again what an unfinished run has drawn."""
         if not self._identify:
             return nullcontext()
         headers = self._session.headers if self._resume else ()
-        return drawing(search, X, y, headers, self._settings)
+        return drawing(search, X, y, params, headers, self._settings)
 
     def begin(self, call: FitCall) -> None:
         """Open the run, at the first fit; later calls go on with it."""
@@ -157,11 +156,18 @@ class SearchRecorder:
                 },
                 versions=versions,
             )
+        splitter = self._splitter
+        splitting = {"cv": self._cv_digest}
+        if splitter is not None:
+            splitting["split_params"] = splitter.params_digest
         self._header = new_header(
-            call, versions, self._identity, self._cv_digest, self._settings
+            call, versions, self._identity, splitting, self._settings
         )
-        splits = self._splitter.splits if self._splitter is not None else None
-        self._session.begin(self._header, splits)
+        if splitter is not None and self._resume:
+            earlier = unfinished_splits(self._session, self._header)
+            if earlier is not None:
+                splitter.replace(earlier)
+        self._session.begin(self._header, None if splitter is None else splitter.splits)
 
     def plan(self, fit: PlannedFit) -> None:
         """Take a candidate's params in when its first split comes."""
@@ -174,6 +180,7 @@ class SearchRecorder:
         stored = self._find(key, need_weights=self.captures_splits)
         if stored is None:
             return None
+        self._fitted.add(fit.candidate)
         self._reuse(fit.candidate, fit.split, key, stored)
         return dict(stored.result)
 
@@ -183,7 +190,16 @@ class SearchRecorder:
         if not all_finite(outcome.result.get("test_scores")):
             # A score that could not be computed is tried again next time.
             key = None
+        if outcome.result["fit_error"] is None:
+            self._fitted.add(fit.candidate)
         self._append(fit.candidate, fit.split, key, outcome)
+        if (
+            key is not None
+            and outcome.result["fit_error"] is None
+            and not (self.captures_splits and outcome.weights is None)
+            and self._splits_come_again(fit)
+        ):
+            self._n_reusable += self._resume
 
     def expect(self, n_candidates: int, n_splits: int, n_reused: int) -> None:
         """Count on fits of so many candidates, some of which are stored."""
@@ -209,9 +225,9 @@ class SearchRecorder:
         return self._call
 
     @property
-    def n_new(self) -> int:
-        """Number of fits that this search has made and stored."""
-        return self._n_new
+    def n_reusable(self) -> int:
+        """Number of new fits that the same call would reuse."""
+        return self._n_reusable
 
     # -- refits ---------------------------------------------------------------
 
@@ -228,6 +244,8 @@ class SearchRecorder:
             self._reuse(index, REFIT, key, stored)
         else:
             self._append(index, REFIT, key, outcome)
+            if key is not None and outcome.weights is not None:
+                self._n_reusable += self._resume
         return outcome.weights
 
     def recall_best(self, params: Mapping[str, Any]) -> Any:
@@ -252,7 +270,7 @@ class SearchRecorder:
         """Candidates still to be refit, best-ranked first, the best one left out."""
         to_do = []
         reused = 0
-        for index in ranked(search, keep):
+        for index in ranked(search, keep, self._fitted):
             params = search.cv_results_["params"][index]
             key = self._refit_key(params)
             stored = self._find(key, need_weights=True)
@@ -275,14 +293,30 @@ class SearchRecorder:
         """Make a refit durable, or note that it failed."""
         error = outcome.result["fit_error"]
         if error is not None:
-            reason = error.strip().splitlines()[-1]
-            self._warn(
-                RefitFailedWarning(
-                    f"The refit of candidate {candidate} failed, so it has no weights "
-                    f"in the store: {reason}"
+            self._failed_refits.append((candidate, error.strip().splitlines()[-1]))
+        key = self._refit_key(params)
+        self._append(candidate, REFIT, key, outcome)
+        if key is not None and error is None and outcome.weights is not None:
+            self._n_reusable += self._resume
+
+    def warn_of_failed_refits(self) -> None:
+        """Say in one warning which refits failed, and why."""
+        if not self._failed_refits:
+            return
+        candidates: dict[str, list[int]] = {}
+        for candidate, reason in sorted(self._failed_refits):
+            candidates.setdefault(reason, []).append(candidate)
+        self._warn(
+            RefitFailedWarning(
+                f"{len(self._failed_refits)} refits failed, so these candidates have "
+                "no weights in the store:\n"
+                + "\n".join(
+                    f"candidate{'s' if len(of_it) > 1 else ''} "
+                    f"{', '.join(map(str, of_it))}: {reason}"
+                    for reason, of_it in candidates.items()
                 )
             )
-        self._append(candidate, REFIT, self._refit_key(params), outcome)
+        )
 
     # -- the end --------------------------------------------------------------
 
@@ -296,17 +330,19 @@ class SearchRecorder:
             had all of it already.
         """
         self._store_params()
-        if not self._n_new and len(self._reused_from) == 1:
-            (uid,) = self._reused_from
-            if is_same_run(self._session, uid, self._header, self._params):
-                self._session.discard()
-                return uid
         index = getattr(search, "best_index_", None)
         results = RunResults(
             cv_results=numeric_columns(search.cv_results_),
             best_index=None if index is None else int(index),
             best_weights=best,
         )
+        if not self._n_new and len(self._reused_from) == 1:
+            (uid,) = self._reused_from
+            if is_same_run(
+                self._session, uid, self._header, self._params, results.best_index
+            ):
+                self._session.discard()
+                return uid
         self._session.commit(
             results, supersede=superseded(self._session, self._header, self._kept_keys)
         )
@@ -314,8 +350,6 @@ class SearchRecorder:
 
     def close(self) -> None:
         """Leave what was recorded in the journal."""
-        if self._splitter is not None:
-            self._splitter.release()
         self._session.close()
 
     # -- small things ---------------------------------------------------------
@@ -329,6 +363,13 @@ class SearchRecorder:
         if self._identity is None:
             return None
         return self._identity.fit_key(params, None)
+
+    def _splits_come_again(self, fit: PlannedFit) -> bool:
+        """Whether a resumed search would have the same split."""
+        if self._splitter is None:
+            return True
+        known = self._cv_digest and self._splitter.params_digest
+        return bool(known) and self._splitter.has_kept(fit.train)
 
     def _find(self, key: str | None, *, need_weights: bool) -> StoredFit | None:
         if key is None or not self._resume:

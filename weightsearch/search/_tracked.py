@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from numbers import Integral
@@ -10,6 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from weightsearch._records import Array
+from weightsearch.exceptions import NoWeightsWarning, StoreError
 from weightsearch.frameworks._scikeras_tags import ensure_tags
 from weightsearch.search._constructor import take_tracking_params
 from weightsearch.search._grid_check import check_candidates
@@ -131,10 +134,19 @@ class TrackedSearch(DiagramWithStore, StoredModels, CallbackSearch):
         """
         ensure_tags()
         check_candidates(self.estimator, self._known_candidates())
+        if not self.refit and self.capture == "refit":
+            warnings.warn(
+                "No weights will be kept: refit=False makes no refits, and "
+                "capture='refit' keeps only those. Pass capture='splits' to keep the "
+                "models of cross-validation.",
+                NoWeightsWarning,
+                # The caller of fit, whose decorator is a frame of its own.
+                stacklevel=3,
+            )
         # During the fit the search itself may travel to the workers, so that it
         # must hold neither an open file nor an earlier fit's store.
         self.__dict__.pop("_reference", None)
-        with self._recording(X, y) as (recorder, place):
+        with self._recording(X, y, params) as (recorder, place):
             fit_search(self, X, y, params, recorder)
             best = recorder.record_best(self) if self.refit else None
             if self._has_more_tasks:
@@ -142,6 +154,7 @@ class TrackedSearch(DiagramWithStore, StoredModels, CallbackSearch):
                 for candidate, outcome in refit_candidates(self, recorder.call, to_do):
                     params_ = self.cv_results_["params"][candidate]
                     recorder.record_refit(candidate, params_, outcome)
+                recorder.warn_of_failed_refits()
             uid = recorder.commit(self, best)
         self._end_callbacks()
         self._reference = StoreReference(*place, uid)
@@ -167,13 +180,15 @@ class TrackedSearch(DiagramWithStore, StoredModels, CallbackSearch):
         return ranked
 
     @contextmanager
-    def _recording(self, X: Any, y: Any) -> Iterator[tuple[SearchRecorder, _Place]]:
+    def _recording(
+        self, X: Any, y: Any, params: Mapping[str, Any]
+    ) -> Iterator[tuple[SearchRecorder, _Place]]:
         folder = None
         if self.store is None:
             folder = PrivateFolder()
             path = folder.store
         else:
-            path = Path(self.store).expanduser()
+            path = _absolute(self.store)
         private = folder is not None
         recorder = None
         try:
@@ -188,17 +203,19 @@ class TrackedSearch(DiagramWithStore, StoredModels, CallbackSearch):
                 verbose=self.verbose,
                 settings=self._settings(),
             )
-            with recorder.drawing(self, X, y):
+            with recorder.drawing(self, X, y, params):
                 yield recorder, (path, folder)
         except BaseException as error:
             if recorder is not None:
                 recorder.close()
             if folder is not None:
                 folder.remove()
-            elif recorder is not None and recorder.n_new:
+            elif recorder is not None and recorder.n_reusable:
+                n_fits = recorder.n_reusable
+                fits = "1 fit is" if n_fits == 1 else f"{n_fits} fits are"
                 error.add_note(
-                    f"The {recorder.n_new} fits that had finished are safe in {path}; "
-                    "the same call goes on from there."
+                    f"{fits} safe in {path}. Call fit again with the same arguments "
+                    "to resume from there."
                 )
             raise
         recorder.close()
@@ -219,9 +236,23 @@ class TrackedSearch(DiagramWithStore, StoredModels, CallbackSearch):
         ensure_tags()
 
 
+def _absolute(store: str | os.PathLike[str]) -> Path:
+    """Return the store's path, which a change of the working folder cannot move."""
+    try:
+        return Path(store).expanduser().resolve()
+    except (OSError, RuntimeError) as error:
+        # A loop of links, or a ~ of nobody.
+        raise StoreError(
+            f"The store's path {os.fspath(store)!r} cannot be resolved: {error}. "
+            "Give another path.",
+            os.fspath(store),
+        ) from error
+
+
 def _plain(value: Any) -> Any:
     if value is None or isinstance(value, bool | str):
         return value
     if isinstance(value, Integral):
         return int(value)
-    return repr(value)[:500]
+    # Addresses differ from process to process.
+    return re.sub(r" at 0x[0-9A-Fa-f]+", "", repr(value))[:500]

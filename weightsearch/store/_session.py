@@ -124,6 +124,10 @@ class WriteSession:
         """Params of every candidate of a run in the file, encoded as JSON."""
         return self._run(run_uid).params()
 
+    def best_index(self, run_uid: str) -> int | None:
+        """The best candidate of a run in the file; None where it has none."""
+        return self._run(run_uid).best_index()
+
     def splits(self, run_uid: str) -> list[tuple[Array, Array]] | None:
         """(train, test) indices of a run in the file, where it had to keep them."""
         return self._run(run_uid).splits()

@@ -147,12 +147,14 @@ class _RecordingParallel:
         results: dict[int, dict[str, Any]],
     ) -> Iterator[Any]:
         for position, (function, args, kwargs) in enumerate(tasks):
+            train, test = self._recorder.split(kwargs["train"], kwargs["test"])
+            kwargs.update(train=train, test=test)
             fit = PlannedFit(
                 candidate=self._n_candidates + kwargs["candidate_progress"][0],
                 split=kwargs["split_progress"][0],
                 params=kwargs["parameters"],
-                train=kwargs["train"],
-                test=kwargs["test"],
+                train=train,
+                test=test,
             )
             fits.append(fit)
             self._recorder.plan(fit)
