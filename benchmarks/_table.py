@@ -20,6 +20,7 @@ _TITLES = {
     "alternatives": "Searching, beside others",
     "networks": "Networks of skorch and Keras",
     "state": "What makes a model again",
+    "kinds": "Kinds of estimators",
     "memory": "Memory",
     "imports": "Importing",
 }
@@ -51,7 +52,7 @@ def unmeasured(results: Iterable[Result], targets: Targets) -> list[str]:
     """Name the targets that no figure was measured for."""
     wanted = {f"{part}.{key}" for part, keys in targets.items() for key in keys}
     known = {
-        figure["key"]
+        _family(figure)
         for result in results
         for figure in result["figures"]
         if figure["values"]
@@ -107,10 +108,16 @@ def _row(figure: Mapping[str, Any], targets: Targets) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
+def _family(figure: Mapping[str, Any]) -> str:
+    """Return the name of a figure's target: the same for ``part.key:kind`` of all."""
+    name: str = figure["key"].partition(":")[0]
+    return name
+
+
 def _judge(
     figure: Mapping[str, Any], middle: float, targets: Targets
 ) -> tuple[str, str]:
-    part, key = figure["key"].split(".")
+    part, key = _family(figure).split(".")
     wanted = targets.get(part, {}).get(key)
     if wanted is None:
         return "", ""

@@ -29,6 +29,7 @@ BENCHMARKS = (
     "alternatives",
     "networks",
     "state",
+    "kinds",
     "memory",
     "imports",
     "compare",

@@ -1,16 +1,24 @@
-"""What consoles and notebooks show: HTML is escaped, and nothing is long."""
+"""What consoles and notebooks show: HTML is escaped, and nothing is long.
+
+Also what makes the values of a param differ, and the text that shows it.
+"""
 
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from itertools import islice
+from typing import Any
+
+import numpy as np
 
 __all__ = [
     "MAX_COLUMNS",
     "MAX_ROWS",
     "cut",
+    "distinct",
     "escape",
+    "numbered",
     "size_text",
     "table",
     "weights_table",
@@ -63,6 +71,79 @@ def table(columns: Sequence[str], rows: Iterable[Iterable[object]], n_rows: int)
     ]
     note = f"<p>... and {', '.join(left_out)}</p>" if left_out else ""
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note}"
+
+
+def numbered(
+    keys: Sequence[Hashable],
+    texts: Sequence[str],
+    more: Callable[[int], str] | None = None,
+) -> list[str]:
+    """Make the texts of values with different keys differ.
+
+    Parameters
+    ----------
+    keys : sequence of hashable
+        Equal for equal values.
+    texts : sequence of str
+        Of the same values; equal keys have equal texts.
+    more : callable, optional
+        Position -> a longer text, tried where the short ones agree.
+
+    Returns
+    -------
+    list of str
+        The same texts; from the second key with the same text on, each has a number:
+        ``f``, ``f (2)``, ``f (3)``.
+    """
+    if more is not None:
+        clashes = set(_clashing(keys, texts))
+        texts = [more(i) if text in clashes else text for i, text in enumerate(texts)]
+    named: dict[Any, str] = {}
+    taken: set[str] = set()
+    counts: dict[str, int] = {}
+    for key, text in zip(keys, texts, strict=True):
+        if key in named:
+            continue
+        name = text
+        while name in taken:
+            counts[text] = counts.get(text, 1) + 1
+            name = f"{text} ({counts[text]})"
+        taken.add(name)
+        named[key] = name
+    return [named[key] for key in keys]
+
+
+def _clashing(keys: Iterable[Hashable], texts: Iterable[str]) -> Iterator[str]:
+    first: dict[str, Hashable] = {}
+    for key, text in zip(keys, texts, strict=True):
+        if first.setdefault(text, key) != key:
+            yield text
+
+
+def distinct(value: Any) -> Hashable:
+    """Return a key for a value of a param: equal for values that are the same param.
+
+    ``1``, ``1.0`` and ``True`` have different keys, as have None and what is missing;
+    dicts in another order differ. An object without a hash is equal to itself alone.
+    """
+    if isinstance(value, np.generic):
+        value = value.item()
+    kind = type(value)
+    if kind in (list, tuple):
+        return kind, tuple(map(distinct, value))
+    if kind in (set, frozenset):
+        return kind, frozenset(map(distinct, value))
+    if kind is dict:
+        return kind, tuple((distinct(k), distinct(item)) for k, item in value.items())
+    if isinstance(value, np.ndarray):
+        return kind, value.dtype.str, value.shape, distinct(value.ravel().tolist())
+    if kind is float and value != value:
+        return kind, "nan"
+    try:
+        hash(value)
+    except TypeError:
+        return kind, id(value)
+    return kind, value
 
 
 def size_text(n_bytes: float) -> str:

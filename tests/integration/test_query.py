@@ -75,7 +75,11 @@ def test_rank_is_the_rank_of_the_main_score(run):
         "alpha + 1 == 2",
         "print",
         "1 == 1",
-        "alpha is None",
+        "alpha is 1",
+        "alpha is rank",
+        "None is alpha",
+        "alpha is None is missing",
+        "alpha == missing",
         "alpha <",
         "alpha < 'a'",
         "alpha in 3",
@@ -122,7 +126,8 @@ def test_a_wrong_name_suggests_the_nearest(run):
         ("alpha > 0.1 & rank == 1", "parentheses"),
         ("status", "compare it with something"),
         ("activation == relu", "no column 'relu'"),
-        ("alpha is None", "use == and !="),
+        ("alpha is 1", "use == and !="),
+        ("alpha == missing", "column is missing"),
     ],
 )
 def test_errors_say_what_to_type(run, expression, message):
@@ -181,11 +186,21 @@ def _as_it_is(X, how="", **_):
 @pytest.mark.parametrize(
     ("expression", "numbers"),
     [
-        ("`my tree__max_depth` == None", [0, 4, 5, 6, 7, 8, 9]),
-        ("`my tree__max_depth` != None", [1, 2, 3]),
+        ("`my tree__max_depth` == None", [0]),
+        ("`my tree__max_depth` is None", [0]),
+        ("`my tree__max_depth` is missing", [4, 5, 6, 7, 8, 9]),
+        ("`my tree__max_depth` is not missing", [0, 1, 2, 3]),
+        (
+            "`my tree__max_depth` is not missing and `my tree__max_depth` != None",
+            [1, 2, 3],
+        ),
+        ("`my tree__max_depth` != None", [1, 2, 3, 4, 5, 6, 7, 8, 9]),
+        ("`my tree__max_features` is None", [1]),
+        ("`my tree__max_features` in (None, 2)", [1, 4]),
+        ("`my tree__criterion` is missing", [2, 3, 4, 5, 6, 7, 8, 9]),
         ("`my tree__max_depth` > 2", [2, 3]),
         ("not `my tree__max_depth` > 2", [0, 1, 4, 5, 6, 7, 8, 9]),
-        ("`my tree__max_depth` in (2, None) and rank > 0", [0, 1, *range(4, 10)]),
+        ("`my tree__max_depth` in (2, None) and rank > 0", [0, 1]),
         ("`param_my tree__criterion` == 'entropy'", [1]),
         ("`my tree__max_features` == 'sqrt'", [2]),
         ("`my tree__max_features` == 0.5", [3]),
@@ -200,7 +215,7 @@ def _as_it_is(X, how="", **_):
     ],
 )
 def test_params_of_any_kind(odd, expression, numbers):
-    """None, mixed types, dicts, quotes, and names that are none in Python."""
+    """None, gaps, mixed types, dicts, quotes, and names that are none in Python."""
     assert list(odd.query(expression).index) == numbers
 
 

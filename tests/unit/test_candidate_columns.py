@@ -24,16 +24,15 @@ def column(values):
         ([1, 2.5], "float64"),
         ([0.5, math.nan], "float64"),
         ([True, False], "bool"),
-        ([1, None], "Int64"),
-        ([1.5, None], "Float64"),
-        ([1, 2.5, None], "Float64"),
-        ([True, None], "boolean"),
-        (["relu", None], "string"),
+        ([1.5, ...], "Float64"),
+        ([1, 2.5, ...], "Float64"),
+        ([True, ...], "boolean"),
+        (["relu", ...], "string"),
         ([1, ...], "Int64"),
         ([np.int64(1), 2], "int64"),
         ([np.float32(0.5), 2.0], "float64"),
         ([np.bool_(True), False], "bool"),
-        ([np.float64(0.5), None], "Float64"),
+        ([np.float64(0.5), ...], "Float64"),
     ],
     ids=repr,
 )
@@ -42,7 +41,7 @@ def test_plain_values_have_a_type(values, dtype):
     found = column(values)
     assert found.dtype == dtype
     for value, wanted in zip(found, values, strict=True):
-        gap = wanted is None or wanted is ... or wanted != wanted
+        gap = wanted is ... or wanted != wanted
         assert pd.isna(value) if gap else value == wanted
 
 
@@ -63,11 +62,27 @@ def test_text_is_what_pandas_takes_text_for():
         [None, None],
         [len, abs],
         [np.longdouble(1) / 3, None],
+        [1, None],
+        [1, 2.5, None],
+        [True, None],
+        ["relu", None],
     ],
     ids=repr,
 )
 def test_what_fits_no_type_stays_as_it_is(values):
-    """Tuples, mixtures, and numbers that a type would change are kept as objects."""
+    """None, tuples, mixtures, and numbers that a type would change are objects."""
     found = column(values)
     assert found.dtype == object
     assert all(a is b for a, b in zip(found, values, strict=True))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [[None, ...], [1, None, ...], ["relu", None, ...], [(8,), None, ...]],
+    ids=repr,
+)
+def test_none_is_not_what_is_missing(values):
+    """A candidate whose param is None differs from one without the param."""
+    found = list(column(values))
+    assert found[-2] is None
+    assert found[-1] is pd.NA

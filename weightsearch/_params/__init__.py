@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from weightsearch._params._decode import OpaqueParam, decode_params
-from weightsearch._params._encode import encode_params
-from weightsearch._params._key import ParamsKey
+from weightsearch._params._describe import show
+from weightsearch._params._encoding import OpaqueParam, decode_params, encode_params
+from weightsearch._params._key import ParamsKey, number_alike
 from weightsearch._params._mapping import ParamsMapping
 
 __all__ = [
@@ -13,4 +13,6 @@ __all__ = [
     "ParamsMapping",
     "decode_params",
     "encode_params",
+    "number_alike",
+    "show",
 ]

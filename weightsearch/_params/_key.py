@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
-from weightsearch._display import cut
-from weightsearch._params._decode import decode_params
-from weightsearch._params._encode import encode_params
-from weightsearch._params._text import dump, exact_text, load, loose_text
+from weightsearch._display import cut, numbered
+from weightsearch._params._describe import show
+from weightsearch._params._encoding import (
+    OpaqueParam,
+    decode_params,
+    dump,
+    encode_params,
+    exact_text,
+    load,
+    loose_text,
+)
 
 _LONG = 1000  # characters of a value that are shown
 
@@ -37,10 +46,11 @@ class ParamsKey(Mapping[str, Any]):
     True
     """
 
-    __slots__ = ("_exact", "_loose", "_text", "_values")
+    __slots__ = ("_exact", "_loose", "_shown", "_text", "_values")
 
     _text: str
     _values: dict[str, Any] | None
+    _shown: dict[str, Any] | None
     _exact: str | None
     _loose: str | None
 
@@ -50,6 +60,7 @@ class ParamsKey(Mapping[str, Any]):
     def _set(self, text: str, values: dict[str, Any] | None) -> None:
         self._text = text
         self._values = values
+        self._shown = None
         self._exact = None
         self._loose = None
 
@@ -91,10 +102,14 @@ class ParamsKey(Mapping[str, Any]):
         exact, loose = load(self.exact), load(self.loose)
         return {name: (dump(exact[name]), dump(loose[name])) for name in exact}
 
-    def _read(self) -> dict[str, Any]:
-        if self._values is None:
-            self._values = decode_params(self._text)
-        return self._values
+    def shown(self) -> Mapping[str, Any]:
+        """Return the values as the store has them, whose repr is short."""
+        if self._shown is None:
+            self._shown = decode_params(self._text)
+        return self._shown
+
+    def _read(self) -> Mapping[str, Any]:
+        return self.shown() if self._values is None else self._values
 
     def __getitem__(self, name: str) -> Any:
         return self._read()[name]
@@ -118,7 +133,7 @@ class ParamsKey(Mapping[str, Any]):
         return self.loose == ParamsKey(other).loose
 
     def __repr__(self) -> str:
-        values = decode_params(self._text).items()
+        values = self.shown().items()
         shown = (f"{name!r}: {cut(show(value), _LONG)}" for name, value in values)
         return f"{{{', '.join(shown)}}}"
 
@@ -127,12 +142,65 @@ class ParamsKey(Mapping[str, Any]):
         return _from_json, (self._text,)
 
 
-def show(value: Any) -> str:
-    """Return a value's repr, also where Python refuses to print a long integer."""
-    try:
-        return repr(value)
-    except ValueError:
-        return f"<{type(value).__name__} of very long integers>"
+def number_alike(keys: Iterable[ParamsKey]) -> None:
+    """Give objects that differ but have the same text a number in what keys show.
+
+    Parameters
+    ----------
+    keys : iterable of ParamsKey
+        Of all candidates of a run; changed in place.
+    """
+    having: dict[str, list[dict[str, Any]]] = {}
+    for key in keys:
+        if _HAS_OBJECTS.search(key.to_json()):
+            key._shown = dict(key.shown())
+            for name in key._shown:
+                having.setdefault(name, []).append(key._shown)
+    for name, shown in having.items():
+        objects = list(_objects([values[name] for values in shown]))
+        texts = list(map(repr, objects))
+        new = numbered(objects, texts, lambda i, o=objects: _longer(o[i]))  # type: ignore[misc]
+        changed = {
+            one: replace(one, label=text)
+            for one, old, text in zip(objects, texts, new, strict=True)
+            if text != old
+        }
+        if changed:
+            for values in shown:
+                values[name] = _replaced(values[name], changed)
+
+
+_HAS_OBJECTS = re.compile(r'"\$(function|class|estimator|object|array)":')
+
+
+def _objects(value: Any) -> Iterator[OpaqueParam]:
+    if isinstance(value, OpaqueParam):
+        yield value
+    elif isinstance(value, dict):
+        for pair in value.items():
+            yield from _objects(pair)
+    elif type(value) in (list, tuple, set, frozenset):
+        for item in value:
+            yield from _objects(item)
+
+
+def _replaced(value: Any, changed: Mapping[OpaqueParam, OpaqueParam]) -> Any:
+    if isinstance(value, OpaqueParam):
+        return changed.get(value, value)
+    if isinstance(value, dict):
+        return {
+            _replaced(key, changed): _replaced(item, changed)
+            for key, item in value.items()
+        }
+    if type(value) in (list, tuple, set, frozenset):
+        return type(value)(_replaced(item, changed) for item in value)
+    return value
+
+
+def _longer(value: OpaqueParam) -> str:
+    """Text of an object with its module, where that is a library's."""
+    known = value.kind in ("function", "class")
+    return value.name if known and value.label is None else repr(value)
 
 
 def _from_json(text: str) -> ParamsKey:

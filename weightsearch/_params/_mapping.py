@@ -10,7 +10,8 @@ from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 from weightsearch._display import MAX_COLUMNS, MAX_ROWS, cut, escape, table
-from weightsearch._params._key import ParamsKey, show
+from weightsearch._params._describe import show
+from weightsearch._params._key import ParamsKey
 from weightsearch.exceptions import WeightsNotFoundError
 
 V = TypeVar("V")
@@ -202,7 +203,7 @@ class ParamsMapping(Mapping[ParamsKey, V], Generic[V]):
     def _repr_html_(self) -> str:
         names = self._names[:MAX_COLUMNS]
         rows = (
-            [show(key[name]) if name in key else "" for name in names]
+            [show(key.shown()[name]) if name in key else "" for name in names]
             for key in itertools.islice(self, MAX_ROWS)
         )
         shown = table(self._names, rows, len(self))

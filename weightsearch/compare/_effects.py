@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import scipy.stats
 
+from weightsearch._display import distinct
 from weightsearch._records import Array
 
 __all__ = ["score_correlation", "variance_explained"]
@@ -28,7 +29,8 @@ def variance_explained(stats: pd.DataFrame, params: Sequence[str]) -> pd.DataFra
         ``params``. Values that are NaN or infinite are left out.
     params : sequence of str
         The columns that hold hyperparameters. Each distinct value is a level, numbers
-        too: no order is assumed. A missing value is a level of its own.
+        too: no order is assumed. None and a missing value are two levels. Objects are
+        the same level where they are equal.
 
     Returns
     -------
@@ -187,11 +189,11 @@ def _require(stats: pd.DataFrame, columns: list[str]) -> None:
 
 
 def _codes(column: pd.Series[Any]) -> Array:
-    try:
-        codes, _ = pd.factorize(column, use_na_sentinel=False)
-    except TypeError:
-        # Lists and arrays as params have no hash, but a text.
-        codes, _ = pd.factorize(column.map(repr), use_na_sentinel=False)
+    if column.dtype == object:
+        # Each value by its own key: pandas takes None, nan and what is missing for
+        # one value, 1 and True too, and a list for none.
+        column = pd.Series(list(map(distinct, column)), dtype=object)
+    codes, _ = pd.factorize(column, use_na_sentinel=False)
     return np.asarray(codes)
 
 

@@ -42,11 +42,12 @@ def param_columns(
     Returns
     -------
     columns : dict of str -> Series
-        By the params' own names.
+        By the params' own names. A candidate without the param has ``pandas.NA``
+        there, one whose value is None has None.
     """
     columns = {}
     for name in dict.fromkeys(name for key in keys for name in key):
-        columns[name] = _column([key.get(name, _MISSING) for key in keys])
+        columns[name] = _column([key.get(name, pd.NA) for key in keys])
         columns[name].name = f"param_{name}" if name in taken else name
     return columns
 
@@ -75,8 +76,6 @@ def main_column(
     return main if main in found else next(iter(found), None)
 
 
-_MISSING = object()
-
 _NULLABLE = {bool: "boolean", int: "Int64", float: "Float64", str: "string"}
 """Plain types -> the type of pandas that has a gap where there is no value."""
 
@@ -85,9 +84,12 @@ _EXACT = 2**53
 
 
 def _column(values: list[Any]) -> pd.Series:
-    """A column of the plainest type that holds all values as they are."""
-    cleaned = [None if value is _MISSING else _plain(value) for value in values]
-    present = [value for value in cleaned if value is not None]
+    """A column of the plainest type that holds all values as they are.
+
+    What is missing is ``pandas.NA``; None and nan are values.
+    """
+    cleaned = [_plain(value) for value in values]
+    present = [value for value in cleaned if value is not pd.NA]
     kinds = {type(value) for value in present}
     if kinds == {int, float} and _fit_floats(present):
         kinds = {float}

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from weightsearch._display import distinct
 from weightsearch.compare import (
     STATISTICS,
     score_correlation,
@@ -100,7 +101,7 @@ class DescribedRun(ComparedRun):
             varying = [
                 name
                 for name, column in columns.items()
-                if len({repr(value) for value in column}) > 1
+                if len(set(map(distinct, column))) > 1
             ]
         else:
             varying = _known(params, list(columns), "param")

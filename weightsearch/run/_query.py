@@ -8,6 +8,7 @@ comparisons and boolean operators exist; everything else is refused by name.
 from __future__ import annotations
 
 import ast
+import contextlib
 import difflib
 import operator
 import re
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from weightsearch._params import OpaqueParam
 from weightsearch._records import Array
 from weightsearch.exceptions import QueryError
 
@@ -32,8 +34,8 @@ _ORDER: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.GtE: operator.ge,
 }
 _HINT = (
-    "A query compares columns: == != < <= > >= in, joined by and, or, not; texts stand "
-    "in quotes."
+    "A query compares columns: == != < <= > >= in, is missing, joined by and, or, not; "
+    "texts stand in quotes."
 )
 # Texts first, so that a backtick within one is left alone.
 _BACKTICKS = re.compile(
@@ -50,9 +52,9 @@ def evaluate_query(
     Parameters
     ----------
     expression : str
-        Names of columns, constants, ``== != < <= > >= in``, ``and or not``,
-        parentheses; ``&``, ``|`` and ``~`` as in pandas. A name that Python would not
-        read as one stands in backticks.
+        Names of columns, constants, ``== != < <= > >= in``, ``is missing``, ``is not
+        missing``, ``and or not``, parentheses; ``&``, ``|`` and ``~`` as in pandas. A
+        name that Python would not read as one stands in backticks.
     column : callable of str -> Series or None
         A column by its name; None where there is none.
     names : iterable of str
@@ -61,9 +63,10 @@ def evaluate_query(
     Returns
     -------
     mask : ndarray of shape (n_candidates,), bool
-        A comparison with a missing value is False, except that ``None`` equals what
-        is missing. So is one between values that have no order, such as a text and a
-        number; if no pair has one, it is an error.
+        A missing value equals nothing, None neither, and is in no order: all but ``!=``
+        and ``not in`` are False. So is an order between values that have none, such as
+        a text and a number; if no pair has one, it is an error. An object equals the
+        text that shows it.
 
     Raises
     ------
@@ -121,6 +124,8 @@ class _Evaluator:
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
             return self.truth(node.left) | self.truth(node.right)
         if isinstance(node, ast.Compare):
+            if any(isinstance(op, ast.Is | ast.IsNot) for op in node.ops):
+                return self._identity(node)
             values = [self.value(part) for part in (node.left, *node.comparators)]
             found = [
                 _compare(left, op, right)
@@ -140,6 +145,25 @@ class _Evaluator:
             "joined by and, or, not."
         )
 
+    def _identity(self, node: ast.Compare) -> Array:
+        """Evaluate ``is missing`` and ``is None``."""
+        right = node.comparators[0]
+        is_none = isinstance(right, ast.Constant) and right.value is None
+        is_missing = isinstance(right, ast.Name) and right.id == "missing"
+        if len(node.ops) > 1 or not (is_none or is_missing):
+            raise QueryError(
+                f"{self._text(node)!r}: is and is not have missing or None on their "
+                "right and nothing more; for values use == and !=."
+            )
+        column = self.value(node.left)
+        if not isinstance(column, pd.Series):
+            raise QueryError(f"{self._text(node)!r}: is needs a column on its left.")
+        wanted = isinstance(node.ops[0], ast.Is)
+        if is_none:
+            return _compare(column, ast.Eq() if wanted else ast.NotEq(), None)
+        present = _has_value(column)
+        return ~present if wanted else present
+
     def value(self, node: ast.expr) -> Any:
         """A column or a constant."""
         if isinstance(node, ast.Name):
@@ -147,7 +171,10 @@ class _Evaluator:
             found = self._column(name)
             if found is not None:
                 return found
-            raise QueryError(f"There is no column {_cut(name)!r}.{self._hint(name)}")
+            hint = self._hint(name)
+            if name == "missing":
+                hint = " What is missing is found by: column is missing."
+            raise QueryError(f"There is no column {_cut(name)!r}.{hint}")
         if isinstance(node, ast.Tuple | ast.List | ast.Set):
             items = [self.value(item) for item in node.elts]
             if any(isinstance(item, pd.Series) for item in items):
@@ -195,23 +222,27 @@ def _compare(left: Any, op: ast.cmpop, right: Any) -> Array:
             left, right = right, left
         found = _is_equal(left, right)
         return found if isinstance(op, ast.Eq) else ~found
-    compare = _ORDER.get(type(op))
-    if compare is None:
-        raise QueryError("is and is not do not exist here; use == and !=.")
-    return _is_ordered(left, compare, right)
+    return _is_ordered(left, _ORDER[type(op)], right)
+
+
+def _has_value(column: pd.Series) -> Array:
+    """Return where a column has a value; a score that is nan is missing."""
+    if column.dtype == object:
+        return np.fromiter((v is not pd.NA for v in column), bool, len(column))
+    return np.asarray(column.notna().to_numpy(dtype=bool))
 
 
 def _is_in(column: pd.Series, wanted: tuple[Any, ...]) -> Array:
     values = _values(column)
-    try:
-        choices = frozenset(map(_plain, wanted))
-        return np.fromiter((value in choices for value in values), bool, len(values))
-    except TypeError:
-        # Arrays and dicts as params have no hash.
-        found = np.zeros(len(values), dtype=bool)
-        for one in wanted:
-            found |= _is_equal(column, one)
-        return found
+    # Objects also equal a text; arrays and dicts have no hash.
+    if not any(isinstance(value, OpaqueParam) for value in values):
+        with contextlib.suppress(TypeError):
+            choices = frozenset(map(_plain, wanted))
+            return np.fromiter((v in choices for v in values), bool, len(values))
+    found = np.zeros(len(values), dtype=bool)
+    for one in wanted:
+        found |= _is_equal(column, one)
+    return found
 
 
 def _is_equal(column: pd.Series, wanted: Any) -> Array:
@@ -240,7 +271,7 @@ def _is_ordered_singly(
     known, problem = False, ""
     pairs = zip(_each(left, n), _each(right, n), strict=True)
     for i, (a, b) in enumerate(pairs):
-        if a is None or b is None:
+        if any(value is None or value is pd.NA for value in (a, b)):
             continue
         try:
             found[i] = bool(compare(a, b))
@@ -261,21 +292,25 @@ def _is_plain_number(column: pd.Series) -> bool:
 
 
 def _values(column: pd.Series) -> list[Any]:
-    """Values in which lists are tuples and what is missing is None."""
+    """Values in which lists are tuples, and what is missing is ``pandas.NA``."""
     if _is_plain_number(column):
         return list(column.to_numpy().tolist())
     if column.dtype == object:
         return [_plain(value) for value in column]
-    return list(column.astype(object).where(column.notna(), None))
+    return list(column.astype(object).where(column.notna(), pd.NA))
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return tuple(map(_plain, value))
-    return None if value is pd.NA else value
+    return value
 
 
 def _same(value: Any, wanted: Any) -> bool:
+    if value is pd.NA or wanted is pd.NA:
+        return False
+    if isinstance(value, OpaqueParam) and isinstance(wanted, str):
+        return repr(value) == wanted
     if isinstance(value, np.ndarray):
         return bool(np.array_equal(value, np.asarray(wanted)))
     result = value == wanted

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from weightsearch._display import MAX_ROWS, cut, escape, table
-from weightsearch._params import ParamsKey, ParamsMapping
+from weightsearch._params import ParamsKey, ParamsMapping, number_alike
 from weightsearch._records import (
     REFIT,
     Array,
@@ -109,7 +109,9 @@ class StoredRun:
         # every fit has its params.
         n_candidates = self._n_candidates
         encoded = list(self._source.params())[:n_candidates]
-        return [ParamsKey.from_json(text) for text in encoded]
+        keys = [ParamsKey.from_json(text) for text in encoded]
+        number_alike(keys)
+        return keys
 
     def params(self, candidate: int) -> ParamsKey:
         """Params of a candidate, as a read-only and hashable dict."""
@@ -138,12 +140,14 @@ class StoredRun:
         ----------
         expression : str
             Comparisons (``== != < <= > >= in``) of columns of :attr:`candidates`,
-            joined by ``and``, ``or``, ``not``:
+            and ``is missing``, joined by ``and``, ``or``, ``not``:
             ``"mean_test_score > 0.9 and activation == 'relu'"``. A param may be named
             ``param_<name>`` too, and ``rank`` is the rank of the main score. Names
-            that are no names in Python stand in backticks. ``None`` equals what is
-            missing; every other comparison with a missing value is false. Nothing in
-            it is ever executed.
+            that are no names in Python stand in backticks. ``alpha is missing`` finds
+            the candidates without the param, ``alpha == None`` those where it is None.
+            A missing value equals nothing and is in no order. An object equals the
+            text that shows it: ``kernel == 'RBF(length_scale=2)'``. Nothing in it is
+            ever executed.
 
         Returns
         -------
@@ -247,6 +251,7 @@ class StoredRun:
         keys = self._keys
         if live_params is not None:
             keys = [ParamsKey(params) for params in live_params]
+            number_alike(keys)
         missing = {
             keys[n]: self._why_missing(n, split)
             for n in sorted(set(range(len(self))).difference(numbers))
