@@ -557,12 +557,22 @@ def test_colours_of_decades_are_logarithmic():
 
 
 def test_colours_of_missing_values():
-    """What is missing is grey, with an entry of its own."""
-    colors = colors_of([None, "a", float("nan"), pd.NA], "param")
+    """What is missing is grey, with an entry of its own; None is a value."""
+    colors = colors_of([pd.NA, "a", float("nan"), None], "param")
 
-    assert [label for label, _ in colors.entries] == ["a", "missing"]
+    assert [label for label, _ in colors.entries] == ["a", "None", "missing"]
     assert (colors.rgba[0] == colors.rgba[2]).all()
-    assert (colors.rgba[0] == colors.rgba[3]).all()
+    assert len(np.unique(colors.rgba, axis=0)) == 3
+
+
+@pytest.mark.parametrize("count", [3, 20])
+def test_colours_of_numbers_and_none(count):
+    """Among few numbers or many, None has a colour and an entry of its own."""
+    colors = colors_of([*range(count), None, pd.NA], "max_depth")
+
+    assert [label for label, _ in colors.entries][-2:] == ["None", "missing"]
+    assert (colors.mappable is None) == (count == 3)
+    assert len(np.unique(colors.rgba, axis=0)) == count + 2
 
 
 def test_diverged_score_does_not_flatten_the_colours():

@@ -130,7 +130,12 @@ def test_numbers_are_kept_exactly(values):
 @pytest.mark.parametrize(
     ("values", "texts"),
     [
-        (["auto", 0.1, None], ["auto", "0.1", None]),
+        (["auto", 0.1, pd.NA], ["auto", "0.1", None]),
+        ([2, 3, None, pd.NA], ["2", "3", "None", None]),
+        (
+            ["x" * 300 + end for end in "aab"],
+            ["x" * 199 + "…"] * 2 + ["x" * 199 + "… (2)"],
+        ),
         ([True, False, True], ["True", "False", "True"]),
         ([(50,), (50, 20), (1,)], ["(50,)", "(50, 20)", "(1,)"]),
         ([2**60, 2**60 + 1, 0], [str(2**60), str(2**60 + 1), "0"]),
@@ -138,7 +143,7 @@ def test_numbers_are_kept_exactly(values):
     ],
 )
 def test_other_values_are_kept_as_text(values, texts):
-    """What is no plain number, or too large for one, is shown by its text."""
+    """What is no plain number, or too large for one, is a text; None is one too."""
     frame = pd.DataFrame({"a": pd.Series(values, dtype=object)})
 
     table, _ = table_payload(frame, ["a"], None, 10**6)

@@ -8,13 +8,14 @@ import inspect
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from types import BuiltinFunctionType, FunctionType, MethodType
+from types import MethodType
 from typing import Any
 
 import numpy as np
 
 from weightsearch._display import cut
 from weightsearch._identity._estimators import params_of
+from weightsearch._identity._origin import home
 
 __all__ = ["describe", "is_kernel", "show"]
 
@@ -74,29 +75,35 @@ def _described(value: Any, depth: int) -> str:
         return _items(value, depth)
     if cls is dict:
         return f"{{{_joined(_pairs(value, depth), len(value))}}}"
-    if isinstance(value, type | FunctionType | BuiltinFunctionType | np.ufunc):
-        return _name(value)
     if isinstance(value, MethodType):
         owner = value.__self__
         shown = _name(owner) if isinstance(owner, type) else _text(owner, depth - 1)
         return f"{shown}.{value.__name__}"
+    if isinstance(value, type) or (callable(value) and hasattr(value, "__name__")):
+        return _name(value)
     if isinstance(value, functools.partial):
         return _call("partial", (value.func, *value.args), value.keywords, depth)
     if isinstance(value, enum.Enum):
         return f"{cls.__name__}.{value.name}" if value.name else repr(value)
     shape = getattr(value, "shape", None)
+    if isinstance(value, np.ndarray) and value.size <= _ITEMS:
+        return _text(value.tolist(), depth)
     if isinstance(shape, tuple):
         return f"<{cls.__name__} of shape {tuple(shape)}>"
-    if _is_frozen_distribution(value):
+    if cls.__module__.startswith("scipy.stats") and hasattr(value, "dist"):
         return _call(value.dist.name, value.args, value.kwds, depth)
     if _is_keras(value) and callable(getattr(value, "get_config", None)):
-        return _config_call(cls.__name__, value.get_config(), cls, depth)
+        config = {**value.get_config(), **getattr(value, "_fn_kwargs", {})}
+        return _config_call(cls.__name__, config, cls, depth)
     params = None if is_kernel(value) else params_of(value)
     if params is not None:
         return _call(cls.__name__, (), _changed(params, cls), depth)
     if getattr(cls, "__repr__", None) != object.__repr__:
-        return " ".join(_ADDRESS.sub("", repr(value)).split())
-    return _call(cls.__name__, (), _changed(_attributes(value), cls), depth)
+        own = " ".join(_ADDRESS.sub("", repr(value)).split())
+        if own != f"{cls.__name__}()":
+            return own
+    name = cls.__name__.removesuffix("_frozen")  # of scipy's distributions
+    return _call(name, (), _attributes(value), depth)
 
 
 def _number(value: float) -> str:
@@ -139,13 +146,6 @@ def _call(name: str, args: Iterable[Any], kwargs: Mapping[str, Any], depth: int)
     shown = [_text(arg, depth - 1) for arg in args]
     shown += [f"{key}={_text(item, depth - 1)}" for key, item in kwargs.items()]
     return f"{name}({', '.join(shown)})"
-
-
-def _is_frozen_distribution(value: Any) -> bool:
-    """Return whether it is one of scipy's distributions with fixed arguments."""
-    return type(value).__module__.startswith("scipy.stats") and all(
-        hasattr(value, name) for name in ("dist", "args", "kwds")
-    )
 
 
 def _is_keras(value: Any) -> bool:
@@ -215,23 +215,34 @@ def _is_same(value: Any, default: Any) -> bool:
 
 
 @cache
-def _defaults(cls: type) -> dict[str, Any]:
+def _parameters(cls: type) -> Mapping[str, inspect.Parameter]:
     try:
-        signature = inspect.signature(cls)
+        return inspect.signature(cls).parameters
     except (TypeError, ValueError):  # a compiled class
         return {}
+
+
+def _defaults(cls: type) -> dict[str, Any]:
     return {
         name: parameter.default
-        for name, parameter in signature.parameters.items()
+        for name, parameter in _parameters(cls).items()
         if parameter.default is not parameter.empty
     }
 
 
 def _attributes(value: Any) -> dict[str, Any]:
-    """Attributes of an object, without what it keeps for itself if there are others."""
+    """Attributes of an object: its constructor's arguments, else the public ones.
+
+    Of a library's class, only those that are not the defaults.
+    """
+    cls: Any = type(value)
+    known = [name for name in _parameters(cls) if hasattr(value, name)]
+    if known:
+        arguments = {name: getattr(value, name) for name in known}
+        return _changed(arguments, cls) if home(cls.__module__) else arguments
     held: dict[str, Any] = dict(getattr(value, "__dict__", {}))
-    for cls in type(value).__mro__:
-        slots = cls.__dict__.get("__slots__", ())
+    for base in cls.__mro__:
+        slots = base.__dict__.get("__slots__", ())
         for name in [slots] if isinstance(slots, str) else slots:
             if hasattr(value, name):
                 held.setdefault(name, getattr(value, name))

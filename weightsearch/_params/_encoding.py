@@ -289,6 +289,17 @@ class OpaqueParam:
     def __hash__(self) -> int:
         return hash(exact_text(self.text))
 
+    # In the order of their texts, after all other values: pandas sorts the groups of
+    # a groupby, and fails where two values have no order.
+
+    def __lt__(self, other: object) -> bool:
+        if not isinstance(other, OpaqueParam):
+            return False
+        return (repr(self), self.text) < (repr(other), other.text)
+
+    def __gt__(self, other: object) -> bool:
+        return not isinstance(other, OpaqueParam) or other < self
+
     def __repr__(self) -> str:
         if self.label is not None:
             return self.label

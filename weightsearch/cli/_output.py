@@ -72,7 +72,9 @@ def write_frame(frame: pd.DataFrame, form: Format, exact: Collection[str] = ()) 
 def _write_json(columns: list[str], rows: Iterator[tuple[Any, ...]]) -> None:
     separator = "[\n"
     for row in rows:
-        values = {n: plain_value(v) for n, v in zip(columns, row, strict=True)}
+        # What a row has no value for is not in it; None is a value.
+        pairs = zip(columns, row, strict=True)
+        values = {name: plain_value(v) for name, v in pairs if v is not pd.NA}
         # In ASCII, which no terminal takes for anything else.
         sys.stdout.write(separator + json.dumps(values, allow_nan=False))
         separator = ",\n"
@@ -97,7 +99,7 @@ def plain_value(value: Any) -> Any:
 
 
 def _csv_cell(value: Any) -> str:
-    if value is None or value is pd.NA or value != value:
+    if isinstance(value, float) and value != value:
         return ""
     return clean(exact_text(value))
 

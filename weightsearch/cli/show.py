@@ -82,9 +82,16 @@ def _write_json(
 ) -> None:
     import json
 
+    import pandas as pd
+
     from weightsearch.cli._output import plain_value
 
-    results = {n: v for n, v in _results(run, number).items() if n not in params}
+    results = {
+        name: value
+        for name, value in _results(run, number).items()
+        # Params of other candidates alone are missing here.
+        if name not in params and value is not pd.NA
+    }
     shown = {
         "run": run.name,
         "candidate": number,

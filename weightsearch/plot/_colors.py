@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +13,7 @@ import pandas as pd
 
 from weightsearch._records import Array
 from weightsearch.plot._base import LITERAL, has_layout
-from weightsearch.plot._reading import shorten, value_text
+from weightsearch.plot._reading import shorten, value_texts
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,6 +36,7 @@ OKABE_ITO = (
 .. [1] M. Okabe and K. Ito, Color Universal Design, 2008.
 """
 _MISSING = "#999999"
+_NONE = "#D55E00"
 _FEW_NUMBERS = 6
 _DECADES = 1000.0
 _LEGEND_WIDTH = 34
@@ -51,7 +52,8 @@ class Colors:
     label : str
         What the colours mean.
     entries : list of (str, color)
-        The legend; empty where there is none.
+        The legend, beside a colour bar for what is no number; empty where there is
+        none.
     mappable : ScalarMappable or None
         What a colour bar shows; None where there is none.
     extend : {"neither", "both", "min", "max"}
@@ -103,8 +105,8 @@ def colors_of(values: Sequence[Any] | None, label: str, cmap: Any = None) -> Col
     Parameters
     ----------
     values : sequence of object or None
-        A value a candidate: numbers, texts, anything with a repr; None and NaN are
-        missing. None: one colour for all.
+        One value per candidate: numbers, texts, anything with a repr; NA and nan are
+        missing, None among them is a value. None: one colour for all.
     label : str
         What the values are.
     cmap : str or Colormap, default=None
@@ -117,40 +119,50 @@ def colors_of(values: Sequence[Any] | None, label: str, cmap: Any = None) -> Col
     if values is None:
         return Colors(np.empty((0, 4)), label)
     missing = np.array([_is_missing(value) for value in values], dtype=bool)
-    known = [v for v, gone in zip(values, missing, strict=True) if not gone]
     rgba = np.tile(to_rgba(_MISSING), (len(values), 1))
-    numeric = bool(known) and all(_is_number(value) for value in known)
-    if numeric and len(set(known)) > _FEW_NUMBERS:
-        return _continuous(np.array(known, dtype=float), ~missing, rgba, label, cmap)
-    entries = _levels(known, numeric, cmap)
+    gaps = [("missing", _MISSING)] if missing.any() else []
+    known = [v for v, gone in zip(values, missing, strict=True) if not gone]
+    numbers = [value for value in known if value is not None]
+    numeric = bool(numbers) and all(_is_number(value) for value in numbers)
+    if numeric and len(set(numbers)) > _FEW_NUMBERS:
+        nothing = np.array([value is None for value in values], dtype=bool)
+        rgba[nothing] = to_rgba(_NONE)
+        where = ~(missing | nothing)
+        colors = _continuous(np.array(numbers, dtype=float), where, rgba, label, cmap)
+        none = [("None", _NONE)] if nothing.any() else []
+        return replace(colors, entries=[*none, *gaps])
+    texts = value_texts(known, 96)
+    entries = _levels(known, texts, numeric, cmap)
     palette = dict(entries)
     other = next((name for name in palette if name.startswith("others (")), "")
-    for position in np.flatnonzero(~missing).tolist():
-        text = _text(values[position])
+    for position, text in zip(np.flatnonzero(~missing).tolist(), texts, strict=True):
         rgba[position] = to_rgba(palette[text if text in palette else other])
-    if missing.any():
-        entries.append(("missing", _MISSING))
-    return Colors(rgba, label, entries)
+    return Colors(rgba, label, [*entries, *gaps])
 
 
 def _is_missing(value: Any) -> bool:
-    return value is None or bool(pd.api.types.is_scalar(value) and pd.isna(value))
+    return value is pd.NA or (isinstance(value, float | np.floating) and value != value)
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float | np.number) and not isinstance(value, bool)
 
 
-def _text(value: Any) -> str:
-    return shorten(value, 96) if isinstance(value, str) else value_text(value)
-
-
-def _levels(known: list[Any], numeric: bool, cmap: Any) -> list[tuple[str, Any]]:
+def _levels(
+    known: list[Any], texts: list[str], numeric: bool, cmap: Any
+) -> list[tuple[str, Any]]:
     if numeric:
-        levels = list(dict.fromkeys(_text(value) for value in sorted(known)))
-        shades = _color_map(cmap)(np.linspace(0, 1, max(len(levels), 2)))
-        return list(zip(levels, shades, strict=False))
-    counts = Counter(_text(value) for value in known)
+        ordered = sorted(
+            {text: value for text, value in zip(texts, known, strict=True)}.items(),
+            key=lambda pair: (pair[1] is None, pair[1] or 0),
+        )
+        shades = list(_color_map(cmap)(np.linspace(0, 1, max(len(ordered), 2))))
+        if ordered and ordered[-1][1] is None:
+            shades[len(ordered) - 1] = _NONE
+        return [
+            (text, shade) for (text, _), shade in zip(ordered, shades, strict=False)
+        ]
+    counts = Counter(texts)
     if len(counts) <= len(OKABE_ITO):
         return list(zip(counts, OKABE_ITO, strict=False))
     most = [name for name, _ in counts.most_common(len(OKABE_ITO) - 1)]
@@ -210,15 +222,11 @@ def add_key(
     if colors.mappable is not None:
         bar = ax.figure.colorbar(colors.mappable, ax=ax, extend=colors.extend)
         bar.set_label(colors.label, **LITERAL)
+        if colors.entries:
+            _add_legend(ax, replace(colors, label=""), {"loc": "best"})
         return bar
     if not colors.entries:
         return None
-    from matplotlib.lines import Line2D
-
-    handles = [
-        Line2D([], [], color=color, marker="o", linestyle="-")
-        for _, color in colors.entries
-    ]
     # Inside, where the figure would not make room for a legend beside the axes.
     place: dict[str, Any] = {"loc": "best"}
     if outside and not has_layout(ax):
@@ -226,6 +234,25 @@ def add_key(
         ax.set_position((box.x0, box.y0, 0.68 * box.width, box.height))
     if outside or has_layout(ax):
         place = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0)}
+    legend, texts = _add_legend(ax, colors, place)
+    if widen:
+        longest = max((len(line) for lines in texts for line in lines), default=0)
+        figure: Any = ax.figure
+        width, height = figure.get_size_inches()
+        figure.set_size_inches(width + 0.6 + 0.075 * longest, height)
+    return legend
+
+
+def _add_legend(
+    ax: Axes, colors: Colors, place: dict[str, Any]
+) -> tuple[Any, list[list[str]]]:
+    """Draw the legend, and return it with the lines of its texts."""
+    from matplotlib.lines import Line2D
+
+    handles = [
+        Line2D([], [], color=color, marker="o", linestyle="-")
+        for _, color in colors.entries
+    ]
     # The labels come afterwards: matplotlib takes one like "_x" for hidden.
     blank = [" "] * len(handles)
     legend = ax.legend(
@@ -235,9 +262,4 @@ def add_key(
     for text, lines in zip(legend.get_texts(), texts, strict=True):
         text.set(text="\n".join(lines), **LITERAL)
     legend.get_title().set(text=shorten(colors.label, _LEGEND_WIDTH + 4), **LITERAL)
-    if widen:
-        longest = max((len(line) for lines in texts for line in lines), default=0)
-        figure: Any = ax.figure
-        width, height = figure.get_size_inches()
-        figure.set_size_inches(width + 0.6 + 0.075 * longest, height)
-    return legend
+    return legend, texts

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from weightsearch._display import distinct, numbered
+from weightsearch._params import show
 from weightsearch._records import Array
 from weightsearch.exceptions import QueryError, WeightsNotFoundError
 from weightsearch.run import Run, StoredWeights
@@ -28,6 +30,7 @@ __all__ = [
     "shorten",
     "title_of",
     "value_text",
+    "value_texts",
     "weights_of",
 ]
 
@@ -46,18 +49,21 @@ def shorten(text: str, width: int = 40) -> str:
 
 
 def value_text(value: Any) -> str:
-    """Give a param's or a score's value as short text."""
+    """Return a param's or a score's value as short text."""
     if isinstance(value, float | np.floating):
         return f"{value:.4g}"
-    return shorten(value if isinstance(value, str) else _repr(value), 24)
+    return shorten(value if isinstance(value, str) else show(value), 24)
 
 
-def _repr(value: Any) -> str:
-    try:
-        return repr(value)
-    except ValueError:
-        # Python refuses to print very long integers.
-        return f"<{type(value).__name__} of very long integers>"
+def value_texts(values: Sequence[Any], width: int = 24) -> list[str]:
+    """Return short texts of values: different for different ones."""
+    texts = [
+        shorten(value, width) if isinstance(value, str) else value_text(value)
+        for value in values
+    ]
+    exact = [value if isinstance(value, str) else show(value) for value in values]
+    keys = list(map(distinct, values))
+    return numbered(keys, texts, lambda i: shorten(exact[i], 2 * width))
 
 
 def weights_of(
@@ -187,22 +193,22 @@ def candidate_labels(run: Run, candidates: Iterable[int]) -> list[str]:
     tell them apart.
     """
     keys = [run.params(number) for number in range(len(run))]
-    names = dict.fromkeys(name for key in keys for name in key)
-    absent = object()
-
-    def varies(name: str) -> bool:
-        return len({_repr(key.get(name, absent)) for key in keys}) > 1
-
-    varying = [name for name in names if varies(name)]
+    texts: dict[str, dict[int, str]] = {}
+    for name in dict.fromkeys(name for key in keys for name in key):
+        having = [number for number, key in enumerate(keys) if name in key]
+        values = [keys[number][name] for number in having]
+        if len(having) < len(keys) or len(set(map(distinct, values))) > 1:
+            texts[name] = dict(zip(having, value_texts(values), strict=True))
+    varying = list(texts)
     last = {name: name.rpartition("__")[2] or name for name in varying}
     if len(set(last.values())) < len(varying):
         last = {name: name for name in varying}
     labels = []
     for number in candidates:
         params = [
-            f"{shorten(last[name], 32)}={value_text(keys[number][name])}"
+            f"{shorten(last[name], 32)}={texts[name][number]}"
             for name in varying
-            if name in keys[number]
+            if number in texts[name]
         ]
         labels.append(f"{number}: {', '.join(params)}" if params else str(number))
     return labels

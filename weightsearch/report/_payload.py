@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from weightsearch._display import distinct, numbered
 from weightsearch._records import Array
 
 __all__ = ["embedded_json", "facts_payload", "packed", "table_payload"]
@@ -115,24 +116,20 @@ def table_payload(
 
 def _column(series: pd.Series, name: str, is_param: bool) -> dict[str, Any]:
     column: dict[str, Any] = {"name": cut(name), "role": _role(name, is_param)}
-    values = _numbers(series)
-    if values is not None:
-        return {**column, "kind": "number", "values": values}
-    missing = (
-        series.isna() if series.map(np.ndim).eq(0).all() else [False] * len(series)
-    )
-    texts = [
-        None if gone else cut(_plain(value))
-        for value, gone in zip(series, missing, strict=True)
-    ]
+    numbers = _numbers(series)
+    if numbers is not None:
+        return {**column, "kind": "number", "values": numbers}
+    gaps = [value is pd.NA or value is pd.NaT for value in series]
+    values = list(map(_plain, series))
+    # Values that are alike as far as they are shown get numbers.
+    shown = numbered(list(map(distinct, values)), list(map(cut, values)))
+    texts = [None if gap else text for gap, text in zip(gaps, shown, strict=True)]
     return {**column, "kind": "text", "values": texts}
 
 
 def _numbers(series: pd.Series) -> Array | None:
     """The column as float64, or None where that would change what is in it."""
-    kinds = {
-        type(value) for value in series if value is not None and value is not pd.NA
-    }
+    kinds = {type(value) for value in series if value is not pd.NA}
     plain = (int, float, np.integer, np.floating)
     if not kinds or not all(issubclass(kind, plain) for kind in kinds) or bool in kinds:
         return None

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from weightsearch._params import show
 from weightsearch.run._candidates import main_column
 
 __all__ = ["best_first", "brief_columns", "cell_text", "exact_text"]
@@ -39,11 +40,10 @@ def cell_text(value: Any) -> str:
 
 
 def exact_text(value: Any) -> str:
-    """Return a value's text, with all digits of a number."""
+    """Return a value's text, with all digits of a number; empty where it is missing."""
     if value is pd.NA:
         return ""
     try:
         return str(value)
     except ValueError:
-        # Python refuses to print very long integers.
-        return f"<{type(value).__name__} of very long integers>"
+        return show(value)

@@ -97,9 +97,11 @@ function columnAxis(column, rows) {
 }
 function kindsOf(column, rows) {
   const kinds = [...new Set(rows.map((row) => shown(column.values[row])))];
-  return column.kind === "number"
-    ? kinds.sort((a, b) => Number(a) - Number(b))
-    : kinds.sort();
+  // Numbers by their size, also where None or another text is among them.
+  return kinds.sort((a, b) => {
+    const [x, y] = [Number(a), Number(b)], [m, n] = [Number.isNaN(x), Number.isNaN(y)];
+    return m || n ? m - n || (a < b ? -1 : 1) : x - y;
+  });
 }
 
 const hovers = new Map();
