@@ -317,7 +317,9 @@ def test_one_vs_rest_by_index():
     """Estimators without names of their own have an index."""
     model = OneVsRestClassifier(LogisticRegression()).fit(X, y)
     weights = extract_weights(model)
-    assert weights["estimators_/2/coef_"] is model.estimators_[2].coef_
+    np.testing.assert_array_equal(
+        weights["estimators_/2/coef_"], model.estimators_[2].coef_
+    )
     assert len(weights) == 6
 
 

@@ -18,6 +18,7 @@ PARTS = {
     "frameworks": {"frameworks", "frameworks.*"},
     "identity": {"_identity", "_identity.*"},
     "params": {"_params", "_params.*"},
+    "views": {"_views"},
     "store": {"store", "store.*"},
     "reading": {"run", "run.*"},
     "fitting": {
@@ -58,7 +59,8 @@ PARTS = {
 LAYERS = (
     {"exceptions"},
     {"records"},
-    {"compare", "frameworks", "identity", "store"},
+    {"compare", "identity", "store", "views"},
+    {"frameworks"},
     {"params", "report"},
     {"fitting", "reading"},
     {"recording"},

@@ -30,14 +30,12 @@ _Rebuild = Callable[[Any, Mapping[str, Any], Mapping[str, Array]], None]
 
 def _describe(estimator: Any, complete: bool) -> tuple[dict[str, Any], bool]:
     """Say what a booster does not hold; scores of evaluation sets are not kept."""
-    return {}, False
+    return {"params": estimator.get_params(deep=False)}, False
 
 
 def _describe_lightgbm(estimator: Any, complete: bool) -> tuple[dict[str, Any], bool]:
-    classes = estimator._classes
-    if classes is not None and classes.dtype == object:
-        return {"classes": list(classes), "objects": True}, False
-    return {"classes": classes}, False
+    params = estimator.get_params(deep=False)
+    return {"params": params, "classes": estimator._classes}, False
 
 
 def _rebuild_xgboost(
@@ -70,9 +68,8 @@ def _rebuild_lightgbm(
     ]
     classes = attributes["classes"]
     if classes is not None:
-        dtype = object if attributes.get("objects") else None
         encoder = LabelEncoder()
-        encoder.classes_ = np.asarray(classes, dtype=dtype)
+        encoder.classes_ = classes
         estimator._le = encoder
         estimator._classes = encoder.classes_
         estimator._n_classes = len(encoder.classes_)
@@ -97,15 +94,15 @@ def _checked(
     """Turn what a library says to bytes that it cannot read into our own error."""
 
     def rebuilt(
-        estimator: Any, attributes: Mapping[str, Any], weights: Mapping[str, Array]
+        cls: Any, attributes: Mapping[str, Any], weights: Mapping[str, Array]
     ) -> Any:
+        estimator = cls(**attributes["params"])
         try:
             rebuild(estimator, attributes, weights)
         except Exception as error:
             # Each library has errors of its own, and all have parsers in C++.
             raise RebuildError(
-                f"the stored booster cannot be read by {type(estimator).__name__}: "
-                f"{error}"
+                f"the stored booster cannot be read by {cls.__name__}: {error}"
             ) from error
         return estimator
 

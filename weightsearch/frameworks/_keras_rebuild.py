@@ -13,26 +13,23 @@ from typing import Any
 from weightsearch._records import Array
 from weightsearch.exceptions import RebuildError
 from weightsearch.frameworks._keras_names import variable_names
-from weightsearch.frameworks._state._parts import Rebuilder
+from weightsearch.frameworks._state._parts import NotStored, Rebuilder
 
 __all__ = ["REBUILDERS"]
 
 _MODEL = "model_"
 _LEFT_OUT = {_MODEL, "history_", "_fit_callbacks", "_predict_callbacks"}
-_PLAIN = (bool, int, float, str, type(None))
 
 
 def _describe(estimator: Any, complete: bool) -> tuple[dict[str, Any], bool]:
     params = estimator.get_params(deep=False)
     model = estimator.model_
     attributes = {
+        "params": params,
         "own": {
             name: value
             for name, value in vars(estimator).items()
             if name not in params and name not in _LEFT_OUT
-        },
-        "params": {
-            name: value for name, value in params.items() if isinstance(value, _PLAIN)
         },
         "config": _config(model),
         "history": _history(estimator),
@@ -46,8 +43,9 @@ def _describe(estimator: Any, complete: bool) -> tuple[dict[str, Any], bool]:
 
 
 def _rebuild(
-    estimator: Any, attributes: Mapping[str, Any], weights: Mapping[str, Array]
+    cls: Any, attributes: Mapping[str, Any], weights: Mapping[str, Array]
 ) -> Any:
+    estimator = cls(**attributes["params"])
     for name, value in attributes["own"].items():
         setattr(estimator, name, value)
     if hasattr(estimator, "_initialize_callbacks"):
@@ -85,6 +83,8 @@ def _build(estimator: Any, config: str | None) -> Any:
     import keras
 
     model = getattr(estimator, "model", None)
+    if isinstance(model, NotStored):
+        return None
     if isinstance(model, keras.Model):
         return keras.models.clone_model(model)
     if model is None or not hasattr(estimator, "_build_keras_model"):
@@ -184,34 +184,20 @@ def _restore_optimizer(model: Any, values: Any) -> None:
             variable.assign(value)
 
 
-def _create(kind: str) -> Any:
-    def create(attributes: Mapping[str, Any]) -> Any:
-        params = dict(attributes["params"])
-        if kind.startswith("scikeras."):
-            import scikeras.wrappers
-
-            return getattr(scikeras.wrappers, kind.rpartition(".")[2])(**params)
-        import keras.wrappers
-
-        return getattr(keras.wrappers, kind.rpartition(".")[2])(
-            **{"model": None, **params}
-        )
-
-    return create
-
+_ALONE = frozenset(
+    {
+        "keras.src.wrappers.sklearn_wrapper.SKLearnClassifier",
+        "keras.src.wrappers.sklearn_wrapper.SKLearnRegressor",
+        "keras.src.wrappers.sklearn_wrapper.SKLearnTransformer",
+        "scikeras.wrappers.KerasClassifier",
+        "scikeras.wrappers.KerasRegressor",
+    }
+)
 
 REBUILDERS = {
-    "keras.src.wrappers.sklearn_wrapper.SKLBase": Rebuilder(_describe, _rebuild),
-    "scikeras.wrappers.BaseWrapper": Rebuilder(_describe, _rebuild),
-    **{
-        name: Rebuilder(_describe, _rebuild, _create(name))
-        for name in (
-            "keras.src.wrappers.sklearn_wrapper.SKLearnClassifier",
-            "keras.src.wrappers.sklearn_wrapper.SKLearnRegressor",
-            "keras.src.wrappers.sklearn_wrapper.SKLearnTransformer",
-            "scikeras.wrappers.KerasClassifier",
-            "scikeras.wrappers.KerasRegressor",
-        )
-    },
+    "keras.src.wrappers.sklearn_wrapper.SKLBase": Rebuilder(
+        _describe, _rebuild, _ALONE
+    ),
+    "scikeras.wrappers.BaseWrapper": Rebuilder(_describe, _rebuild, _ALONE),
 }
-"""Qualified class name -> who rebuilds it; also right for every subclass."""
+"""Qualified class name -> how it is rebuilt; also right for every subclass."""

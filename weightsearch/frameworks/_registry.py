@@ -19,6 +19,7 @@ import numpy as np
 from sklearn.exceptions import NotFittedError
 
 from weightsearch._records import Weights
+from weightsearch._views import expand
 from weightsearch.exceptions import NoWeightsWarning, UnstorableWeightsWarning
 from weightsearch.frameworks._session import Session, leave_out, merge, session
 
@@ -123,7 +124,7 @@ def extract_weights(estimator: Any) -> Weights:
     weights, notes = _extract(estimator)
     for note in notes:
         warnings.warn(note, stacklevel=2)
-    return weights
+    return expand(weights)
 
 
 def collect_weights(estimator: Any) -> tuple[Weights | None, list[Warning]]:

@@ -11,13 +11,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
+from sklearn.base import clone
 
 from weightsearch._records import Array
 from weightsearch.exceptions import RebuildError
-from weightsearch.frameworks._state._parts import Rebuilder
+from weightsearch.frameworks._state._parts import NotStored, Rebuilder
 from weightsearch.frameworks._torch_entries import named_entries, trained_parts
 
-__all__ = ["REBUILDERS"]
+__all__ = ["CONTENTS", "REBUILDERS"]
 
 _LEFT_OUT = {
     "callbacks_",
@@ -38,17 +39,18 @@ _PLAIN = (bool, int, float, str, type(None))
 def _describe(net: Any, complete: bool) -> tuple[dict[str, Any], bool]:
     params = net.get_params(deep=False)
     parts = tuple(net.cuda_dependent_attributes_)
+    # What a fit has changed in callbacks is not a param; what they have set in the net,
+    # such as a learning rate, is.
+    fresh = clone(net).get_params(deep=False)
+    fresh |= {name: v for name, v in params.items() if isinstance(v, _PLAIN)}
     attributes: dict[str, Any] = {
+        "params": fresh,
         "own": {
             name: value
             for name, value in vars(net).items()
             if name not in params
             and name not in _LEFT_OUT
             and not name.startswith(parts)
-        },
-        # Callbacks may have set some of them from the data.
-        "params": {
-            name: value for name, value in params.items() if isinstance(value, _PLAIN)
         },
         "history": [_epoch(row, complete) for row in net.history],
     }
@@ -62,18 +64,18 @@ def _describe(net: Any, complete: bool) -> tuple[dict[str, Any], bool]:
 
 
 def _rebuild(
-    net: Any, attributes: Mapping[str, Any], weights: Mapping[str, Array]
+    cls: Any, attributes: Mapping[str, Any], weights: Mapping[str, Array]
 ) -> Any:
     from skorch.history import History
 
-    known = net.get_params(deep=False)
-    net.set_params(
-        **{
-            name: value
-            for name, value in attributes["params"].items()
-            if name not in known or isinstance(known[name], _PLAIN)
-        }
-    )
+    params = attributes["params"]
+    missing = [value for value in _held(params) if isinstance(value, NotStored)]
+    if missing:
+        raise RebuildError(
+            f"its {missing[0].place} was {missing[0].name}, which no store can hold: "
+            "pass estimator=, the estimator as it was searched"
+        )
+    net = cls(**params)
     net.initialize()
     _load_weights(net, weights)
     for name, value in attributes["own"].items():
@@ -82,6 +84,46 @@ def _rebuild(
     for name, state in attributes.get("optimizers", {}).items():
         _restore_optimizer(getattr(net, f"{name}_"), state)
     return net
+
+
+def _held(value: Any) -> Iterator[Any]:
+    """Yield what containers among params hold."""
+    yield value
+    if isinstance(value, dict):
+        for item in value.values():
+            yield from _held(item)
+    elif isinstance(value, list | tuple | set | frozenset):
+        for item in value:
+            yield from _held(item)
+
+
+def _module_content(module: Any) -> Any:
+    """What tells one module from another before it is trained: how it is built."""
+    found: list[Any] = []
+    for name, part in module.named_modules():
+        entries = [*part._parameters.items(), *part._buffers.items()]
+        found += [
+            name,
+            type(part),
+            {key: v for key, v in vars(part).items() if key not in _OF_MODULES},
+            [
+                (key, None if value is None else (tuple(value.shape), str(value.dtype)))
+                for key, value in entries
+            ],
+        ]
+    return found
+
+
+_OF_MODULES = frozenset(
+    "_parameters _buffers _modules _non_persistent_buffers_set training "
+    "_is_full_backward_hook _backward_hooks _backward_pre_hooks _forward_hooks "
+    "_forward_hooks_always_called _forward_hooks_with_kwargs _forward_pre_hooks "
+    "_forward_pre_hooks_with_kwargs _load_state_dict_post_hooks "
+    "_load_state_dict_pre_hooks _state_dict_hooks _state_dict_pre_hooks "
+    "call_super_init dump_patches _compiled_call_impl _version "
+    "_flat_weights _flat_weight_refs".split()
+)
+"""Attributes of every module, which training and use change."""
 
 
 def _load_weights(net: Any, weights: Mapping[str, Array]) -> None:
@@ -170,4 +212,7 @@ def _restore_optimizer(optimizer: Any, state: Mapping[str, Any]) -> None:
 
 
 REBUILDERS = {"skorch.net.NeuralNet": Rebuilder(_describe, _rebuild)}
-"""Qualified class name -> who rebuilds it; also right for every subclass."""
+"""Qualified class name -> how it is rebuilt; also right for every subclass."""
+
+CONTENTS = {"torch.nn.modules.module.Module": _module_content}
+"""Qualified class name -> what tells objects of it from others."""

@@ -18,6 +18,8 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from weightsearch._records import Array, Weights
+from weightsearch._views import STACK, encode_rows
+from weightsearch.frameworks._columns import column_of, tree_states
 from weightsearch.frameworks._registry import (
     Extractor,
     extract_parts,
@@ -46,6 +48,15 @@ _TREE_ARRAYS = (
     "n_node_samples",
     "weighted_n_node_samples",
 )
+
+_TREE_FIELDS = {"left_child": "children_left", "right_child": "children_right"}
+"""Fields of a tree's nodes whose arrays have other names."""
+
+_MANY_ARRAYS = 16
+"""Arrays in a list from which on they are stored as one column."""
+
+_NODES = 5
+"""Place of the nodes in a tree's state; the values follow."""
 
 _NEVER_FITTED = frozenset(
     {
@@ -160,6 +171,8 @@ def _add_sequence(
         # One vector: an array for each number would be thousands of names.
         _add_array(weights, name, np.asarray(values), inside)
         return
+    if _add_objects(weights, name, values):
+        return
     keys: Iterable[Any] = getattr(values, "_fields", range(len(values)))
     for key, item in zip(keys, values, strict=True):
         _add(weights, join(name, str(key)), item, inside)
@@ -177,11 +190,146 @@ def _add_array(
         # A subclass such as memmap becomes a plain view of the same memory.
         _put(weights, name, np.asarray(array))
     elif array.dtype == object and _holds_parts(array):
+        if _add_objects(weights, name, array):
+            return
         for index, item in np.ndenumerate(array):
             _add(weights, join(name, "/".join(map(str, index))), item, inside)
     else:
         what = "an array of Python objects" if array.dtype == object else array.dtype
         leave_out(name, f"it is {what}, and only arrays of numbers are stored")
+
+
+def _add_objects(weights: Weights, name: str, values: Any) -> bool:
+    """Add the weights of many objects of one class as columns.
+
+    Parameters
+    ----------
+    weights : Weights
+    name : str
+    values : list, list of lists of one length, or object array
+        Such as the trees of a forest, or of a booster's stages.
+
+    Returns
+    -------
+    bool
+        False, and nothing is added, where they are not alike.
+    """
+    grid = (len(values),)
+    if isinstance(values, np.ndarray):
+        grid, values = values.shape, values.ravel()
+    elif len(values) and all(type(row) in (list, tuple) for row in values):
+        grid = (len(values), len(values[0]))
+        if any(len(row) != grid[1] for row in values):
+            return False
+        values = [item for row in values for item in row]
+    if len(values) < 2:
+        return False
+    if type(values[0]) is np.ndarray:
+        # A network's few layers keep their names; bins of many features go together.
+        if len(grid) > 1 or len(values) < _MANY_ARRAYS:
+            return False
+        columns = _attribute_columns(name, "*", list(values), grid)
+        if columns is None:
+            return False
+        merge(weights, columns)
+        return True
+    stars = "/".join("*" * len(grid))
+    columns = _columns(join(name, stars), list(values), grid)
+    if columns is None:
+        return False
+    merge(weights, columns)
+    return True
+
+
+def _columns(name: str, items: list[Any], grid: tuple[int, ...]) -> Weights | None:
+    """Weights of many objects of one class as columns; None where they differ."""
+    cls = type(items[0])
+    if any(type(item) is not cls for item in items):
+        return None
+    extractor = find_extractor(cls)
+    if extractor is _tree:
+        states = tree_states(items)
+        weights = Weights()
+        nodes = column_of([state[_NODES] for state in states])
+        values = column_of([state[_NODES + 1] for state in states])
+        assert nodes is not None
+        assert values is not None
+        arrays = {_TREE_FIELDS.get(n, n): nodes.fields[n] for n in nodes.fields}
+        arrays["value"] = values.fields[""]
+        order = [*filter(arrays.__contains__, _TREE_ARRAYS), *arrays]
+        for field in dict.fromkeys(order):
+            _put_column(weights, name, field, arrays[field], nodes.lengths, grid)
+        return weights
+    if extractor is not extract_attributes and (
+        extractor is not None or not _is_estimator(items[0])
+    ):
+        return None
+    held = [attributes(item) for item in items]
+    names = list(held[0])
+    if any(list(one) != names for one in held):
+        return None
+    weights = Weights()
+    for attribute in names:
+        if is_weight(cls, attribute):
+            values = [one[attribute] for one in held]
+            column = _attribute_columns(name, attribute, values, grid)
+            if column is None:
+                return None
+            merge(weights, column)
+    return weights
+
+
+def _attribute_columns(
+    name: str, attribute: str, values: list[Any], grid: tuple[int, ...]
+) -> Weights | None:
+    """One attribute of many objects as columns; None where that cannot be."""
+    if all(isinstance(value, _INERT) for value in values):
+        return Weights()
+    weights = Weights()
+    if all(type(value) is np.ndarray for value in values):
+        column = column_of(values)
+        if column is None or any(
+            field.dtype.kind not in _NUMERIC_KINDS for field in column.fields.values()
+        ):
+            return None
+        prefix = join(name, attribute) if column.dtype.names else name
+        for field, array in column.fields.items():
+            _put_column(
+                weights, prefix, field or attribute, array, column.lengths, grid
+            )
+        return weights
+    if all(type(value) in (int, float, np.float64, np.int64) for value in values):
+        if len(set(map(type, values))) == 1:
+            weights[join(name, attribute)] = np.array(values).reshape(grid)
+            weights.encodings[join(name, attribute)] = STACK
+            return weights
+        return None
+    return _columns(join(name, attribute), values, grid)
+
+
+def _put_column(
+    weights: Weights,
+    prefix: str,
+    field: str,
+    array: Array,
+    lengths: Array | None,
+    grid: tuple[int, ...],
+) -> None:
+    name = join(prefix, field)
+    if lengths is None:
+        # Not reshaped where that changes nothing: the state knows this very array.
+        weights[name] = array if len(grid) == 1 else _on_grid(array, grid)
+        weights.encodings[name] = STACK
+        return
+    rows = join(prefix, "rows")
+    if rows not in weights:
+        weights[rows] = lengths if len(grid) == 1 else _on_grid(lengths, grid)
+    weights[name] = array
+    weights.encodings[name] = encode_rows(rows)
+
+
+def _on_grid(array: Array, grid: tuple[int, ...]) -> Array:
+    return array.reshape(*grid, *array.shape[1:])
 
 
 def _add_sparse(weights: Weights, name: str, matrix: Any) -> None:

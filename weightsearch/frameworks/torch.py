@@ -17,9 +17,15 @@ from weightsearch._records import Array, Weights
 from weightsearch.exceptions import UnstorableWeightsWarning
 from weightsearch.frameworks._session import leave_out, note
 from weightsearch.frameworks._torch_entries import named_entries, trained_parts
-from weightsearch.frameworks._torch_rebuild import REBUILDERS
+from weightsearch.frameworks._torch_rebuild import CONTENTS, REBUILDERS
 
-__all__ = ["EXTRACTORS", "REBUILDERS", "extract_module", "extract_skorch"]
+__all__ = [
+    "CONTENTS",
+    "EXTRACTORS",
+    "REBUILDERS",
+    "extract_module",
+    "extract_skorch",
+]
 
 
 def extract_module(module: Any) -> Weights:

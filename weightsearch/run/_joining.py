@@ -69,11 +69,10 @@ class JoinedRun(RebuiltRun):
         if not numbers:
             raise ValueError("candidates must name at least one candidate.")
         mean = mean_of(
-            (self.weights(number, split).to_dict() for number in numbers), align=align
+            (self.weights(number, split).stored() for number in numbers), align=align
         )
-        template = None if estimator is None else self._prepared(estimator, numbers[0])
         return self._rebuilt(
-            numbers[0], template, split=split, trusted=trusted, weights=mean
+            numbers[0], estimator, split=split, trusted=trusted, weights=mean
         )
 
     def ensemble(
@@ -173,7 +172,7 @@ class JoinedRun(RebuiltRun):
         """
 
         def prepared(number: int) -> Any:
-            return None if estimator is None else self._prepared(estimator, number)
+            return estimator
 
         return self._scored(
             X, y, prepared, scoring, split, n_jobs, verbose, tuple(trusted)

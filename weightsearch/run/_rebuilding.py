@@ -7,9 +7,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from sklearn.base import clone
-
-from weightsearch._params import OpaqueParam
 from weightsearch._records import REFIT, Weights
 from weightsearch.exceptions import RebuildError
 from weightsearch.run._export import export_weights
@@ -30,6 +27,7 @@ class RebuiltRun(SharedRun):
         candidate: Candidate,
         estimator: Any = None,
         *,
+        params: Mapping[str, Any] | None = None,
         split: int | None = None,
         trusted: Trusted = (),
     ) -> Any:
@@ -40,14 +38,20 @@ class RebuiltRun(SharedRun):
         types that scikit-learn and numpy are made of are constructed, and those that
         the caller brings.
 
+        Functions, classes and objects that no store holds are taken from `estimator`
+        and `params`, wherever they are in them, if their content is what the candidate
+        had; another content is an error.
+
         Parameters
         ----------
         candidate : int or dict
             The candidate's number, or its params.
         estimator : estimator object, default=None
             The estimator as it was searched, fitted or not. Needed where the candidate
-            contains what a store cannot hold: functions, classes, PyTorch modules. It
-            is cloned.
+            contains what a store cannot hold: functions, classes, PyTorch modules.
+        params : dict, default=None
+            Values of the candidate's own params that a store cannot hold, such as
+            ``{"module__activation": torch.tanh}``.
         split : int, default=None
             The cross-validation split whose model is meant; None: the refit.
         trusted : iterable of str or type, default=()
@@ -76,7 +80,7 @@ class RebuiltRun(SharedRun):
         >>> run.load_estimator(12).predict(X_test)  # doctest: +SKIP
         """
         number = self._number(candidate)
-        template = None if estimator is None else self._prepared(estimator, number)
+        template = (estimator, *(params or {}).values())
         return self._rebuilt(number, template, split=split, trusted=trusted)
 
     def export(
@@ -134,7 +138,7 @@ class RebuiltRun(SharedRun):
         trusted: Trusted = (),
         weights: Weights | None = None,
     ) -> Any:
-        """Rebuild a candidate; ``template`` has its params already."""
+        """Rebuild a candidate; ``template`` holds what no store can."""
         text, arrays, blobs = self._parts_of(number, split)
         if weights is not None:
             arrays = weights
@@ -144,7 +148,7 @@ class RebuiltRun(SharedRun):
         self, number: int, split: int | None
     ) -> tuple[str, Weights, dict[str, bytes]]:
         """Give all of which a candidate's model is made, read and checked."""
-        arrays = self.weights(number, split).to_dict()
+        arrays = self.weights(number, split).stored()
         row = self._row(number, REFIT if split is None else split)
         assert row is not None
         state = self._source.state(row)
@@ -156,24 +160,6 @@ class RebuiltRun(SharedRun):
             )
         text, names = state
         return text, arrays, {name: self._source.blob(name) for name in names}
-
-    def _prepared(self, estimator: Any, number: int) -> Any:
-        """Clone an estimator and give it a candidate's params."""
-        prepared = clone(estimator)
-        # What is no plain value is as the caller has set it.
-        params = {
-            name: value
-            for name, value in self.params(number).items()
-            if not isinstance(value, OpaqueParam)
-        }
-        try:
-            return prepared.set_params(**params)
-        except ValueError:
-            # Params of a part that is another one in the caller's estimator.
-            known = prepared.get_params(deep=True)
-            return clone(estimator).set_params(
-                **{name: value for name, value in params.items() if name in known}
-            )
 
     def _what(self, number: int) -> str:
         return f"Candidate {number} of run {self.name} cannot be loaded"

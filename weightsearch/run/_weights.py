@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cached_property
 from types import MappingProxyType
 
 import numpy as np
 
 from weightsearch._display import weights_table, weights_text
 from weightsearch._records import Array, Weights, WeightSpecs
+from weightsearch._views import (
+    View,
+    expand,
+    find_view,
+    is_column,
+    read_view,
+    rows_of,
+    views,
+)
 from weightsearch.exceptions import WeightsNotFoundError
 
 __all__ = ["StoredWeights", "listed"]
@@ -19,6 +29,11 @@ class StoredWeights(Mapping[str, Array]):
 
     A read-only mapping from a weight's name to its array. A name that is tied to
     another one (``ties``) gives that one's array, and is not counted again.
+
+    The weights of many objects of one class, such as the trees of a forest, are stored
+    as columns. Each object's have their own names (``estimators_/7/tree_/threshold``);
+    the whole column has one with a star (``estimators_/*/tree_/threshold``) and is not
+    counted.
     """
 
     def __init__(
@@ -32,36 +47,84 @@ class StoredWeights(Mapping[str, Array]):
         self._read_all = read_all
         self.ties: Mapping[str, str] = MappingProxyType(dict(specs.ties))
         self.encodings: Mapping[str, str] = MappingProxyType(dict(specs.encodings))
+        self._stored_shapes = {name: spec.shape for name, spec in self._specs.items()}
+
+    @cached_property
+    def _views(self) -> dict[str, View | None]:
+        """Names of all weights, in the model's order, each with its column if any."""
+        return dict(views(self._stored_shapes, self.encodings))
 
     def __getitem__(self, name: str) -> Array:
         name = self.ties.get(name, name)
-        if name not in self._specs:
+        if name in self._specs:
+            return self._read(name)
+        view = find_view(name, self._stored_shapes, self.encodings)
+        if view is None:
             raise WeightsNotFoundError(
-                f"There is no weight {name!r}; there are {listed(self._specs)}."
+                f"There is no weight {name!r}; there are {listed(self._views)}."
             )
-        return self._read(name)
+        return read_view(view, self.encodings, self._read)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._specs)
+        return iter(self._views)
 
     def __len__(self) -> int:
-        return len(self._specs)
+        return len(self._views)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._specs or name in self.ties
+        return name in self._specs or name in self.ties or name in self._views
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns, which have a star for each object's number."""
+        return tuple(
+            name
+            for name, encoding in self.encodings.items()
+            if name in self._specs and is_column(name, encoding)
+        )
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Shape of every array; nothing is read for it."""
-        return {name: spec.shape for name, spec in self._specs.items()}
+        """Shape of every array; of columns only the lengths are read for it."""
+        lengths: dict[str, Array] = {}
+
+        def rows(name: str) -> Array:
+            if name not in lengths:
+                lengths[name] = self._read(name)
+            return lengths[name]
+
+        found = {}
+        for name, view in self._views.items():
+            if view is None:
+                found[name] = self._stored_shapes[name]
+                continue
+            shape = self._stored_shapes[view.column]
+            source = rows_of(self.encodings[view.column])
+            if source is None:
+                found[name] = shape[len(view.index) :]
+            else:
+                found[name] = (int(rows(source)[view.index]), *shape[1:])
+        return found
 
     @property
     def dtypes(self) -> dict[str, str]:
         """Type of every array as text; nothing is read for it."""
-        return {name: _type_name(spec.dtype) for name, spec in self._specs.items()}
+        return {
+            name: _type_name(self._specs[name if view is None else view.column].dtype)
+            for name, view in self._views.items()
+        }
 
     def to_dict(self) -> Weights:
         """Read all arrays at once.
+
+        Returns
+        -------
+        weights : dict of str -> ndarray
+        """
+        return expand(self._read_all())
+
+    def stored(self) -> Weights:
+        """Read all arrays as they are stored, columns as columns.
 
         Returns
         -------

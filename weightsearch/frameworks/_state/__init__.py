@@ -1,10 +1,15 @@
 """Everything besides weights that makes a fitted estimator of them.
 
-Written by skops, whose files name types and never run code, and split up: arrays that
-are weights stay where the weights are, what all candidates share is kept once.
+``docs/format.md`` describes the form of a state. Nothing in it is ever executed or
+unpickled: it names types, which are constructed if they are trusted.
 """
 
-from weightsearch.frameworks._state._dump import capture_state
-from weightsearch.frameworks._state._load import is_complete, rebuild
+from weightsearch.frameworks._state._decode import (
+    is_complete,
+    kind_of_model,
+    rebuild,
+    why_not,
+)
+from weightsearch.frameworks._state._encode import capture_state
 
-__all__ = ["capture_state", "is_complete", "rebuild"]
+__all__ = ["capture_state", "is_complete", "kind_of_model", "rebuild", "why_not"]

@@ -1,190 +1,441 @@
-"""Which types of a stored model are constructed: ours, and those the caller brings."""
+"""Which types a stored model may be made of: ours, and those that the caller brings."""
 
 from __future__ import annotations
 
+import copyreg
 import functools
+import importlib
+import sys
 import types
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
+import numpy as np
 from sklearn.base import BaseEstimator
 
+from weightsearch._identity import Unidentifiable, digest
+from weightsearch._identity._origin import home
+from weightsearch.exceptions import RebuildError
 from weightsearch.frameworks._registry import qualified_name
-from weightsearch.frameworks._state._parts import Part, rebuilder_of
+from weightsearch.frameworks._state._parts import content_of, rebuilder_of
 
-__all__ = ["Brought", "names_of", "trusted_names"]
+__all__ = [
+    "Brought",
+    "Form",
+    "content_digest",
+    "is_trusted",
+    "name_of",
+    "plain_class",
+    "trusted_object",
+]
 
-_OWN = (
-    qualified_name(Part),
-    # Safe whatever is in them: what they call or hold must be trusted by itself.
-    "functools.partial",
-    "numpy.dtype",
-    "sklearn.utils._bunch.Bunch",
-    "sklearn.utils._metadata_requests.MetadataRequest",
-    "sklearn.utils._metadata_requests.MethodMetadataRequest",
-    "sklearn.metrics._scorer._CurveScorer",
-    "sklearn.metrics._scorer._PassthroughScorer",
-    "sklearn.metrics._scorer._MultimetricScorer",
-    "sklearn.metrics._scorer._Scorer",
-    # Plain Python objects of numbers, arrays and estimators.
-    "sklearn.impute._iterative.IterativeImputer",
-    "sklearn.model_selection._search_successive_halving.HalvingGridSearchCV",
-    "sklearn.model_selection._search_successive_halving.HalvingRandomSearchCV",
-    "sklearn.calibration._CalibratedClassifier",
-    "sklearn.calibration._SigmoidCalibration",
-    "sklearn.calibration._TemperatureScaling",
-    "sklearn.cluster._bisect_k_means._BisectingTree",
-    "sklearn.compose._column_transformer._RemainderColsList",
-    "sklearn.gaussian_process._gpc._BinaryGaussianProcessClassifierLaplace",
-    "sklearn.impute._iterative._ImputerTriplet",
-    "sklearn.multiclass._ConstantPredictor",
-    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
-    "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
-    "sklearn._loss.loss.HalfTweedieLoss",
-    "sklearn._loss.loss.HalfTweedieLossIdentity",
-    "keras.src.wrappers.utils.TargetReshaper",
-    "scikeras.utils.transformers.ClassifierLabelEncoder",
-    "scikeras.utils.transformers.RegressorTargetEncoder",
-    "scikeras.utils.transformers.TargetReshaper",
-    # Functions that compute.
-    "numpy.max",
-    "numpy.mean",
-    "numpy.median",
-    "numpy.min",
-    "numpy.sum",
-    "scipy._lib.array_api_compat.numpy._aliases.asarray",
-    "sklearn.cluster._kmeans._kmeans_single_elkan",
-    "sklearn.cluster._kmeans._kmeans_single_lloyd",
-    # Compiled, and so not safe with every content: looked at in _checks.py.
-    "scipy.interpolate._bsplines.BSpline",
-    "scipy.sparse._csc.csc_array",
-    "scipy.sparse._csc.csc_matrix",
-    "scipy.sparse._csr.csr_array",
-    "scipy.sparse._csr.csr_matrix",
-    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-    "sklearn.neighbors._ball_tree.BallTree",
-    "sklearn.neighbors._kd_tree.KDTree",
-    "sklearn.tree._tree.Tree",
+_BUILTINS = frozenset(
+    "NoneType bool bytes complex dict float frozenset int list object set str "
+    "tuple".split()
 )
-_METRICS = ("Chebyshev", "Euclidean", "Manhattan", "Minkowski")
+
+_LISTED = frozenset(
+    {
+        # Plain Python objects of numbers, arrays and estimators.
+        "sklearn.calibration._CalibratedClassifier",
+        "sklearn.calibration._SigmoidCalibration",
+        "sklearn.calibration._TemperatureScaling",
+        "sklearn.cluster._birch._CFNode",
+        "sklearn.cluster._birch._CFSubcluster",
+        "sklearn.cluster._bisect_k_means._BisectingTree",
+        "sklearn.compose._column_transformer._RemainderColsList",
+        "sklearn.gaussian_process._gpc._BinaryGaussianProcessClassifierLaplace",
+        "sklearn.impute._iterative._ImputerTriplet",
+        "sklearn.multiclass._ConstantPredictor",
+        "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+        "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
+        "sklearn.preprocessing._label._unique_bincount",
+        "sklearn.utils._metadata_requests.MetadataRequest",
+        "sklearn.utils._metadata_requests.MethodMetadataRequest",
+        "sklearn.metrics._scorer._CurveScorer",
+        "sklearn.metrics._scorer._MultimetricScorer",
+        "sklearn.metrics._scorer._PassthroughScorer",
+        "sklearn.metrics._scorer._Scorer",
+        "keras.src.wrappers.utils.TargetReshaper",
+        "scikeras.utils.transformers.ClassifierLabelEncoder",
+        "scikeras.utils.transformers.RegressorTargetEncoder",
+        "scikeras.utils.transformers.TargetReshaper",
+        # Made of their state by a method that computes, and runs nothing of it.
+        "sklearn.isotonic.IsotonicRegression",
+        # Functions that compute.
+        "numpy.max",
+        "numpy.mean",
+        "numpy.median",
+        "numpy.min",
+        "numpy.sum",
+        "scipy._lib.array_api_compat.numpy._aliases.asarray",
+        "sklearn.cluster._kmeans._kmeans_single_elkan",
+        "sklearn.cluster._kmeans._kmeans_single_lloyd",
+        # Compiled; what they hold is checked.
+        "scipy.interpolate._bsplines.BSpline",
+        "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    }
+)
+
+_CLOSED = ("conftest", "externals", "tests", "_build_utils", "experimental")
+"""Parts of scikit-learn's module names that no state needs."""
+
+_SAFE_SETSTATE = frozenset(
+    {"sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"}
+)
+"""Classes whose ``__setstate__`` does no more than to set attributes."""
+
+_PLAIN_GETSTATE = (object.__getstate__, BaseEstimator.__getstate__)  # type: ignore[attr-defined]
+_PLAIN_SETSTATE = (None, BaseEstimator.__setstate__)
+_VERSION = "_sklearn_version"
 
 
-def trusted_names() -> list[str]:
-    """Return the types that are trusted besides those that skops trusts."""
+# -- names -----------------------------------------------------------------------
+
+
+def name_of(value: Any) -> str:
+    """Qualified name of a class, function or module."""
+    if isinstance(value, types.ModuleType):
+        return value.__name__
+    name = getattr(value, "__qualname__", None) or value.__name__
+    module = getattr(value, "__module__", None)
+    if isinstance(value, np.ufunc):
+        module = "numpy" if getattr(np, name, None) is value else "scipy.special"
+    return f"{module}.{name}"
+
+
+@lru_cache(maxsize=4096)
+def trusted_object(name: str) -> Any:
+    """Return what a name that we trust stands for; None if we do not trust it.
+
+    Nothing but scikit-learn, numpy, scipy, and the modules of the list are imported.
+    """
+    module_name, _, last = name.rpartition(".")
+    root = module_name.partition(".")[0]
+    if module_name == "builtins":
+        return _resolved(name) if last in _BUILTINS else None
+    if name in _LISTED:
+        return _resolved(name)
+    if root in ("numpy", "scipy"):
+        if module_name not in ("numpy", "numpy.dtypes", "scipy.special"):
+            return None
+        found = _resolved(name)
+        is_type = isinstance(found, type) and issubclass(found, np.generic)
+        return found if is_type or isinstance(found, np.ufunc) else None
+    if root not in ("sklearn", "imblearn") or any(
+        part in _CLOSED for part in name.split(".")
+    ):
+        return None
+    found = _resolved(name)
+    if isinstance(found, type):
+        return found if _is_safe_class(found) else None
+    return found if _is_public_function(found) else None
+
+
+def _is_safe_class(cls: type) -> bool:
+    if not cls.__module__.startswith(("sklearn.", "imblearn.")):
+        return False
+    form = plain_class(cls)
+    if form is None or form.tag != "o":
+        return False
+    return issubclass(cls, BaseEstimator) or issubclass(cls, _safe_bases())
+
+
+@lru_cache(maxsize=1)
+def _safe_bases() -> tuple[type, ...]:
+    """Bases of plain classes of parameters: kernels, splitters, losses, links."""
+    from sklearn._loss.link import BaseLink, Interval
+    from sklearn._loss.loss import BaseLoss
+    from sklearn.gaussian_process.kernels import Hyperparameter, Kernel
+    from sklearn.model_selection import BaseCrossValidator, BaseShuffleSplit
+
+    return (
+        BaseCrossValidator,
+        BaseLink,
+        BaseLoss,
+        BaseShuffleSplit,
+        Hyperparameter,
+        Interval,
+        Kernel,
+    )
+
+
+def _is_public_function(found: Any) -> bool:
+    """Whether it is a metric or a function that scores features."""
     import sklearn.feature_selection
-    import sklearn.gaussian_process.kernels as kernels
     import sklearn.metrics
-    import sklearn.model_selection as selection
 
-    found: list[Any] = []
-    for module in (sklearn.metrics, sklearn.feature_selection):
-        public = (getattr(module, name, None) for name in module.__all__)
-        found += [item for item in public if isinstance(item, types.FunctionType)]
-    found += [
-        item
-        for item in vars(kernels).values()
-        if isinstance(item, type) and issubclass(item, kernels.Kernel)
-    ]
-    splitters = (selection.BaseCrossValidator, selection.BaseShuffleSplit)
-    found += [
-        item
-        for item in vars(selection).values()
-        if isinstance(item, type) and issubclass(item, splitters)
-    ]
-    distances = [
-        f"sklearn.metrics._dist_metrics.{name}Distance{bits}"
-        for name in _METRICS
-        for bits in ("", "32", "64")
-    ]
-    return [*_OWN, *distances, *names_of(found)]
+    return isinstance(found, types.FunctionType) and any(
+        found is getattr(module, name, None)
+        for module in (sklearn.metrics, sklearn.feature_selection)
+        for name in module.__all__
+    )
 
 
-_FUNCTIONS = (
-    types.FunctionType,
-    types.BuiltinFunctionType,
-    types.MethodType,
-    functools.partial,
-)
+def _resolved(name: str) -> Any:
+    """Import what a dotted name stands for; None if there is nothing."""
+    parts = name.split(".")
+    for count in range(len(parts) - 1, 0, -1):
+        try:
+            found = importlib.import_module(".".join(parts[:count]))
+        except ImportError:
+            continue
+        for part in parts[count:]:
+            found = getattr(found, part, None)
+        return found
+    return None
 
 
-def names_of(trusted: Iterable[str | type]) -> list[str]:
-    """Return qualified names of types, functions or such names."""
-    return [
-        item if isinstance(item, str) else f"{item.__module__}.{item.__name__}"
-        for item in trusted
-    ]
+def is_trusted(name: str, value: Any) -> bool:
+    """Whether a class or function is one that we trust, under its name."""
+    return trusted_object(name) is value
 
 
-class Brought:
-    """What a caller's own estimator brings: it need not be imported by its name.
+# -- classes -----------------------------------------------------------------------
 
-    Parameters
-    ----------
-    template : estimator or None
+
+@dataclass(frozen=True)
+class Form:
+    """How the objects of a class are taken apart.
 
     Attributes
     ----------
-    objects : dict of str -> object
-        Functions and classes among its params, by qualified name.
-    trusted : list of str
-        Classes of its parts, whose state may be put into them.
+    tag : {"o", "own"}
+        ``"o"``: attributes are all there is. ``"own"``: the class has a
+        ``__setstate__`` of its own, which runs when it is put together.
+    state : callable
+        Returns the attributes of an object, name -> value.
+    slots : frozenset of str
+        Attributes that are not in the object's ``__dict__``.
     """
 
-    def home_of(self, name: str) -> str | None:
-        """Give the module that has what was in the script when it was stored.
+    tag: str
+    state: Callable[[Any], Mapping[str, Any]]
+    slots: frozenset[str] = frozenset()
+
+
+@lru_cache(maxsize=4096)
+def plain_class(cls: type) -> Form | None:
+    """How the objects of a class are taken apart; None where only pickle could."""
+    special = ("__getnewargs__", "__getnewargs_ex__")
+    if (
+        cls.__reduce__ is not object.__reduce__
+        or cls.__reduce_ex__ is not object.__reduce_ex__
+        or cls in copyreg.dispatch_table
+        or any(hasattr(cls, name) for name in special)
+        or issubclass(cls, _CONTAINERS)
+        or not _is_python(cls)
+    ):
+        return None
+    name = qualified_name(cls)
+    set_state: Any = getattr(cls, "__setstate__", None)
+    own = set_state not in _PLAIN_SETSTATE and name not in _SAFE_SETSTATE
+    get_state: Any = cls.__getstate__  # type: ignore[attr-defined]
+    slots: list[str] = copyreg._slotnames(cls)  # type: ignore[attr-defined]
+    state = functools.partial(_attributes, slots)
+    if get_state not in _PLAIN_GETSTATE or own:
+        state = _own_state
+    return Form("own" if own else "o", state, frozenset(slots))
+
+
+_CONTAINERS = (dict, list, tuple, set, frozenset, str, bytes, int, float, np.ndarray)
+
+
+def _is_python(cls: type) -> bool:
+    """Whether objects hold nothing but attributes, as far as that shows."""
+    # What a compiled class holds besides would be lost.
+    heap_type = 1 << 9
+    size = object.__basicsize__
+    for base in cls.__mro__[:-1]:
+        compiled = not base.__flags__ & heap_type or _is_cython(base)
+        if compiled and base.__basicsize__ > size:
+            return False
+    return True
+
+
+def _is_cython(cls: type) -> bool:
+    return any(name.startswith("__pyx_") for name in vars(cls))
+
+
+def _attributes(slots: list[str], value: Any) -> Mapping[str, Any]:
+    state: dict[str, Any] = getattr(value, "__dict__", {})
+    if not slots:
+        return state
+    held = {name: getattr(value, name) for name in slots if hasattr(value, name)}
+    return {**state, **held}
+
+
+def _own_state(value: Any) -> Mapping[str, Any]:
+    state = value.__getstate__()
+    if not isinstance(state, dict) or not all(type(name) is str for name in state):
+        raise TypeError(f"{qualified_name(type(value))} has a state that is not a dict")
+    return {name: item for name, item in state.items() if name != _VERSION}
+
+
+# -- what the caller brings -----------------------------------------------------------
+
+
+def content_digest(value: Any) -> str:
+    """Digest of the content of a function, class or object.
+
+    Raises
+    ------
+    Unidentifiable
+        If it holds what cannot be looked into.
+    """
+    return digest(content_of(value))
+
+
+class Brought:
+    """What the caller's own estimator and params bring: code that no store may hold.
+
+    Parameters
+    ----------
+    root : object
+        An estimator, or a tuple of estimators and values of params.
+    trusted : iterable of str or type
+        What the caller trusts besides, by its name.
+    """
+
+    def __init__(self, root: Any, trusted: Iterable[str | type] = ()):
+        self._found: dict[str, list[Any]] = {}
+        self._digests: dict[int, str | None] = {}
+        for item in _held(root):
+            self._add(item)
+        # By the whole name, so that no other of the last part's name is meant.
+        self._trusted = {
+            item if isinstance(item, str) else name_of(item): item for item in trusted
+        }
+
+    def _add(self, item: Any) -> None:
+        name = name_of(item) if _has_name(item) else qualified_name(type(item))
+        known = self._found.setdefault(_last(name), [])
+        if not any(one is item for one in known):
+            known.append(item)
+
+    def find(self, name: str, content: str, place: str, *, is_class: bool) -> Any:
+        """Find what has a content.
 
         Parameters
         ----------
         name : str
-            Without a module.
+            Its qualified name when it was stored.
+        content : str
+            Its digest.
+        place : str
+            Where in the model it belongs, for errors.
+        is_class : bool
+            Whether a class is meant whose objects get a stored state.
 
         Returns
         -------
-        module : str or None
-            None if there is none, or more than one.
+        object or None
+            None if nothing of that name was brought.
+
+        Raises
+        ------
+        RebuildError
+            If what has that name has another content.
         """
-        found = {
-            known.rpartition(".")[0]
-            for known in (*self.objects, *self.trusted)
-            if known.rpartition(".")[2] == name
+        found = [
+            item
+            for item in self._found.get(_last(name), ())
+            if not is_class or isinstance(item, type)
+        ]
+        if name in self._trusted:
+            known = self._trusted[name]
+            found.append(_resolved(known) if isinstance(known, str) else known)
+        if not found:
+            found = self._beside(_last(name))
+        for item in found:
+            if self._digest(item) == content:
+                return item
+        if found:
+            raise RebuildError(
+                f"{place} was {name}, and what has this name in the estimator that "
+                "you passed differs from it. Pass estimator= as it was searched, with "
+                "the value that this candidate had"
+            )
+        return None
+
+    def _beside(self, name: str) -> list[Any]:
+        """What the caller's own modules define beside what he has brought."""
+        modules = {
+            item.__module__: sys.modules.get(item.__module__)
+            for items in self._found.values()
+            for item in items
+            if isinstance(item, type | types.FunctionType)
+            and home(item.__module__) is None
         }
-        return found.pop() if len(found) == 1 else None
+        found = [getattr(module, name, None) for module in modules.values()]
+        return [
+            item
+            for item in found
+            if isinstance(item, type | types.FunctionType)
+            and item.__module__ in modules
+        ]
 
-    def __init__(self, template: Any):
-        self.objects: dict[str, Any] = {}
-        self.trusted: list[str] = []
-        for item in _values(template):
-            if isinstance(item, (type, *_FUNCTIONS)) and hasattr(item, "__name__"):
-                self.objects[f"{item.__module__}.{item.__name__}"] = item
-            elif not isinstance(item, type) and _takes_plain_state(type(item)):
-                self.trusted.append(f"{type(item).__module__}.{type(item).__name__}")
+    def trusts(self, name: str) -> bool:
+        """Whether the caller has named a type in ``trusted``."""
+        return name in self._trusted
+
+    def _digest(self, item: Any) -> str | None:
+        key = id(item)
+        if key not in self._digests:
+            try:
+                self._digests[key] = content_digest(item)
+            except Unidentifiable:
+                self._digests[key] = None
+        return self._digests[key]
 
 
-def _takes_plain_state(cls: type) -> bool:
-    """Whether putting a state into an instance runs nothing of its own.
+def _last(name: str) -> str:
+    # Code may move from a script to a module.
+    return name.rpartition(".")[2]
 
-    skorch's nets, for one, unpickle what they find in theirs.
+
+def _has_name(item: Any) -> bool:
+    return isinstance(item, type | types.ModuleType | np.ufunc) or (
+        callable(item) and hasattr(item, "__name__")
+    )
+
+
+def _held(root: Any) -> Iterator[Any]:
+    """Yield what an estimator holds in its params, each with its class.
+
+    Containers and plain objects among them are looked into.
     """
-    set_state = getattr(cls, "__setstate__", None)
-    plain = set_state is None or set_state is BaseEstimator.__setstate__
-    return plain and rebuilder_of(cls) is None
-
-
-def _values(root: Any) -> Iterator[Any]:
-    """Yield an estimator, its params, and what these hold."""
-    seen: set[int] = set()
+    seen: dict[int, Any] = {}
     todo = [root]
     while todo:
         item = todo.pop()
-        if item is None or id(item) in seen:
+        if item is None or type(item) in _LEAVES or id(item) in seen:
             continue
-        seen.add(id(item))
-        yield item
+        seen[id(item)] = item
         if isinstance(item, dict):
-            todo += item.values()
-        elif isinstance(item, list | tuple | set):
+            todo += [*item.keys(), *item.values()]
+        elif isinstance(item, list | tuple | set | frozenset):
             todo += item
+        elif isinstance(item, np.ndarray):
+            todo += item.ravel().tolist() if item.dtype == object else []
         elif isinstance(item, functools.partial):
             todo += [item.func, item.args, item.keywords]
-        elif hasattr(item, "get_params") and not isinstance(item, type):
-            todo += item.get_params(deep=False).values()
+        elif isinstance(item, types.MethodType):
+            todo += [item.__self__]
+            yield item
+        elif _has_name(item):
+            yield item
+        else:
+            yield item
+            # Its bases' methods are found through it.
+            yield type(item)
+            if hasattr(item, "get_params"):
+                todo += item.get_params(deep=False).values()
+                # Attributes too: a fitted one may hold more than its params.
+            if rebuilder_of(type(item)) is None and plain_class(type(item)):
+                todo += getattr(item, "__dict__", {}).values()
+
+
+_LEAVES = (bool, int, float, complex, str, bytes)

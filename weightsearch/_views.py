@@ -1,0 +1,207 @@
+"""Views of columns: the weights of one object among many that are stored together.
+
+The trees of a forest are stored as a dozen columns, not as nine arrays per tree: the
+array ``estimators_/*/tree_/threshold`` holds the thresholds of all trees. Its encoding
+says how it is divided:
+
+- ``"stack"``: the first axes, one per ``*``, number the objects;
+- ``"rows NAME"``: the objects' arrays are concatenated along the first axis, and the
+  array ``NAME``, with one axis per ``*``, has the length of each.
+
+``estimators_/7/tree_/threshold`` is the name of a view: a part of that column.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from weightsearch._records import Array, Weights
+
+__all__ = [
+    "STACK",
+    "View",
+    "encode_rows",
+    "expand",
+    "find_view",
+    "is_column",
+    "read_view",
+    "rows_of",
+    "views",
+]
+
+STACK = "stack"
+_ROWS = "rows "
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A part of a column.
+
+    Attributes
+    ----------
+    column : str
+        The column's name.
+    index : tuple of int
+        The object's place, one number per ``*`` of the name.
+    """
+
+    column: str
+    index: tuple[int, ...]
+
+
+def rows_of(encoding: str) -> str | None:
+    """Name of the array of lengths that an encoding refers to; None without one."""
+    return encoding.removeprefix(_ROWS) if encoding.startswith(_ROWS) else None
+
+
+def encode_rows(name: str) -> str:
+    """Encoding of columns whose lengths are in the array of that name."""
+    return _ROWS + name
+
+
+def is_column(name: str, encoding: str) -> bool:
+    """Whether an encoding makes the array of that name a column."""
+    return "*" in name and (encoding == STACK or encoding.startswith(_ROWS))
+
+
+def views(
+    shapes: Mapping[str, tuple[int, ...]], encodings: Mapping[str, str]
+) -> Iterator[tuple[str, View | None]]:
+    """Yield the names that a model's weights have, in the model's order.
+
+    Parameters
+    ----------
+    shapes : mapping of str to tuple of int
+        Shape of every stored array.
+    encodings : mapping of str to str
+
+    Yields
+    ------
+    name : str
+    view : View or None
+        None for an array that is stored under this name.
+    """
+    columns = {
+        name: encoding
+        for name, encoding in encodings.items()
+        if name in shapes and is_column(name, encoding)
+    }
+    lengths = {rows_of(encoding) for encoding in columns.values()}
+    groups: dict[tuple[str, tuple[int, ...]], list[str]] = {}
+    for name, encoding in columns.items():
+        groups.setdefault(_group(name, encoding, shapes), []).append(name)
+    for name in shapes:
+        if name in lengths:
+            continue
+        if name not in columns:
+            yield name, None
+            continue
+        group = _group(name, columns[name], shapes)
+        # All columns of a group at the place of the first one, object by object.
+        for index in itertools.product(*map(range, group[1])):
+            for column in groups.get(group, ()):
+                yield _named(column, index), View(column, index)
+        groups.pop(group, None)
+
+
+def _group(
+    name: str, encoding: str, shapes: Mapping[str, tuple[int, ...]]
+) -> tuple[str, tuple[int, ...]]:
+    """The objects that a column belongs to: their common name, and their numbers."""
+    rows = rows_of(encoding)
+    shape = shapes[name if rows is None else rows]
+    return name[: name.rindex("*")], shape[: name.count("*")]
+
+
+def _named(column: str, index: tuple[int, ...]) -> str:
+    numbers = iter(index)
+    return re.sub(r"\*", lambda _: str(next(numbers)), column)
+
+
+def find_view(
+    name: str, shapes: Mapping[str, tuple[int, ...]], encodings: Mapping[str, str]
+) -> View | None:
+    """Find the column of which a name is a part; None if there is none."""
+    parts = name.split("/")
+    places = [place for place, part in enumerate(parts) if part.isdecimal()]
+    for count in range(len(places), 0, -1):
+        for chosen in itertools.combinations(places, count):
+            column = "/".join(
+                "*" if place in chosen else part for place, part in enumerate(parts)
+            )
+            encoding = encodings.get(column)
+            if encoding is None or column not in shapes:
+                continue
+            _, limits = _group(column, encoding, shapes)
+            index = tuple(int(parts[place]) for place in chosen)
+            if len(index) == len(limits) and all(map(int.__lt__, index, limits)):
+                return View(column, index)
+    return None
+
+
+def read_view(
+    view: View, encodings: Mapping[str, str], read: Callable[[str], Array]
+) -> Array:
+    """Cut a view out of its column.
+
+    Parameters
+    ----------
+    view : View
+    encodings : mapping of str to str
+    read : callable
+        Returns an array by its stored name.
+    """
+    rows = rows_of(encodings[view.column])
+    column = read(view.column)
+    if rows is None:
+        part: Array = column[view.index]
+        return part
+    lengths = read(rows)
+    number = int(np.ravel_multi_index(view.index, lengths.shape))
+    ends = np.cumsum(lengths.ravel())
+    return column[int(ends[number]) - int(lengths.flat[number]) : int(ends[number])]
+
+
+def expand(weights: Weights) -> Weights:
+    """Weights under the names that the model's own objects have.
+
+    Parameters
+    ----------
+    weights : Weights
+
+    Returns
+    -------
+    Weights
+        Views instead of columns; the same object if it has none.
+    """
+    shapes = {name: array.shape for name, array in weights.items()}
+    if not any(is_column(*item) for item in weights.encodings.items()):
+        return weights
+    ends: dict[str, tuple[Array, list[int]]] = {}
+    arrays: dict[str, Array] = {}
+    for name, view in views(shapes, weights.encodings):
+        if view is None:
+            arrays[name] = weights[name]
+            continue
+        rows = rows_of(weights.encodings[view.column])
+        column = weights[view.column]
+        if rows is None:
+            arrays[name] = np.asarray(column[view.index])
+            continue
+        if rows not in ends:
+            lengths = weights[rows]
+            ends[rows] = lengths, [0, *np.cumsum(lengths.ravel()).tolist()]
+        lengths, bounds = ends[rows]
+        number = int(np.ravel_multi_index(view.index, lengths.shape))
+        arrays[name] = column[bounds[number] : bounds[number + 1]]
+    encodings = {
+        name: encoding
+        for name, encoding in weights.encodings.items()
+        if not is_column(name, encoding)
+    }
+    return Weights(arrays, ties=weights.ties, encodings=encodings)

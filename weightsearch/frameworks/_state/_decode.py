@@ -1,0 +1,769 @@
+"""From a state to a fitted estimator, without training and without pickle."""
+
+from __future__ import annotations
+
+import base64
+import enum
+import json
+import math
+import warnings
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import FunctionType
+from typing import Any
+
+import numpy as np
+import sklearn
+from sklearn.base import clone
+from sklearn.exceptions import InconsistentVersionWarning
+
+from weightsearch._records import Array
+from weightsearch.exceptions import RebuildError, UntrustedTypeError
+from weightsearch.frameworks._state._encode import FORMAT, digest
+from weightsearch.frameworks._state._kinds import check_tree_features, kind_of_name
+from weightsearch.frameworks._state._parts import NotStored, rebuilder_of
+from weightsearch.frameworks._state._trust import (
+    Brought,
+    plain_class,
+    trusted_object,
+)
+
+__all__ = ["is_complete", "kind_of_model", "rebuild", "why_not"]
+
+_NONSENSE = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+_KNOWN_SKELETONS = 64
+_WITH_CLASS = frozenset({"part", "o", "own", "o*", "own*", "enum"})
+_CHECKED = frozenset({"Tree", "KDTree", "BallTree"})
+
+
+def is_complete(text: str | None) -> bool:
+    """Whether an estimator that is rebuilt of this state lacks nothing."""
+    return text is not None and bool(_parse(text).get("complete"))
+
+
+def why_not(text: str) -> str | None:
+    """Why no estimator can be made of a state, as far as its text says."""
+    error = _parse(text).get("error")
+    return None if error is None else str(error)
+
+
+def kind_of_model(text: str) -> str | None:
+    """What models have in common that are rebuilt in the same way; None without one."""
+    skeleton = _parse(text).get("skeleton")
+    return skeleton if isinstance(skeleton, str) else None
+
+
+def rebuild(
+    text: str,
+    weight: Callable[[str], Array],
+    blob: Callable[[str], bytes],
+    *,
+    template: Any = None,
+    trusted: Iterable[str | type] = (),
+) -> Any:
+    """Make a fitted estimator again.
+
+    Parameters
+    ----------
+    text : str
+        :attr:`ModelState.text <weightsearch._records.ModelState>`.
+    weight, blob : callable
+        Return a weight by its name, and a content by its name.
+    template : object, default=None
+        An estimator, or a tuple of estimators and values of params. Functions, classes
+        and objects of the model that no store holds are taken from it, if their content
+        is what the model had.
+    trusted : iterable of str or type
+        Types that may be constructed besides.
+
+    Returns
+    -------
+    estimator : object
+
+    Raises
+    ------
+    UntrustedTypeError
+        If it needs other types; nothing has been constructed then.
+    RebuildError
+        If it cannot be made, with what is missing.
+    """
+    state = _parse(text)
+    if "error" in state:
+        raise RebuildError(
+            "this estimator holds something that cannot be stored without pickle "
+            f"({state['error']}), so only its weights were kept"
+        )
+    try:
+        skeleton = _skeleton(state["skeleton"], blob)
+        values = state["values"] if "rest" not in state else _rest(state["rest"], blob)
+        if not isinstance(values, list):
+            raise ValueError("its values are not a list")
+        decoder = _Decoder(values, weight, blob, Brought(template, trusted))
+        decoder.check_names(skeleton)
+        estimator = decoder.one(skeleton)
+        decoder.end()
+    except RebuildError:
+        raise
+    except _NONSENSE as error:
+        raise RebuildError(
+            f"its stored state makes no sense, or does not suit the installed "
+            f"versions: {type(error).__name__}: {error}"
+        ) from error
+    if decoder.must_check:
+        check_tree_features(estimator)
+    stored = state.get("sklearn")
+    if stored != sklearn.__version__ and isinstance(stored, str):
+        warnings.warn(
+            InconsistentVersionWarning(
+                estimator_name=type(estimator).__name__,
+                current_sklearn_version=sklearn.__version__,
+                original_sklearn_version=stored,
+            ),
+            stacklevel=2,
+        )
+    return estimator
+
+
+def _parse(text: str) -> dict[str, Any]:
+    try:
+        state = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise RebuildError(f"its stored state is not JSON: {error}") from error
+    if not isinstance(state, dict) or state.get("format") != FORMAT:
+        raise RebuildError(
+            "its stored state is of a format that this version does not know; a "
+            "newer weightsearch may"
+        )
+    return state
+
+
+_skeletons: OrderedDict[str, Any] = OrderedDict()
+
+
+def _skeleton(name: str, blob: Callable[[str], bytes]) -> Any:
+    """Read a skeleton, which many models share; the last ones are remembered."""
+    known = _skeletons.get(name)
+    if known is None:
+        known = json.loads(_content(name, blob))
+        _skeletons[name] = known
+        while len(_skeletons) > _KNOWN_SKELETONS:
+            _skeletons.popitem(last=False)
+    return known
+
+
+def _rest(name: str, blob: Callable[[str], bytes]) -> Any:
+    return json.loads(_content(name, blob))
+
+
+def _content(name: str, blob: Callable[[str], bytes]) -> bytes:
+    content = blob(name)
+    # Its name says what it is, also where another store has one of that name.
+    if digest(content) != name:
+        raise ValueError(f"the content {name} is another one")
+    return content
+
+
+class _Decoder:
+    """Makes one model, in the order in which it was taken apart."""
+
+    def __init__(
+        self,
+        values: list[Any],
+        weight: Callable[[str], Array],
+        blob: Callable[[str], bytes],
+        brought: Brought,
+    ):
+        self._values = iter(values)
+        self._weight = weight
+        self._blob = blob
+        self._brought = brought
+        self._numbered: list[Any] = []
+        self._found: dict[tuple[str, str], Any] = {}
+        # Items without bytes of their own; what a file holds bounds their number.
+        self._budget = 10_000 + 16 * len(values)
+        self.must_check = False
+
+    def check_names(self, skeleton: Any) -> None:
+        """Find all that the model needs, before anything is constructed.
+
+        Raises
+        ------
+        UntrustedTypeError
+            If something is neither trusted nor brought.
+        RebuildError
+            If what was brought is not what the model had.
+        """
+        untrusted: set[str] = set()
+        missing: list[str] = []
+        todo = [(skeleton, False)]
+        while todo:
+            node, in_part = todo.pop()
+            tag = node[0]
+            name = node[1][1] if tag in _WITH_CLASS else node[1] if tag in "gx" else ""
+            if tag == "part":
+                in_part = True
+                if self._look_up(node[1], is_class=True) is None:
+                    missing.append(f"a {name}")
+            elif tag in _WITH_CLASS:
+                cls = self._look_up(node[1], is_class=True)
+                if cls is None or not self._may_get_state(cls, name, tag):
+                    untrusted.add(name)
+            elif name and not in_part and self._look_up(node) is None:
+                # A framework may do without: it decides when it knows all.
+                if tag == "g":
+                    untrusted.add(name)
+                else:
+                    missing.append(f"a {name} as {node[3]}")
+            todo += [(child, in_part) for child in _children(node)]
+        if untrusted:
+            raise _untrusted(sorted(untrusted))
+        if missing:
+            raise RebuildError(
+                f"it contains {missing[0]}, which is made from your own code: pass "
+                "estimator=, the estimator as it was searched"
+            )
+
+    def _may_get_state(self, cls: Any, name: str, tag: str) -> bool:
+        if tag == "enum":
+            return isinstance(cls, enum.EnumType)
+        form = plain_class(cls) if isinstance(cls, type) else None
+        if form is None:
+            return False
+        # What a class does with a state of its own may be to run it.
+        own = form.tag == "own"
+        return not own or trusted_object(name) is cls or self._brought.trusts(name)
+
+    def _look_up(self, node: Any, *, is_class: bool = False) -> Any:
+        """What a name stands for; None if it is neither trusted nor brought."""
+        name = node[1]
+        if len(node) == 2:
+            return trusted_object(name)
+        key = name, node[2]
+        if key not in self._found:
+            self._found[key] = self._brought.find(
+                name, node[2], node[3], is_class=is_class
+            )
+            if self._found[key] is None and is_class:
+                self._found[key] = _made_alone(name)
+        return self._found[key]
+
+    def end(self) -> None:
+        """Check that all values were used."""
+        if next(self._values, self) is not self:
+            raise ValueError("there are more values than places for them")
+
+    # -- one value ----------------------------------------------------------------
+
+    def one(self, node: Any) -> Any:
+        """Value of a node."""
+        if node == "v":
+            return self._next()
+        read = _ONE[node[0]]
+        return read(self, node)
+
+    def _next(self) -> Any:
+        value = next(self._values, self)
+        if value is self:
+            raise ValueError("there are fewer values than places for them")
+        return value
+
+    def _size(self) -> int:
+        size = self._next()
+        if type(size) is not int or size < 0:
+            raise ValueError(f"{size!r} is not a size")
+        return size
+
+    def _spend(self, count: int) -> None:
+        self._budget -= count
+        if self._budget < 0:
+            raise ValueError("it would take more room than its content")
+
+    def _number(self, value: Any) -> int:
+        self._numbered.append(value)
+        return len(self._numbered) - 1
+
+    def _same(self, node: Any) -> Any:
+        return self._by_number(node[1])
+
+    def _by_number(self, number: Any) -> Any:
+        if type(number) is not int or number < 0:
+            raise ValueError(f"{number!r} is not a number of an object")
+        value = self._numbered[number]
+        if value is self:
+            raise ValueError("an object is a part of itself")
+        return value
+
+    def _integer(self, node: Any) -> int:
+        return int(self._next(), 16)
+
+    def _float(self, node: Any) -> float:
+        return {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}[node[1]]
+
+    def _text(self, node: Any) -> str:
+        return self._bytes_of().decode("utf-8", "surrogatepass")
+
+    def _bytes_of(self) -> bytes:
+        content = self._blob(self._next())
+        self._budget += len(content)
+        return content
+
+    def _bytes(self, node: Any) -> bytes | bytearray:
+        content = self._bytes_of()
+        return bytearray(content) if node[1] == "bytearray" else content
+
+    def _complex(self, node: Any) -> complex:
+        return complex(self.one(node[1]), self.one(node[2]))
+
+    def _scalar(self, node: Any) -> Any:
+        return _dtype(node[1]).type(self._next())
+
+    def _scalar0(self, node: Any) -> Any:
+        return self._leaf(node[1])[()]
+
+    def _list(self, node: Any) -> list[Any]:
+        made: list[Any] = []
+        self._number(made)
+        made += self.column(node[1], self._size())
+        return made
+
+    def _tuple(self, node: Any) -> tuple[Any, ...]:
+        return tuple(self.column(node[1], self._size()))
+
+    def _set(self, node: Any) -> set[Any] | frozenset[Any]:
+        items = self.column(node[1], self._size())
+        return set(items) if node[0] == "set" else frozenset(items)
+
+    def _dict(self, node: Any) -> dict[Any, Any]:
+        made: dict[Any, Any] = {}
+        self._number(made)
+        size = self._size()
+        keys = self.column(node[1], size)
+        made.update(zip(keys, self.column(node[2], size), strict=True))
+        return made
+
+    def _names(self, node: Any) -> dict[str, Any]:
+        made: dict[str, Any] = {}
+        self._number(made)
+        for key, value in zip(node[1], node[2], strict=True):
+            made[key] = self.one(value)
+        return made
+
+    # -- arrays -------------------------------------------------------------------
+
+    def _array(self, node: Any) -> Array:
+        number = self._number(self)
+        made = self._numbered[number] = self._leaf(node[1])
+        return made
+
+    def _masked(self, node: Any) -> Array:
+        number = self._number(self)
+        data, mask, fill = map(self.one, node[1:])
+        made = np.ma.MaskedArray(
+            data, np.ma.nomask if mask is None else mask, fill_value=fill
+        )
+        self._numbered[number] = made
+        return made
+
+    def _objects(self, node: Any) -> Array:
+        number = self._number(self)
+        shape = _shape(self._next())
+        size = math.prod(shape)
+        made = np.empty(size, object)
+        self._spend(size)
+        made[:] = self.column(node[1], size) if size else []
+        self._numbered[number] = made = made.reshape(shape)
+        return made
+
+    def _leaf(self, node: Any) -> Array:
+        tag = node[0]
+        if tag == "w" or tag == "ws":
+            array = self._weight(node[1])
+            self._budget += array.nbytes
+            if tag == "ws":
+                array = array.reshape(_shape(self._next()))
+            # The model's own: it may be changed by training that continues.
+            return array if array.flags.writeable else array.copy("K")
+        dtype = _dtype(node[1])
+        if tag == "fields":
+            shape = _shape(self._next())
+            found = {field: self._weight(name) for field, name in node[2].items()}
+            if set(found) != set(dtype.names or ()):
+                raise ValueError("the fields of an array are not those of its type")
+            size = next(iter(found.values())).size
+            if math.prod(shape) != size:
+                raise ValueError("an array does not have its size")
+            return _of_fields(dtype, found).reshape(shape)
+        content, shape = self._next()
+        shape = _shape(shape)
+        if tag == "i":
+            raw = base64.b64decode(content)
+        elif tag == "b":
+            raw = self._blob(content)
+        else:
+            raise ValueError(f"{tag!r} does not say where an array is")
+        if dtype.hasobject or math.prod(shape) * dtype.itemsize != len(raw):
+            raise ValueError("an array does not have its size")
+        self._budget += len(raw)
+        flat = np.frombuffer(bytearray(raw), dtype) if raw else np.empty(0, dtype)
+        return flat.reshape(shape, order=node[2])
+
+    # -- what is known by name, and objects -----------------------------------------
+
+    def _global(self, node: Any) -> Any:
+        found = self._look_up(node)
+        return NotStored(node[1], node[-1]) if found is None else found
+
+    def _opaque(self, node: Any) -> Any:
+        number = self._number(self)
+        # As scikit-learn's clone does, so that no two models share it.
+        made = self._numbered[number] = clone(self._global(node), safe=False)
+        return made
+
+    def _enum(self, node: Any) -> Any:
+        return self._look_up(node[1], is_class=True)[node[2]]
+
+    def _special(self, node: Any) -> Any:
+        number = self._number(self)
+        kind = kind_of_name(node[1])
+        self.must_check |= kind.name in _CHECKED
+        made = self._numbered[number] = kind.make(self.one(node[2]))
+        return made
+
+    def _method(self, node: Any) -> Any:
+        number = self._number(self)
+        owner = self.one(node[2])
+        function = getattr(type(owner), node[1])
+        if not isinstance(function, FunctionType):
+            raise ValueError(f"{node[1]!r} is not a method")
+        made = self._numbered[number] = function.__get__(owner)
+        return made
+
+    def _part(self, node: Any) -> Any:
+        number = self._number(self)
+        cls = self._look_up(node[1], is_class=True)
+        rebuilder = rebuilder_of(cls)
+        if rebuilder is None:
+            raise ValueError(f"{node[1][1]} is not an estimator of a framework")
+        attributes = {
+            name: self.one(value) for name, value in zip(node[2], node[3], strict=True)
+        }
+        weights = {name: self._leaf(leaf) for name, leaf in node[4].items()}
+        try:
+            made = rebuilder.rebuild(cls, attributes, weights)
+        except RebuildError:
+            raise
+        except Exception as error:
+            # The caller's own code, or what a library says to a stored model.
+            raise RebuildError(
+                f"its {cls.__name__} could not be made again: "
+                f"{type(error).__name__}: {error}"
+            ) from error
+        self._numbered[number] = made
+        return made
+
+    def _object(self, node: Any) -> Any:
+        cls = self._look_up(node[1], is_class=True)
+        made = cls.__new__(cls)
+        self._number(made)
+        state = {
+            name: self.one(value) for name, value in zip(node[2], node[3], strict=True)
+        }
+        self._set_state(made, state)
+        return made
+
+    def _set_state(self, made: Any, state: dict[str, Any]) -> None:
+        form = plain_class(type(made))
+        assert form is not None
+        self.must_check |= type(made).__name__ in ("BSpline", "TreePredictor")
+        if form.tag == "own":
+            made.__setstate__(state)
+            return
+        if not form.slots:
+            made.__dict__.update(state)
+            return
+        for name, value in state.items():
+            if name in form.slots:
+                object.__setattr__(made, name, value)
+            else:
+                made.__dict__[name] = value
+
+    # -- many values --------------------------------------------------------------
+
+    def column(self, node: Any, n: int) -> Sequence[Any]:
+        """Values of a node of many."""
+        if node == "0":
+            if n:
+                raise ValueError("values are missing")
+            return []
+        if node == "vs" or node == "refs":
+            values = self._next()
+            if not isinstance(values, list):
+                raise ValueError("values are not a list")
+            made = values if node == "vs" else list(map(self._by_number, values))
+        else:
+            made = _MANY[node[0]](self, node, n)
+        if len(made) != n:
+            raise ValueError(f"there are {len(made)} values, and {n} places")
+        return made
+
+    def _first(self, node: Any, n: int) -> list[Any]:
+        return [self.one(node[1])]
+
+    def _each(self, node: Any, n: int) -> list[Any]:
+        return [self.one(item) for item in node[1:]]
+
+    def _all_same(self, node: Any, n: int) -> list[Any]:
+        self._spend(n)
+        return [self.one(node[1])] * n
+
+    def _numbers(self, node: Any, n: int) -> list[Any]:
+        array = self._leaf(node[1])
+        kind = {"ints": "iu", "floats": "f", "bools": "b"}[node[0]]
+        if array.ndim != 1 or array.dtype.kind not in kind:
+            raise ValueError("numbers are not of their type")
+        values: list[Any] = array.tolist()
+        return values
+
+    def _scalars(self, node: Any, n: int) -> list[Any]:
+        return list(self._leaf(node[1]))
+
+    def _texts(self, node: Any, n: int) -> list[str]:
+        joined = self._bytes_of().decode("utf-8", "surrogatepass")
+        lengths = self._leaf(node[1])
+        ends = np.cumsum(lengths, dtype=np.int64).tolist()
+        if lengths.dtype.kind not in "iu" or (ends and ends[-1] != len(joined)):
+            raise ValueError("texts do not have their lengths")
+        starts = [0, *ends[:-1]]
+        return [joined[a:b] for a, b in zip(starts, ends, strict=True)]
+
+    def _copies(self, node: Any, n: int) -> list[Array]:
+        first = self._leaf(node[1])
+        self._spend(n * (1 + first.nbytes // 64))
+        return [first.copy("K") for _ in range(n)]
+
+    def _arrays(self, node: Any, n: int) -> list[Array]:
+        lengths = None if node[1] is None else self._leaf(node[1]).ravel()
+        dtype = _dtype(node[2])
+        fields = {name: self._leaf(leaf) for name, leaf in node[3].items()}
+        if dtype.names is None:
+            whole = fields[""]
+            if whole.dtype != dtype:
+                raise ValueError("an array is not of its type")
+        else:
+            if set(fields) != set(dtype.names):
+                raise ValueError("the fields of an array are not those of its type")
+            whole = _of_fields(dtype, fields)
+        if lengths is None:
+            self._spend(n)
+            return list(whole)
+        if lengths.dtype.kind not in "iu" or len(lengths) != n:
+            raise ValueError("arrays do not have their lengths")
+        if (len(lengths) and lengths.min() < 0) or lengths.sum() != len(whole):
+            raise ValueError("arrays do not have their lengths")
+        ends = np.cumsum(lengths).tolist()
+        starts = [0, *ends[:-1]]
+        return [whole[a:b] for a, b in zip(starts, ends, strict=True)]
+
+    def _lists(self, node: Any, n: int) -> list[Any]:
+        make = _LISTS[node[1]]
+        if node[2] == "v":
+            size = self._size()
+            self._spend(n)
+            lengths = [size] * n
+        else:
+            lengths = self._leaf(node[2]).tolist()
+            if len(lengths) != n or min(lengths, default=0) < 0:
+                raise ValueError("lists do not have their lengths")
+        self._spend(n)
+        flat = self.column(node[3], sum(lengths))
+        made, start = [], 0
+        for length in lengths:
+            made.append(make(flat[start : start + length]))
+            start += length
+        return made
+
+    def _rows(self, node: Any, n: int) -> list[Any]:
+        make = _LISTS[node[1]]
+        places = [self.column(place, n) for place in node[2]]
+        return [make(row) for row in zip(*places, strict=True)]
+
+    def _specials(self, node: Any, n: int) -> list[Any]:
+        self._spend(n)
+        first = len(self._numbered)
+        self._numbered += [self] * n
+        kind = kind_of_name(node[1])
+        self.must_check |= kind.name in _CHECKED
+        if kind.make_many is None:
+            raise ValueError(f"{kind.name} has no columns")
+        made = kind.make_many(self.column(node[2], n))
+        self._numbered[first : first + n] = made
+        return made
+
+    def _many_objects(self, node: Any, n: int) -> list[Any]:
+        self._spend(n)
+        cls = self._look_up(node[1], is_class=True)
+        made = [cls.__new__(cls) for _ in range(n)]
+        self._numbered += made
+        names = node[2]
+        columns = [self.column(column, n) for column in node[3]]
+        if len(names) != len(columns):
+            raise ValueError("attributes are missing")
+        for item, values in zip(made, zip(*columns, strict=True), strict=True):
+            self._set_state(item, dict(zip(names, values, strict=True)))
+        return made
+
+
+_ONE: dict[str, Callable[[_Decoder, Any], Any]] = {
+    "=": _Decoder._same,
+    "int": _Decoder._integer,
+    "float": _Decoder._float,
+    "text": _Decoder._text,
+    "bytes": _Decoder._bytes,
+    "complex": _Decoder._complex,
+    "scalar": _Decoder._scalar,
+    "scalar0": _Decoder._scalar0,
+    "list": _Decoder._list,
+    "tuple": _Decoder._tuple,
+    "set": _Decoder._set,
+    "frozenset": _Decoder._set,
+    "dict": _Decoder._dict,
+    "names": _Decoder._names,
+    "array": _Decoder._array,
+    "masked": _Decoder._masked,
+    "objects": _Decoder._objects,
+    "g": _Decoder._global,
+    "x": _Decoder._opaque,
+    "enum": _Decoder._enum,
+    "S": _Decoder._special,
+    "method": _Decoder._method,
+    "part": _Decoder._part,
+    "o": _Decoder._object,
+    "own": _Decoder._object,
+}
+
+_MANY: dict[str, Callable[[_Decoder, Any, int], Sequence[Any]]] = {
+    "1": _Decoder._first,
+    "each": _Decoder._each,
+    "same": _Decoder._all_same,
+    "ints": _Decoder._numbers,
+    "floats": _Decoder._numbers,
+    "bools": _Decoder._numbers,
+    "scalars": _Decoder._scalars,
+    "texts": _Decoder._texts,
+    "copies": _Decoder._copies,
+    "arrays": _Decoder._arrays,
+    "lists": _Decoder._lists,
+    "rows": _Decoder._rows,
+    "S*": _Decoder._specials,
+    "o*": _Decoder._many_objects,
+    "own*": _Decoder._many_objects,
+}
+
+_LISTS: dict[str, Callable[[Iterable[Any]], Any]] = {"list": list, "tuple": tuple}
+
+
+def _children(node: Any) -> list[Any]:
+    """Nodes inside a node; leaves of numbers and texts are left out."""
+    if not isinstance(node, list):
+        return []
+    places = _CHILDREN.get(node[0], ())
+    found: list[Any] = []
+    for place in places:
+        if place == "rest":
+            found += node[1:]
+        elif place > 0:
+            found.append(node[place])
+        else:
+            found += node[-place]
+    return [child for child in found if isinstance(child, list)]
+
+
+_CHILDREN: dict[str, tuple[Any, ...]] = {
+    # A place of a node; negative: of a list of nodes.
+    "list": (1,),
+    "tuple": (1,),
+    "set": (1,),
+    "frozenset": (1,),
+    "dict": (1, 2),
+    "names": (-2,),
+    "masked": ("rest",),
+    "objects": (1,),
+    "S": (2,),
+    "S*": (2,),
+    "method": (2,),
+    "part": (-3,),
+    "o": (-3,),
+    "own": (-3,),
+    "o*": (-3,),
+    "own*": (-3,),
+    "1": (1,),
+    "each": ("rest",),
+    "same": (1,),
+    "lists": (3,),
+    "rows": (-2,),
+}
+
+
+def _made_alone(name: str) -> Any:
+    """A framework's class that may be made without the caller's estimator."""
+    from importlib import import_module
+
+    from weightsearch.frameworks._registry import framework_module
+
+    rebuilders: Mapping[str, Any] = getattr(framework_module(name), "REBUILDERS", {})
+    if any(name in rebuilder.alone for rebuilder in rebuilders.values()):
+        module, _, last = name.rpartition(".")
+        return getattr(import_module(module), last, None)
+    return None
+
+
+def _dtype(content: Any) -> np.dtype[Any]:
+    if isinstance(content, str):
+        try:
+            return np.dtype(content)
+        except TypeError:
+            import ml_dtypes
+
+            return np.dtype(getattr(ml_dtypes, content))
+    fields = [
+        tuple(tuple(part) if isinstance(part, list) else part for part in field)
+        for field in content
+    ]
+    return np.lib.format.descr_to_dtype(fields)
+
+
+def _shape(content: Any) -> tuple[int, ...]:
+    shape = tuple(content)
+    if not all(type(size) is int and size >= 0 for size in shape):
+        raise ValueError(f"{content!r} is not a shape")
+    return shape
+
+
+def _of_fields(dtype: np.dtype[Any], fields: Mapping[str, Array]) -> Array:
+    """A structured array of its fields."""
+    shape = next(iter(fields.values())).shape
+    array = np.zeros(shape, dtype)
+    for name, values in fields.items():
+        if values.dtype != dtype[name]:
+            raise ValueError(f"the field {name!r} is not of its type")
+        array[name] = values
+    return array
+
+
+def _untrusted(unknown: list[str]) -> UntrustedTypeError:
+    shown = ", ".join(unknown[:10]) + (" ..." if len(unknown) > 10 else "")
+    return UntrustedTypeError(
+        f"it needs {shown}, which a store cannot bring along safely. Pass estimator=, "
+        "the estimator as it was searched, or, if you know that this store can be "
+        f"trusted with them, trusted={unknown[:10]}",
+        tuple(unknown),
+    )

@@ -1,0 +1,649 @@
+"""From a fitted estimator to its state, in one walk.
+
+The state is a tree of typed nodes. Its *skeleton*, the classes, attributes and types,
+is JSON that all models of one kind share; the *values* are a list in the order of the
+walk, so that models of one kind differ in them alone. Arrays are weights, which are
+stored anyway, or contents named by their digest. Many objects of one class become one
+node that has a column per attribute. ``docs/format.md`` has the grammar.
+"""
+
+from __future__ import annotations
+
+import base64
+import enum
+import json
+import math
+from array import array as machine_array
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from hashlib import sha256
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
+from typing import Any
+
+import numpy as np
+import sklearn
+
+from weightsearch._identity import Unidentifiable
+from weightsearch._identity._origin import resolve
+from weightsearch._records import Array, ModelState
+from weightsearch.frameworks._columns import Column, column_of, remembering
+from weightsearch.frameworks._registry import (
+    collect_weights,
+    frameworks_at_hand,
+    qualified_name,
+)
+from weightsearch.frameworks._state._kinds import kind_of_value
+from weightsearch.frameworks._state._parts import rebuilder_of
+from weightsearch.frameworks._state._trust import (
+    content_digest,
+    is_trusted,
+    name_of,
+    plain_class,
+)
+
+__all__ = ["FORMAT", "SHORT_TEXT", "capture_state", "digest"]
+
+FORMAT = 1
+SHORT_TEXT = 400
+"""Characters of a text up to which it is a value; longer ones are contents."""
+_LONG_STATE = 2000
+"""Characters of a state from which on it is a content, too."""
+_SMALL = 48
+"""Bytes of an array up to which its digest would take as much room."""
+_FEW = 16
+"""Items up to which numbers are values of JSON; more are an array."""
+_FEW_KEYS = 64
+_MOST_BITS = 4096
+
+_FOR_TRAINING = frozenset(
+    {
+        "_best_coefs",
+        "_best_intercepts",
+        "_optimizer",
+        "_random_state",
+        "_rng",
+    }
+)
+"""Attributes that only continuing a fit needs; sometimes larger than the weights."""
+
+_NAMED = (type, FunctionType, BuiltinFunctionType, np.ufunc, ModuleType)
+"""Types of what is known by a name."""
+
+Node = Any
+"""JSON: a text for a leaf without options, else a list that begins with its tag."""
+
+
+def digest(content: bytes) -> str:
+    """Name of a content: the first 32 hexadecimal digits of its SHA-256."""
+    return sha256(content).hexdigest()[:32]
+
+
+def capture_state(
+    estimator: Any, weights: Mapping[str, Array], *, complete: bool = False
+) -> ModelState:
+    """Describe what makes a fitted estimator of its weights again.
+
+    Parameters
+    ----------
+    estimator : object
+        Fitted. It is not changed.
+    weights : mapping of str -> ndarray
+        All its weights; arrays among them are not kept once more.
+    complete : bool, default=False
+        Whether it must be able to continue training as well: the moments of an
+        optimizer, for instance, take more room than the weights.
+
+    Returns
+    -------
+    ModelState
+        Where the estimator holds what cannot be kept, its text says so: a model
+        without a state must not end a search.
+    """
+    try:
+        with remembering():
+            return _Encoder(weights, complete).state(estimator)
+    except Exception as error:
+        # Whatever a class does when it is asked for its state.
+        reason = str(error) if isinstance(error, _Unstorable) else _in_words(error)
+        return ModelState(json.dumps({"format": FORMAT, "error": reason[:1000]}))
+
+
+def _in_words(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "its parts are nested too deeply"
+    return f"{type(error).__name__}: {error}" if str(error) else repr(error)
+
+
+class _Unstorable(Exception):
+    """Something that no state can hold."""
+
+
+class _Encoder:
+    """Walks through one model.
+
+    Parameters
+    ----------
+    weights : mapping of str -> ndarray
+    complete : bool
+    """
+
+    def __init__(self, weights: Mapping[str, Array], complete: bool):
+        self._weights = weights
+        self._names = {id(array): name for name, array in weights.items()}
+        for name, array in weights.items():
+            # Columns on a grid are views of the columns that the walk meets.
+            base = array.base
+            if isinstance(base, np.ndarray) and base.size == array.size:
+                self._names.setdefault(id(base), name)
+        self._by_kind: dict[tuple[Any, ...], list[str]] | None = None
+        self._complete = complete
+        self._whole = True
+        self._values: list[Any] = []
+        self._blobs: dict[str, bytes] = {}
+        self._numbers: dict[int, int] = {}
+        # What has a number stays alive, so that no other object gets its id.
+        self._numbered: list[Any] = []
+        self._path: list[str] = []
+        self._digests: dict[int, str] = {}
+        self._has_parts = frameworks_at_hand()
+
+    def state(self, estimator: Any) -> ModelState:
+        """State of the whole model."""
+        self._root = estimator
+        node = self.one(estimator)
+        skeleton = _compact(node)
+        state = {
+            "format": FORMAT,
+            "complete": self._whole,
+            "sklearn": sklearn.__version__,
+            "skeleton": self._content(skeleton.encode()),
+            "values": self._values,
+        }
+        text = _compact(state)
+        if len(text) > _LONG_STATE:
+            # Texts of all candidates are in memory at times, contents never are.
+            del state["values"]
+            state["rest"] = self._content(_compact(self._values).encode())
+            text = _compact(state)
+        return ModelState(text, self._blobs)
+
+    # -- one value ----------------------------------------------------------------
+
+    def one(self, value: Any) -> Node:
+        """Node of one value."""
+        kind = type(value)
+        encode = _ONE.get(kind)
+        if encode is not None:
+            return encode(self, value)
+        known = self._numbers.get(id(value))
+        if known is not None:
+            return ["=", known]
+        if isinstance(value, np.generic):
+            return self._scalar(value)
+        if isinstance(value, np.ndarray):
+            return self._any_array(value)
+        if isinstance(value, _NAMED):
+            return self._global(value)
+        if isinstance(value, enum.Enum):
+            return ["enum", self._global(kind), value.name]
+        if self._has_parts and rebuilder_of(kind) is not None:
+            return self._part(value)
+        special = kind_of_value(kind)
+        if special is not None:
+            self._number(value)
+            return ["S", special.name, self.one(special.take(value))]
+        if isinstance(value, MethodType):
+            return self._method(value)
+        if _is_known_by_name(value):
+            return self._global(value)
+        return self._object(value)
+
+    def within(self, step: str, value: Any) -> Node:
+        """Node of a part of the current object."""
+        self._path.append(step)
+        try:
+            return self.one(value)
+        finally:
+            self._path.pop()
+
+    def _number(self, value: Any) -> None:
+        self._numbers[id(value)] = len(self._numbered)
+        self._numbered.append(value)
+
+    def _plain(self, value: Any) -> Node:
+        self._values.append(value)
+        return "v"
+
+    def _integer(self, value: int) -> Node:
+        if value.bit_length() > _MOST_BITS:
+            self._values.append(hex(value))
+            return ["int"]
+        self._values.append(value)
+        return "v"
+
+    def _float(self, value: float) -> Node:
+        if math.isfinite(value):
+            self._values.append(value)
+            return "v"
+        return ["float", repr(value)]
+
+    def _text(self, value: str) -> Node:
+        if len(value) <= SHORT_TEXT:
+            self._values.append(value)
+            return "v"
+        self._values.append(self._content(value.encode("utf-8", "surrogatepass")))
+        return ["text"]
+
+    def _bytes(self, value: bytes | bytearray) -> Node:
+        self._values.append(self._content(bytes(value)))
+        return ["bytes", type(value).__name__]
+
+    def _complex(self, value: complex) -> Node:
+        return ["complex", self._float(value.real), self._float(value.imag)]
+
+    def _scalar(self, value: Any) -> Node:
+        dtype = value.dtype
+        if dtype.kind in "biuf" and dtype.itemsize <= 8 and np.isfinite(value):
+            self._values.append(value.item())
+            return ["scalar", dtype.str]
+        return ["scalar0", self._raw(np.asarray(value))]
+
+    # -- containers ---------------------------------------------------------------
+
+    def _list(self, value: Any) -> Node:
+        known = self._numbers.get(id(value))
+        if known is not None:
+            return ["=", known]
+        self._number(value)
+        self._values.append(len(value))
+        return ["list", self.column(value)]
+
+    def _tuple(self, value: Any) -> Node:
+        self._values.append(len(value))
+        return ["tuple", self.column(value)]
+
+    def _set(self, value: Any) -> Node:
+        try:
+            items = sorted(value)
+        except TypeError:
+            items = sorted(value, key=repr)
+        self._values.append(len(items))
+        return [type(value).__name__, self.column(items)]
+
+    def _dict(self, value: Any) -> Node:
+        known = self._numbers.get(id(value))
+        if known is not None:
+            return ["=", known]
+        self._number(value)
+        keys = list(value)
+        if len(keys) <= _FEW_KEYS and all(type(key) is str for key in keys):
+            # Names, of which the skeleton is made.
+            return ["names", keys, self._named_values(value)]
+        self._values.append(len(keys))
+        return ["dict", self.column(keys), self.column(list(value.values()))]
+
+    def _named_values(self, value: Mapping[str, Any]) -> list[Node]:
+        return [self.within(name, item) for name, item in value.items()]
+
+    # -- arrays -------------------------------------------------------------------
+
+    def _any_array(self, value: Array) -> Node:
+        known = self._numbers.get(id(value))
+        if known is not None:
+            return ["=", known]
+        self._number(value)
+        if isinstance(value, np.ma.MaskedArray):
+            parts = (value.data, np.ma.getmask(value), value.fill_value)
+            mask = parts[1] if isinstance(parts[1], np.ndarray) else None
+            return ["masked", *map(self.one, (parts[0], mask, parts[2]))]
+        if type(value) is np.matrix or (value.dtype.hasobject and value.dtype.names):
+            raise _Unstorable(f"{self._where()} is a {qualified_name(type(value))}")
+        if value.dtype == object:
+            self._values.append(list(value.shape))
+            return ["objects", self.column(value.ravel().tolist())]
+        # A subclass such as memmap holds the same numbers.
+        return ["array", self._leaf(np.asarray(value), id(value))]
+
+    def _leaf(self, array: Array, known_as: int | None = None) -> Node:
+        """Say where the numbers of an array are: in the weights, or in a content."""
+        name = self._names.get(id(array) if known_as is None else known_as)
+        if name is None and array.nbytes > _SMALL:
+            name = self._equal_weight(array)
+        if name is not None:
+            weight = self._weights[name]
+            if weight.dtype == array.dtype and weight.shape == array.shape:
+                if _order(weight) == _order(array):
+                    return ["w", name]
+            if weight.size == array.size and _order(weight) == "C" == _order(array):
+                self._values.append(list(array.shape))
+                return ["ws", name]
+        if array.dtype.names is not None and array.nbytes > _SMALL:
+            fields = self._fields(array)
+            if fields is not None:
+                return fields
+        return self._raw(array)
+
+    def _raw(self, array: Array) -> Node:
+        order = _order(array)
+        raw = array.tobytes("F" if order == "F" else "C")
+        shape = list(array.shape)
+        tag = "i" if len(raw) <= _SMALL else "b"
+        content = base64.b64encode(raw).decode() if tag == "i" else self._content(raw)
+        self._values.append([content, shape])
+        return [tag, _dtype_json(array.dtype), order]
+
+    def _fields(self, array: Array) -> Node | None:
+        """A structured array whose fields are weights, each by itself."""
+        names = array.dtype.names or ()
+        found = {name: self._equal_weight(array[name]) for name in names}
+        if not all(found.values()):
+            return None
+        self._values.append(list(array.shape))
+        return ["fields", _dtype_json(array.dtype), found]
+
+    def _equal_weight(self, array: Array) -> str | None:
+        if self._by_kind is None:
+            self._by_kind = {}
+            for name, weight in self._weights.items():
+                key = weight.dtype, weight.size
+                self._by_kind.setdefault(key, []).append(name)
+        for name in self._by_kind.get((array.dtype, array.size), ()):
+            if _same_bytes(self._weights[name], array):
+                return name
+        return None
+
+    def _content(self, content: bytes) -> str:
+        name = digest(content)
+        self._blobs[name] = content
+        return name
+
+    # -- what is known by name, and objects -----------------------------------------
+
+    def _global(self, value: Any) -> Node:
+        """A function, class or module: by its name, and by its content if not trusted."""
+        name = name_of(value)
+        if is_trusted(name, value):
+            return ["g", name]
+        known = self._digests.get(id(value))
+        if known is None:
+            try:
+                known = self._digests[id(value)] = content_digest(value)
+            except Unidentifiable as error:
+                raise _Unstorable(
+                    f"{self._where()} is {name}, whose content cannot be read: {error}"
+                ) from error
+        return ["g", name, known, self._where()]
+
+    def _where(self) -> str:
+        return "/".join(self._path) or "the estimator"
+
+    def _method(self, value: Any) -> Node:
+        owner, name = value.__self__, value.__func__.__name__
+        if getattr(type(owner), name, None) is not value.__func__:
+            raise _Unstorable(f"{self._where()} is a method of another object")
+        self._number(value)
+        return ["method", name, self.one(owner)]
+
+    def _part(self, value: Any) -> Node:
+        rebuilder = rebuilder_of(type(value))
+        assert rebuilder is not None
+        self._number(value)
+        attributes, whole = rebuilder.describe(value, self._complete)
+        self._whole &= whole
+        weights: Mapping[str, Array] | None = self._weights
+        if value is not self._root:
+            weights, _ = collect_weights(value)
+        if weights is None:
+            raise _Unstorable(f"the weights of {self._where()} could not be extracted")
+        content = [self.within(name, item) for name, item in attributes.items()]
+        leaves = {name: self._leaf(array) for name, array in weights.items()}
+        return ["part", self._global(type(value)), list(attributes), content, leaves]
+
+    def _object(self, value: Any) -> Node:
+        cls = type(value)
+        form = plain_class(cls)
+        if form is None:
+            return self._opaque(value)
+        state = form.state(value)
+        self._number(value)
+        for name in _FOR_TRAINING.intersection(state) if not self._complete else ():
+            left_out = state[name]
+            # After early stopping, the best coefficients are the coefficients.
+            same = sum(item is left_out for item in state.values())
+            if left_out is not None and same == 1 and hasattr(value, "fit"):
+                state = {**state, name: None}
+                self._whole = False
+        return [form.tag, self._global(cls), list(state), self._named_values(state)]
+
+    def _opaque(self, value: Any) -> Node:
+        """An object that only its program has: found again by its content."""
+        name = qualified_name(type(value))
+        try:
+            content = content_digest(value)
+        except Unidentifiable as error:
+            raise _Unstorable(
+                f"{self._where()} is a {name} ({error.reason})"
+            ) from error
+        self._number(value)
+        return ["x", name, content, self._where()]
+
+    # -- many values --------------------------------------------------------------
+
+    def column(self, values: Sequence[Any]) -> Node:
+        """Node of many values; their number is known where the node is read."""
+        n = len(values)
+        if n == 0:
+            return "0"
+        if n == 1:
+            return ["1", self.one(values[0])]
+        kinds = set(map(type, values))
+        if kinds <= _PLAIN:
+            return self._plain_column(kinds, list(values))
+        node = self._alike(kinds.pop(), values) if len(kinds) == 1 else None
+        if node is not None:
+            return node
+        return ["each", *(self.within("*", value) for value in values)]
+
+    def _plain_column(self, kinds: set[type], values: list[Any]) -> Node:
+        n = len(values)
+        kind = next(iter(kinds))
+        if len(kinds) == 1 and n <= 1024 and kind is not float:
+            if values.count(values[0]) == n:
+                return ["same", self.one(values[0])]
+        if len(kinds) == 1 and n >= _FEW:
+            if kind is float:
+                return ["floats", self._raw(np.array(values))]
+            if kind is bool:
+                return ["bools", self._raw(np.array(values))]
+            if kind is str:
+                return self._texts(values)
+            if kind is int:
+                numbers = _int64(values)
+                if numbers is not None:
+                    return ["ints", self._raw(_narrow(numbers))]
+        if all(map(_is_short, values)):
+            self._values.append(values)
+            return "vs"
+        return ["each", *map(self.one, values)]
+
+    def _texts(self, values: list[str]) -> Node:
+        joined = "".join(values).encode("utf-8", "surrogatepass")
+        lengths = _int64(list(map(len, values)))
+        assert lengths is not None
+        self._values.append(self._content(joined))
+        return ["texts", self._raw(_narrow(lengths))]
+
+    def _alike(self, kind: type, values: Sequence[Any]) -> Node | None:
+        """Node of values of one type; None where they must be taken one by one."""
+        first = values[0]
+        if issubclass(kind, np.generic):
+            dtype = first.dtype
+            if dtype.kind in "biufc" and all(v.dtype == dtype for v in values):
+                return ["scalars", self._raw(np.array(values, dtype=dtype))]
+            return None
+        numbers = self._numbers
+        if all(value is first for value in values):
+            return ["same", self.one(first)]
+        ids = [id(value) for value in values]
+        if len(set(ids)) < len(ids) or any(i in numbers for i in ids):
+            if all(i in numbers for i in ids):
+                self._values.append([numbers[i] for i in ids])
+                return "refs"
+            return None
+        if kind is np.ndarray:
+            return self._arrays(values)
+        if kind is list or kind is tuple:
+            return self._lists(kind, values)
+        if issubclass(kind, (*_NAMED, enum.Enum)) or kind is dict:
+            return None
+        if self._has_parts and rebuilder_of(kind) is not None:
+            return None
+        special = kind_of_value(kind)
+        if special is not None:
+            if special.take_many is None:
+                return None
+            for value in values:
+                self._number(value)
+            return ["S*", special.name, self.column(special.take_many(values))]
+        return self._objects(kind, values)
+
+    def _objects(self, kind: type, values: Sequence[Any]) -> Node | None:
+        form = plain_class(kind)
+        if form is None:
+            return None
+        states = [form.state(value) for value in values]
+        names = list(states[0])
+        left_out = _FOR_TRAINING.intersection(names) if not self._complete else ()
+        if left_out or any(list(state) != names for state in states):
+            return None
+        for value in values:
+            self._number(value)
+        columns = []
+        for name in names:
+            self._path.append(name)
+            columns.append(self.column([state[name] for state in states]))
+            self._path.pop()
+        return [f"{form.tag}*", self._global(kind), names, columns]
+
+    def _arrays(self, values: Sequence[Any]) -> Node | None:
+        column = column_of(values)
+        if column is None:
+            return None
+        if column.lengths is None and not column.dtype.names:
+            whole = column.fields[""]
+            if whole.nbytes and id(whole) not in self._names:
+                # Much the same in all objects, such as the classes.
+                if whole.tobytes() == values[0].tobytes() * len(values):
+                    return ["copies", self._leaf(values[0])]
+        return ["arrays", self._lengths(column), *self._column(column)]
+
+    def _column(self, column: Column) -> list[Node]:
+        dtype = _dtype_json(column.dtype)
+        return [
+            dtype,
+            {name: self._leaf(array) for name, array in column.fields.items()},
+        ]
+
+    def _lengths(self, column: Column) -> Node:
+        return None if column.lengths is None else self._leaf(column.lengths)
+
+    def _lists(self, kind: type, values: Sequence[Any]) -> Node | None:
+        flat = [item for value in values for item in value]
+        lengths = list(map(len, values))
+        equal = len(set(lengths)) == 1
+        kinds = set(map(type, flat))
+        if len(kinds) <= 1 or (kinds <= _PLAIN and not equal):
+            if equal:
+                self._values.append(lengths[0])
+                how: Node = "v"
+            else:
+                how = self._raw(_narrow(np.array(lengths, np.int64)))
+            return ["lists", kind.__name__, how, self.column(flat)]
+        if equal and lengths[0] <= _FEW_KEYS:
+            places = zip(*values, strict=True)
+            return ["rows", kind.__name__, [self.column(list(p)) for p in places]]
+        return None
+
+
+_PLAIN = {type(None), bool, int, float, str}
+
+_ONE: dict[type, Callable[[_Encoder, Any], Node]] = {
+    type(None): _Encoder._plain,
+    bool: _Encoder._plain,
+    int: _Encoder._integer,
+    float: _Encoder._float,
+    str: _Encoder._text,
+    bytes: _Encoder._bytes,
+    bytearray: _Encoder._bytes,
+    complex: _Encoder._complex,
+    list: _Encoder._list,
+    tuple: _Encoder._tuple,
+    set: _Encoder._set,
+    frozenset: _Encoder._set,
+    dict: _Encoder._dict,
+}
+
+
+def _is_known_by_name(value: Any) -> bool:
+    """Whether it is a callable of a compiled type that its module has by its name."""
+    name = getattr(value, "__qualname__", None)
+    if not callable(value) or not isinstance(name, str):
+        return False
+    return resolve(getattr(value, "__module__", None), name) is value
+
+
+def _is_short(value: Any) -> bool:
+    kind = type(value)
+    if kind is float:
+        return math.isfinite(value)
+    if kind is str:
+        return len(value) <= SHORT_TEXT
+    return kind is not int or value.bit_length() <= _MOST_BITS
+
+
+def _int64(values: list[int]) -> Array | None:
+    try:
+        return np.frombuffer(machine_array("q", values), np.int64)
+    except OverflowError:
+        return None
+
+
+def _narrow(numbers: Array) -> Array:
+    """The same whole numbers in the smallest type that has them all."""
+    if not len(numbers):
+        return numbers
+    low, high = int(numbers.min()), int(numbers.max())
+    for dtype in (np.uint8, np.int8, np.uint16, np.int16, np.uint32, np.int32):
+        limits = np.iinfo(dtype)
+        if limits.min <= low and high <= limits.max:
+            return numbers.astype(dtype)
+    return numbers
+
+
+def _same_bytes(a: Array, b: Array) -> bool:
+    if a.shape != b.shape and not a.flags.c_contiguous:
+        return False
+    if a.flags.c_contiguous and b.flags.c_contiguous:
+        return np.array_equal(_raw_bytes(a), _raw_bytes(b))
+    return a.tobytes() == b.tobytes()
+
+
+def _raw_bytes(array: Array) -> Array:
+    return array.reshape(-1).view(np.uint8)
+
+
+def _order(array: Array) -> str:
+    flags = array.flags
+    return "F" if flags.f_contiguous and not flags.c_contiguous else "C"
+
+
+@lru_cache(maxsize=256)
+def _dtype_json(dtype: np.dtype[Any]) -> Any:
+    if dtype.names is not None:
+        return np.lib.format.dtype_to_descr(dtype)
+    # Types of other packages, such as bfloat16, have no text of numpy's.
+    return dtype.name if dtype.kind == "V" and dtype.type is not np.void else dtype.str
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), allow_nan=False)

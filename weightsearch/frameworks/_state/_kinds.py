@@ -1,0 +1,679 @@
+"""Types that are more than a Python object with attributes, each with its two ways.
+
+``take`` returns plain content: numbers, texts, arrays, tuples and objects, of which
+``make`` makes the value again. What compiled code follows without looking, such as the
+nodes of a tree, is checked before: a file with other nodes could make scikit-learn read
+memory that is not its own (https://github.com/scikit-learn/scikit-learn/pull/34558).
+"""
+
+from __future__ import annotations
+
+import collections
+import datetime
+import decimal
+import fractions
+import functools
+import logging
+import pathlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import scipy.sparse
+from sklearn.utils import Bunch
+
+from weightsearch._records import Array
+from weightsearch.exceptions import RebuildError
+from weightsearch.frameworks._columns import tree_states
+from weightsearch.frameworks._registry import qualified_name
+
+__all__ = ["Kind", "check_tree_features", "kind_of_name", "kind_of_value"]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How values of one type are taken apart and made again.
+
+    Attributes
+    ----------
+    name : str
+        Its name in a state.
+    take : callable
+        Returns the content of a value.
+    make : callable
+        Makes a value of its content.
+
+        Raises ValueError, TypeError or LookupError for other content.
+    take_many, make_many : callable or None
+        The same for many at once, where that is worth it.
+    """
+
+    name: str
+    take: Callable[[Any], Any]
+    make: Callable[[Any], Any]
+    take_many: Callable[[Sequence[Any]], list[Any]] | None = None
+    make_many: Callable[[Sequence[Any]], list[Any]] | None = None
+
+
+# -- decision trees ------------------------------------------------------------------
+
+
+def _make_trees(states: Sequence[Any]) -> list[Any]:
+    from sklearn.tree._tree import Tree
+
+    nodes = [_structured(state[5]) for state in states]
+    lengths = np.array([len(one) for one in nodes])
+    n_features = np.array([_count(state[0]) for state in states])
+    raw = f"V{nodes[0].dtype.itemsize}"
+    # As bytes, since numpy would go through the fields of every array.
+    together = np.concatenate([one.view(raw) for one in nodes]).view(nodes[0].dtype)
+    _check_nodes(together, lengths, np.repeat(n_features, lengths))
+    trees = []
+    for state, rows in zip(states, nodes, strict=True):
+        features, n_classes, n_outputs, depth, count, _, values = state
+        good = (
+            isinstance(n_classes, np.ndarray)
+            and n_classes.dtype == np.intp
+            and n_classes.shape == (_count(n_outputs),)
+            and rows.shape == (_count(count),)
+            and isinstance(values, np.ndarray)
+            and values.dtype == np.float64
+            and values.shape == (count, n_outputs, int(n_classes.max(initial=1)))
+            and 0 <= _count(depth) <= count
+        )
+        if not good:
+            raise ValueError("the arrays of a tree do not have its size")
+        tree = Tree(features, n_classes, n_outputs)
+        tree.__setstate__(
+            {
+                "max_depth": depth,
+                "node_count": count,
+                "nodes": rows,
+                "values": np.ascontiguousarray(values),
+            }
+        )
+        trees.append(tree)
+    return trees
+
+
+def _structured(rows: Any) -> Array:
+    from sklearn.tree._tree import NODE_DTYPE
+
+    if not isinstance(rows, np.ndarray) or rows.dtype != NODE_DTYPE or rows.ndim != 1:
+        raise ValueError("the nodes of a tree are not of their type")
+    return np.ascontiguousarray(rows)
+
+
+def _count(value: Any) -> int:
+    if type(value) is not int and not isinstance(value, np.integer):
+        raise ValueError("a size is not an integer")
+    return int(value)
+
+
+def _check_nodes(rows: Array, lengths: Array, n_features: Array) -> None:
+    """Look at the nodes of many trees, one after the other in ``rows``."""
+    if not len(lengths) or not np.all(lengths > 0):
+        raise ValueError("a tree has no nodes")
+    starts = np.repeat(np.cumsum(lengths) - lengths, lengths)
+    own = np.arange(len(rows)) - starts
+    size = np.repeat(lengths, lengths)
+    left, right = rows["left_child"], rows["right_child"]
+    leaf = (left == -1) & (right == -1)
+    # Children come after their parents, so that every path ends.
+    inner = (left > own) & (left < size) & (right > own) & (right < size)
+    if not np.all(leaf | inner):
+        raise ValueError("a tree leads out of its own nodes")
+    feature = rows["feature"]
+    if not np.all(leaf | ((feature >= 0) & (feature < n_features))):
+        raise ValueError("a tree asks for features that it does not have")
+
+
+# -- other compiled classes ------------------------------------------------------------
+
+
+def _take_neighbors(tree: Any) -> Any:
+    return tuple(tree.__getstate__())
+
+
+def _make_neighbors(cls: Callable[[], type]) -> Callable[[Any], Any]:
+    def make(state: Any) -> Any:
+        _check_neighbors(state)
+        made: Any = cls().__new__(cls())
+        made.__setstate__(state)
+        return made
+
+    return make
+
+
+def _check_neighbors(state: Any) -> None:
+    data, order, bounds_of, bounds = state[:4]
+    n_levels, n_nodes = _count(state[5]), _count(state[6])
+    metric, weights = state[11], state[12]
+    arrays = (data, order, bounds_of, bounds)
+    good = (
+        len(state) == 13
+        and all(isinstance(array, np.ndarray) for array in arrays)
+        and data.ndim == 2
+        and data.dtype in (np.float64, np.float32)
+        and order.dtype == np.intp
+        and np.array_equal(np.sort(order), np.arange(len(data)))
+        and {"idx_start", "idx_end"} <= set(bounds_of.dtype.names or ())
+        and len(bounds_of) == n_nodes == 2**n_levels - 1
+        and bool(np.all(bounds_of["idx_start"] >= 0))
+        and bool(np.all(bounds_of["idx_start"] <= bounds_of["idx_end"]))
+        and bool(np.all(bounds_of["idx_end"] <= len(data)))
+        and bounds.dtype == data.dtype
+        and bounds.ndim == 3
+        and bounds.shape[1] >= n_nodes
+        and bounds.shape[2] == data.shape[1]
+        and type(metric).__module__ == "sklearn.metrics._dist_metrics"
+        and len(metric.__getstate__()[1]) <= 1
+        and (weights is None or len(np.asarray(weights)) == len(data))
+    )
+    if not good:
+        raise ValueError("a tree of neighbours leads out of its own data")
+
+
+def _kd_tree() -> type:
+    from sklearn.neighbors import KDTree
+
+    cls: type = KDTree
+    return cls
+
+
+def _ball_tree() -> type:
+    from sklearn.neighbors import BallTree
+
+    cls: type = BallTree
+    return cls
+
+
+_METRICS = ("Chebyshev", "Euclidean", "Manhattan", "Minkowski")
+
+
+def _take_metric(metric: Any) -> Any:
+    name = type(metric).__name__
+    if name.rstrip("2346") not in {f"{one}Distance" for one in _METRICS}:
+        raise TypeError(f"{name} is not a distance that can be stored")
+    p, vector, matrix = metric.__getstate__()
+    return name, float(p), np.asarray(vector), np.asarray(matrix)
+
+
+def _make_metric(content: Any) -> Any:
+    from sklearn.metrics import _dist_metrics
+
+    name, p, vector, matrix = content
+    if name.rstrip("2346") not in {f"{one}Distance" for one in _METRICS}:
+        raise ValueError(f"{name} is not a distance")
+    if vector.ndim != 1 or len(vector) > 1 or matrix.ndim != 2:
+        raise ValueError("the parameters of a distance do not have their shape")
+    cls = getattr(_dist_metrics, name)
+    made: Any = cls.__new__(cls)
+    made.__setstate__((p, vector, matrix))
+    return made
+
+
+_LOSSES = ("sklearn._loss._loss", "sklearn.linear_model._sgd_fast")
+
+
+def _take_loss(loss: Any) -> Any:
+    cls = type(loss)
+    function, arguments, *_ = loss.__reduce__()
+    # Those without parameters are reduced by Cython itself.
+    own = arguments if function is cls else ()
+    return cls.__module__, cls.__name__, tuple(map(float, own))
+
+
+def _make_loss(content: Any) -> Any:
+    from importlib import import_module
+
+    module, name, arguments = content
+    if module not in _LOSSES:
+        raise ValueError(f"{module} has no losses")
+    cls = getattr(import_module(module), name)
+    # These modules have no other classes of their own.
+    if not isinstance(cls, type) or cls.__module__ != module:
+        raise ValueError(f"{name} is not a loss")
+    return cls(*map(float, arguments))
+
+
+# -- scipy and numpy ---------------------------------------------------------------------
+
+
+def _take_sparse(matrix: Any) -> Any:
+    parts = (matrix.data, matrix.indices, matrix.indptr)
+    return (*parts, tuple(int(n) for n in matrix.shape))
+
+
+def _make_sparse(name: str) -> Callable[[Any], Any]:
+    def make(content: Any) -> Any:
+        data, indices, indptr, shape = content
+        cls = getattr(scipy.sparse, name)
+        matrix = cls((data, indices, indptr), shape=shape, copy=False)
+        matrix.check_format(full_check=True)
+        return matrix
+
+    return make
+
+
+def _take_coo(matrix: Any) -> Any:
+    return matrix.data, matrix.row, matrix.col, tuple(int(n) for n in matrix.shape)
+
+
+def _make_coo(name: str) -> Callable[[Any], Any]:
+    def make(content: Any) -> Any:
+        data, row, col, shape = content
+        matrix = getattr(scipy.sparse, name)((data, (row, col)), shape=shape)
+        return matrix
+
+    return make
+
+
+_BIT_GENERATORS = ("MT19937", "PCG64", "PCG64DXSM", "Philox", "SFC64")
+
+
+def _take_random(generator: Any) -> Any:
+    if isinstance(generator, np.random.RandomState):
+        return generator.get_state(legacy=False)
+    return generator.bit_generator.state
+
+
+def _make_random(content: Any) -> Any:
+    name = content["bit_generator"]
+    if name not in _BIT_GENERATORS:
+        raise ValueError(f"{name} is not a bit generator of numpy")
+    bits = getattr(np.random, name)()
+    if "has_gauss" in content:
+        state = np.random.RandomState(bits)
+        state.set_state(content)
+        return state
+    bits.state = content
+    return np.random.Generator(bits)
+
+
+def _take_dtype(dtype: np.dtype[Any]) -> Any:
+    if dtype.hasobject and dtype.kind != "O":
+        raise TypeError(f"the type {dtype} cannot be stored")
+    if dtype.names is not None:
+        return np.lib.format.dtype_to_descr(dtype)
+    return dtype.str if dtype.kind != "V" else dtype.name
+
+
+def _make_dtype(content: Any) -> np.dtype[Any]:
+    if isinstance(content, str):
+        return np.dtype(content)
+    return np.lib.format.descr_to_dtype([_as_field(field) for field in content])
+
+
+def _as_field(field: Any) -> Any:
+    return tuple(tuple(part) if isinstance(part, list) else part for part in field)
+
+
+# -- pandas ------------------------------------------------------------------------------
+
+
+def _take_index(index: pd.Index) -> Any:
+    if isinstance(index, pd.MultiIndex):
+        return "multi", list(index.names), index.tolist(), None
+    if isinstance(index, pd.RangeIndex):
+        return "range", index.name, (index.start, index.stop, index.step), None
+    return "", index.name, *_take_values(index.array)
+
+
+def _make_index(content: Any) -> pd.Index:
+    how, name, values, dtype = content
+    if how == "multi":
+        return pd.MultiIndex.from_tuples(values, names=name)
+    if how == "range":
+        return pd.RangeIndex(*values, name=name)
+    return pd.Index(_make_values((values, dtype)), name=name)
+
+
+def _take_values(values: Any) -> tuple[Any, Any]:
+    """An array of pandas as numbers or objects, and the text of its type."""
+    array = np.asarray(values)
+    if isinstance(values, pd.Categorical):
+        categories = _take_values(values.categories.array)
+        return (np.asarray(values.codes), categories, bool(values.ordered)), "category"
+    if isinstance(values.dtype, np.dtype):
+        return array, None
+    return array.astype(object), str(values.dtype)
+
+
+def _make_values(content: Any) -> Any:
+    values, dtype = content
+    if dtype == "category":
+        codes, categories, ordered = values
+        return pd.Categorical.from_codes(
+            codes, categories=pd.Index(_make_values(categories)), ordered=ordered
+        )
+    return values if dtype is None else pd.array(values, dtype=dtype)
+
+
+def _take_series(series: pd.Series) -> Any:
+    return series.name, series.index, *_take_values(series.array)
+
+
+def _make_series(content: Any) -> pd.Series:
+    name, index, values, dtype = content
+    return pd.Series(_make_values((values, dtype)), index=index, name=name)
+
+
+def _take_frame(frame: pd.DataFrame) -> Any:
+    columns = [
+        _take_values(frame.iloc[:, place].array) for place in range(frame.shape[1])
+    ]
+    return frame.columns, frame.index, columns
+
+
+def _make_frame(content: Any) -> pd.DataFrame:
+    columns, index, values = content
+    made = {
+        place: pd.Series(_make_values(one), index=index)
+        for place, one in enumerate(values)
+    }
+    frame = pd.DataFrame(made, index=index, columns=range(len(values)))
+    frame.columns = columns
+    return frame
+
+
+def _take_timestamp(value: Any) -> Any:
+    return value.isoformat(), None if value.tz is None else str(value.tz)
+
+
+def _make_timestamp(content: Any) -> Any:
+    text, zone = content
+    made = pd.Timestamp(text)
+    return made if zone is None else made.tz_convert(zone)
+
+
+# -- the registry ------------------------------------------------------------------------
+
+
+def _take_named(value: Any) -> Any:
+    return type(value), tuple(value)
+
+
+def _make_named(content: Any) -> Any:
+    cls, items = content
+    if not issubclass(cls, tuple) or not hasattr(cls, "_fields"):
+        raise ValueError("a named tuple is not one")
+    return tuple.__new__(cls, items)
+
+
+def _take_partial(value: Any) -> Any:
+    return value.func, value.args, dict(value.keywords)
+
+
+def _make_partial(content: Any) -> Any:
+    function, args, keywords = content
+    return functools.partial(function, *args, **keywords)
+
+
+def _make_deque(content: Any) -> Any:
+    items, most = content
+    return collections.deque(items, most)
+
+
+_SPARSE = [f"{form}_{kind}" for form in ("csr", "csc") for kind in ("matrix", "array")]
+_COO = ["coo_matrix", "coo_array"]
+
+_KINDS = {
+    "sklearn.tree._tree.Tree": Kind(
+        "Tree",
+        lambda tree: tree_states([tree])[0],
+        lambda state: _make_trees([state])[0],
+        tree_states,
+        _make_trees,
+    ),
+    "sklearn.neighbors._kd_tree.KDTree": Kind(
+        "KDTree", _take_neighbors, _make_neighbors(_kd_tree)
+    ),
+    "sklearn.neighbors._ball_tree.BallTree": Kind(
+        "BallTree", _take_neighbors, _make_neighbors(_ball_tree)
+    ),
+    **{
+        f"scipy.sparse._{name[:3]}.{name}": Kind(name, _take_sparse, _make_sparse(name))
+        for name in _SPARSE
+    },
+    **{
+        f"scipy.sparse._coo.{name}": Kind(name, _take_coo, _make_coo(name))
+        for name in _COO
+    },
+    "builtins.slice": Kind(
+        "slice", lambda s: (s.start, s.stop, s.step), lambda parts: slice(*parts)
+    ),
+    "builtins.range": Kind(
+        "range", lambda r: (r.start, r.stop, r.step), lambda parts: range(*parts)
+    ),
+    "builtins.ellipsis": Kind("ellipsis", lambda _: None, lambda _: ...),
+    "functools.partial": Kind("partial", _take_partial, _make_partial),
+    "collections.OrderedDict": Kind("OrderedDict", dict, collections.OrderedDict),
+    "collections.Counter": Kind("Counter", dict, collections.Counter),
+    "collections.defaultdict": Kind(
+        "defaultdict",
+        lambda value: (value.default_factory, dict(value)),
+        lambda content: collections.defaultdict(*content),
+    ),
+    "collections.deque": Kind(
+        "deque", lambda value: (list(value), value.maxlen), _make_deque
+    ),
+    "datetime.datetime": Kind(
+        "datetime", datetime.datetime.isoformat, datetime.datetime.fromisoformat
+    ),
+    "datetime.date": Kind("date", datetime.date.isoformat, datetime.date.fromisoformat),
+    "datetime.timedelta": Kind(
+        "timedelta",
+        lambda d: (d.days, d.seconds, d.microseconds),
+        lambda parts: datetime.timedelta(*parts),
+    ),
+    "decimal.Decimal": Kind("Decimal", str, decimal.Decimal),
+    "fractions.Fraction": Kind(
+        "Fraction",
+        lambda f: (f.numerator, f.denominator),
+        lambda parts: fractions.Fraction(*parts),
+    ),
+    "logging.Logger": Kind("Logger", lambda log: log.name, logging.getLogger),
+    **{
+        f"{module}.{name}": Kind(
+            name, lambda p: str(p), getattr(pathlib, name.replace("Windows", "Posix"))
+        )
+        for module in ("pathlib", "pathlib._local")
+        for name in ("PosixPath", "WindowsPath")
+        if name == type(pathlib.Path()).__name__
+    },
+    "pandas._libs.tslibs.timestamps.Timestamp": Kind(
+        "Timestamp", _take_timestamp, _make_timestamp
+    ),
+    "pandas._libs.tslibs.timedeltas.Timedelta": Kind(
+        "Timedelta", lambda d: int(d.value), lambda ns: pd.Timedelta(ns, "ns")
+    ),
+    "pandas._libs.tslibs.nattype.NaTType": Kind(
+        "NaT", lambda _: None, lambda _: pd.NaT
+    ),
+    "pandas._libs.missing.NAType": Kind("NA", lambda _: None, lambda _: pd.NA),
+}
+
+_LOOSE: list[tuple[Callable[[type], bool], Kind]] = [
+    (lambda cls: issubclass(cls, np.dtype), Kind("dtype", _take_dtype, _make_dtype)),
+    (lambda cls: cls is Bunch, Kind("Bunch", dict, lambda items: Bunch(**items))),
+    (
+        lambda cls: cls is np.random.RandomState or cls is np.random.Generator,
+        Kind("random", _take_random, _make_random),
+    ),
+    (
+        lambda cls: cls.__module__ == "sklearn.metrics._dist_metrics",
+        Kind("metric", _take_metric, _make_metric),
+    ),
+    (
+        lambda cls: cls.__module__ in _LOSSES,
+        Kind("loss", _take_loss, _make_loss),
+    ),
+    (
+        lambda cls: cls.__module__.startswith("pandas.") and issubclass(cls, pd.Index),
+        Kind("Index", _take_index, _make_index),
+    ),
+    (lambda cls: cls is pd.Series, Kind("Series", _take_series, _make_series)),
+    (lambda cls: cls is pd.DataFrame, Kind("DataFrame", _take_frame, _make_frame)),
+    (
+        lambda cls: issubclass(cls, pd.api.extensions.ExtensionDtype),
+        Kind("pandas dtype", str, pd.api.types.pandas_dtype),
+    ),
+    (
+        lambda cls: issubclass(cls, tuple) and hasattr(cls, "_fields"),
+        Kind("namedtuple", _take_named, _make_named),
+    ),
+]
+
+
+@lru_cache(maxsize=4096)
+def kind_of_value(cls: type) -> Kind | None:
+    """The kind of values of a type; None for plain objects."""
+    known = _KINDS.get(qualified_name(cls))
+    if known is not None:
+        return known
+    return next((kind for fits, kind in _LOOSE if fits(cls)), None)
+
+
+_BY_NAME = {
+    kind.name: kind for kind in (*_KINDS.values(), *(kind for _, kind in _LOOSE))
+}
+
+
+def kind_of_name(name: str) -> Kind:
+    """The kind that a state names.
+
+    Raises
+    ------
+    ValueError
+        If there is none of that name.
+    """
+    kind = _BY_NAME.get(name)
+    if kind is None:
+        raise ValueError(f"there is no type {name!r}")
+    return kind
+
+
+# -- after construction --------------------------------------------------------------------
+
+_ENSEMBLES = (
+    "sklearn.ensemble._bagging",
+    "sklearn.ensemble._forest",
+    "sklearn.ensemble._gb",
+    "sklearn.ensemble._iforest",
+)
+_PREDICTOR = "sklearn.ensemble._hist_gradient_boosting.predictor"
+
+
+def check_tree_features(root: Any) -> None:
+    """Look at the compiled parts of an estimator that has been constructed.
+
+    Raises
+    ------
+    RebuildError
+        If one asks for features that its estimator does not have.
+    """
+    seen: set[int] = set()
+    # Each with the number of features that it is asked with, and whether its own
+    # idea of that number counts.
+    todo: list[tuple[Any, float, bool]] = [(root, np.inf, True)]
+    plain = (str, int, float, bool, type(None), bytes, complex, np.generic)
+    predictors: dict[float, list[Any]] = {}
+    while todo:
+        item, n_features, own_counts = todo.pop()
+        if isinstance(item, plain) or id(item) in seen:
+            continue
+        seen.add(id(item))
+        inner: list[Any] = []
+        if isinstance(item, list | tuple):
+            inner = list(item)
+        elif isinstance(item, dict):
+            inner = list(item.values())
+        elif isinstance(item, np.ndarray):
+            inner = item.ravel().tolist() if item.dtype == object else []
+        elif type(item).__module__ == _PREDICTOR:
+            predictors.setdefault(n_features, []).append(item)
+        elif not _check_compiled(item, n_features):
+            own = getattr(item, "__dict__", None) or {}
+            if own_counts and isinstance(own.get("n_features_in_"), int | np.integer):
+                n_features = int(own["n_features_in_"])
+            # These hand the data to their trees as they are, unlooked at.
+            own_counts = not type(item).__module__.startswith(_ENSEMBLES)
+            subsets = own.get("estimators_features_")
+            if subsets is not None:
+                # Bagged estimators see a part of the features each.
+                n_features = min((len(one) for one in subsets), default=0)
+            inner = list(own.values())
+        todo += [(value, n_features, own_counts) for value in inner]
+    for n_features, found in predictors.items():
+        _check_predictors(found, n_features)
+
+
+def _check_compiled(item: Any, n_features: float) -> bool:
+    """Look at an object of a compiled class; True if it has no inside."""
+    name = type(item).__name__
+    if name == "Tree":
+        if item.n_features > n_features:
+            raise RebuildError(
+                f"a stored tree asks for {item.n_features} features, its estimator "
+                f"has {n_features}"
+            )
+    elif name in ("BallTree", "KDTree"):
+        if np.asarray(item.data).shape[1] > n_features:
+            raise RebuildError("a stored tree of neighbours has too many features")
+    elif name == "BSpline":
+        _check_spline(item)
+    else:
+        return type(item).__module__ in ("builtins", "numpy")
+    return True
+
+
+def _check_spline(spline: Any) -> None:
+    t, c, k = spline.t, spline.c, spline.k
+    good = (
+        isinstance(k, int | np.integer)
+        and 0 <= k < len(t)
+        and t.ndim == 1
+        and t.dtype == np.float64
+        and len(c) >= len(t) - k - 1 > 0
+        and bool(np.all(np.diff(t) >= 0))
+    )
+    if not good:
+        raise RebuildError("a stored spline does not have the knots that it needs")
+
+
+def _check_predictors(predictors: list[Any], n_features: float) -> None:
+    """Look at the trees of histogram gradient boosting."""
+    try:
+        rows = np.concatenate([one.nodes for one in predictors])
+        lengths = np.array([len(one.nodes) for one in predictors])
+        starts = np.repeat(np.cumsum(lengths) - lengths, lengths)
+        size = np.repeat(lengths, lengths)
+        own = np.arange(len(rows)) - starts
+        inner = rows["is_leaf"] == 0
+        left, right = rows["left"].astype(np.int64), rows["right"].astype(np.int64)
+        good = (
+            bool(np.all(lengths > 0))
+            and bool(np.all((left > own) & (left < size), where=inner))
+            and bool(np.all((right > own) & (right < size), where=inner))
+            and bool(np.all(rows["feature_idx"] >= 0, where=inner))
+            and bool(np.all(rows["feature_idx"] < n_features, where=inner))
+        )
+        used = inner & (rows["is_categorical"] != 0)
+        for name in ("binned_left_cat_bitsets", "raw_left_cat_bitsets"):
+            bitsets = [getattr(one, name) for one in predictors]
+            counts = np.repeat([len(one) for one in bitsets], lengths)
+            good &= bool(np.all(rows["bitset_idx"] < counts, where=used))
+            good &= all(
+                one.ndim == 2 and one.shape[1] == 8 and one.dtype == np.uint32
+                for one in bitsets
+            )
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise RebuildError(
+            f"the nodes of a stored tree make no sense: {error}"
+        ) from error
+    if not good:
+        raise RebuildError("a stored tree leads out of its own nodes")
