@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+from sklearn.exceptions import NotFittedError
 from sklearn.preprocessing import LabelEncoder
 
 from weightsearch._records import Array
@@ -30,10 +31,18 @@ _Rebuild = Callable[[Any, Mapping[str, Any], Mapping[str, Array]], None]
 
 def _describe(estimator: Any, complete: bool) -> tuple[dict[str, Any], bool]:
     """Say what a booster does not hold; scores of evaluation sets are not kept."""
+    _check_fitted(estimator)
     return {"params": estimator.get_params(deep=False)}, False
 
 
+def _check_fitted(estimator: Any) -> None:
+    is_fitted = getattr(estimator, "__sklearn_is_fitted__", None)
+    if not (estimator.is_fitted() if is_fitted is None else is_fitted()):
+        raise NotFittedError
+
+
 def _describe_lightgbm(estimator: Any, complete: bool) -> tuple[dict[str, Any], bool]:
+    _check_fitted(estimator)
     params = estimator.get_params(deep=False)
     return {"params": params, "classes": estimator._classes}, False
 

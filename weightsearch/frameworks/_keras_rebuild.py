@@ -10,6 +10,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from sklearn.exceptions import NotFittedError
+
 from weightsearch._records import Array
 from weightsearch.exceptions import RebuildError
 from weightsearch.frameworks._keras_names import variable_names
@@ -23,7 +25,9 @@ _LEFT_OUT = {_MODEL, "history_", "_fit_callbacks", "_predict_callbacks"}
 
 def _describe(estimator: Any, complete: bool) -> tuple[dict[str, Any], bool]:
     params = estimator.get_params(deep=False)
-    model = estimator.model_
+    model = getattr(estimator, "model_", None)
+    if model is None:
+        raise NotFittedError
     attributes = {
         "params": params,
         "own": {

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 
 from weightsearch._records import Array
 from weightsearch.exceptions import RebuildError
@@ -37,6 +38,8 @@ _PLAIN = (bool, int, float, str, type(None))
 
 
 def _describe(net: Any, complete: bool) -> tuple[dict[str, Any], bool]:
+    if not getattr(net, "initialized_", False):
+        raise NotFittedError
     params = net.get_params(deep=False)
     parts = tuple(net.cuda_dependent_attributes_)
     # What a fit has changed in callbacks is not a param; what they have set in the net,

@@ -214,7 +214,7 @@ def _add_objects(weights: Weights, name: str, values: Any) -> bool:
     bool
         False, and nothing is added, where they are not alike.
     """
-    grid = (len(values),)
+    grid: tuple[int, ...] = (len(values),)
     if isinstance(values, np.ndarray):
         grid, values = values.shape, values.ravel()
     elif len(values) and all(type(row) in (list, tuple) for row in values):
@@ -271,8 +271,8 @@ def _columns(name: str, items: list[Any], grid: tuple[int, ...]) -> Weights | No
     weights = Weights()
     for attribute in names:
         if is_weight(cls, attribute):
-            values = [one[attribute] for one in held]
-            column = _attribute_columns(name, attribute, values, grid)
+            of_all = [one[attribute] for one in held]
+            column = _attribute_columns(name, attribute, of_all, grid)
             if column is None:
                 return None
             merge(weights, column)

@@ -20,7 +20,11 @@ from sklearn.exceptions import InconsistentVersionWarning
 from weightsearch._records import Array
 from weightsearch.exceptions import RebuildError, UntrustedTypeError
 from weightsearch.frameworks._state._encode import FORMAT, digest
-from weightsearch.frameworks._state._kinds import check_tree_features, kind_of_name
+from weightsearch.frameworks._state._kinds import (
+    check_tree_features,
+    dtype_of,
+    kind_of_name,
+)
 from weightsearch.frameworks._state._parts import NotStored, rebuilder_of
 from weightsearch.frameworks._state._trust import (
     Brought,
@@ -41,7 +45,7 @@ _NONSENSE = (
     ValueError,
 )
 _KNOWN_SKELETONS = 64
-_WITH_CLASS = frozenset({"part", "o", "own", "o*", "own*", "enum"})
+_WITH_CLASS = frozenset({"part", "new", "o", "own", "o*", "own*", "enum"})
 _CHECKED = frozenset({"Tree", "KDTree", "BallTree"})
 
 
@@ -209,7 +213,7 @@ class _Decoder:
             node, in_part = todo.pop()
             tag = node[0]
             name = node[1][1] if tag in _WITH_CLASS else node[1] if tag in "gx" else ""
-            if tag == "part":
+            if tag == "part" or tag == "new":
                 in_part = True
                 if self._look_up(node[1], is_class=True) is None:
                     missing.append(f"a {name}")
@@ -324,7 +328,7 @@ class _Decoder:
         return complex(self.one(node[1]), self.one(node[2]))
 
     def _scalar(self, node: Any) -> Any:
-        return _dtype(node[1]).type(self._next())
+        return dtype_of(node[1]).type(self._next())
 
     def _scalar0(self, node: Any) -> Any:
         return self._leaf(node[1])[()]
@@ -392,7 +396,7 @@ class _Decoder:
                 array = array.reshape(_shape(self._next()))
             # The model's own: it may be changed by training that continues.
             return array if array.flags.writeable else array.copy("K")
-        dtype = _dtype(node[1])
+        dtype = dtype_of(node[1])
         if tag == "fields":
             shape = _shape(self._next())
             found = {field: self._weight(name) for field, name in node[2].items()}
@@ -470,6 +474,17 @@ class _Decoder:
         self._numbered[number] = made
         return made
 
+    def _new(self, node: Any) -> Any:
+        number = self._number(self)
+        cls = self._look_up(node[1], is_class=True)
+        if rebuilder_of(cls) is None:
+            raise ValueError(f"{node[1][1]} is not an estimator of a framework")
+        params = {
+            name: self.one(value) for name, value in zip(node[2], node[3], strict=True)
+        }
+        made = self._numbered[number] = cls(**params)
+        return made
+
     def _object(self, node: Any) -> Any:
         cls = self._look_up(node[1], is_class=True)
         made = cls.__new__(cls)
@@ -481,7 +496,8 @@ class _Decoder:
         return made
 
     def _set_state(self, made: Any, state: dict[str, Any]) -> None:
-        form = plain_class(type(made))
+        cls: Any = type(made)
+        form = plain_class(cls)
         assert form is not None
         self.must_check |= type(made).__name__ in ("BSpline", "TreePredictor")
         if form.tag == "own":
@@ -508,7 +524,9 @@ class _Decoder:
             values = self._next()
             if not isinstance(values, list):
                 raise ValueError("values are not a list")
-            made = values if node == "vs" else list(map(self._by_number, values))
+            made: Sequence[Any] = values
+            if node == "refs":
+                made = list(map(self._by_number, values))
         else:
             made = _MANY[node[0]](self, node, n)
         if len(made) != n:
@@ -552,7 +570,7 @@ class _Decoder:
 
     def _arrays(self, node: Any, n: int) -> list[Array]:
         lengths = None if node[1] is None else self._leaf(node[1]).ravel()
-        dtype = _dtype(node[2])
+        dtype = dtype_of(node[2])
         fields = {name: self._leaf(leaf) for name, leaf in node[3].items()}
         if dtype.names is None:
             whole = fields[""]
@@ -646,6 +664,7 @@ _ONE: dict[str, Callable[[_Decoder, Any], Any]] = {
     "S": _Decoder._special,
     "method": _Decoder._method,
     "part": _Decoder._part,
+    "new": _Decoder._new,
     "o": _Decoder._object,
     "own": _Decoder._object,
 }
@@ -701,6 +720,7 @@ _CHILDREN: dict[str, tuple[Any, ...]] = {
     "S*": (2,),
     "method": (2,),
     "part": (-3,),
+    "new": (-3,),
     "o": (-3,),
     "own": (-3,),
     "o*": (-3,),
@@ -724,21 +744,6 @@ def _made_alone(name: str) -> Any:
         module, _, last = name.rpartition(".")
         return getattr(import_module(module), last, None)
     return None
-
-
-def _dtype(content: Any) -> np.dtype[Any]:
-    if isinstance(content, str):
-        try:
-            return np.dtype(content)
-        except TypeError:
-            import ml_dtypes
-
-            return np.dtype(getattr(ml_dtypes, content))
-    fields = [
-        tuple(tuple(part) if isinstance(part, list) else part for part in field)
-        for field in content
-    ]
-    return np.lib.format.descr_to_dtype(fields)
 
 
 def _shape(content: Any) -> tuple[int, ...]:

@@ -15,13 +15,13 @@ import json
 import math
 from array import array as machine_array
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
 from hashlib import sha256
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
 import sklearn
+from sklearn.exceptions import NotFittedError
 
 from weightsearch._identity import Unidentifiable
 from weightsearch._identity._origin import resolve
@@ -32,7 +32,7 @@ from weightsearch.frameworks._registry import (
     frameworks_at_hand,
     qualified_name,
 )
-from weightsearch.frameworks._state._kinds import kind_of_value
+from weightsearch.frameworks._state._kinds import dtype_content, kind_of_value
 from weightsearch.frameworks._state._parts import rebuilder_of
 from weightsearch.frameworks._state._trust import (
     content_digest,
@@ -171,7 +171,7 @@ class _Encoder:
 
     def one(self, value: Any) -> Node:
         """Node of one value."""
-        kind = type(value)
+        kind: Any = type(value)
         encode = _ONE.get(kind)
         if encode is not None:
             return encode(self, value)
@@ -330,7 +330,7 @@ class _Encoder:
         tag = "i" if len(raw) <= _SMALL else "b"
         content = base64.b64encode(raw).decode() if tag == "i" else self._content(raw)
         self._values.append([content, shape])
-        return [tag, _dtype_json(array.dtype), order]
+        return [tag, dtype_content(array.dtype), order]
 
     def _fields(self, array: Array) -> Node | None:
         """A structured array whose fields are weights, each by itself."""
@@ -339,7 +339,7 @@ class _Encoder:
         if not all(found.values()):
             return None
         self._values.append(list(array.shape))
-        return ["fields", _dtype_json(array.dtype), found]
+        return ["fields", dtype_content(array.dtype), found]
 
     def _equal_weight(self, array: Array) -> str | None:
         if self._by_kind is None:
@@ -360,7 +360,7 @@ class _Encoder:
     # -- what is known by name, and objects -----------------------------------------
 
     def _global(self, value: Any) -> Node:
-        """A function, class or module: by its name, and by its content if not trusted."""
+        """What has a name: by it, and by its content if it is not trusted."""
         name = name_of(value)
         if is_trusted(name, value):
             return ["g", name]
@@ -385,10 +385,21 @@ class _Encoder:
         return ["method", name, self.one(owner)]
 
     def _part(self, value: Any) -> Node:
-        rebuilder = rebuilder_of(type(value))
+        cls: Any = type(value)
+        rebuilder = rebuilder_of(cls)
         assert rebuilder is not None
         self._number(value)
-        attributes, whole = rebuilder.describe(value, self._complete)
+        try:
+            attributes, whole = rebuilder.describe(value, self._complete)
+        except NotFittedError:
+            # The estimator that a meta-estimator has cloned.
+            params = value.get_params(deep=False)
+            return [
+                "new",
+                self._global(type(value)),
+                list(params),
+                self._named_values(params),
+            ]
         self._whole &= whole
         weights: Mapping[str, Array] | None = self._weights
         if value is not self._root:
@@ -400,7 +411,7 @@ class _Encoder:
         return ["part", self._global(type(value)), list(attributes), content, leaves]
 
     def _object(self, value: Any) -> Node:
-        cls = type(value)
+        cls: Any = type(value)
         form = plain_class(cls)
         if form is None:
             return self._opaque(value)
@@ -473,7 +484,7 @@ class _Encoder:
         self._values.append(self._content(joined))
         return ["texts", self._raw(_narrow(lengths))]
 
-    def _alike(self, kind: type, values: Sequence[Any]) -> Node | None:
+    def _alike(self, kind: Any, values: Sequence[Any]) -> Node | None:
         """Node of values of one type; None where they must be taken one by one."""
         first = values[0]
         if issubclass(kind, np.generic):
@@ -507,7 +518,7 @@ class _Encoder:
             return ["S*", special.name, self.column(special.take_many(values))]
         return self._objects(kind, values)
 
-    def _objects(self, kind: type, values: Sequence[Any]) -> Node | None:
+    def _objects(self, kind: Any, values: Sequence[Any]) -> Node | None:
         form = plain_class(kind)
         if form is None:
             return None
@@ -538,7 +549,7 @@ class _Encoder:
         return ["arrays", self._lengths(column), *self._column(column)]
 
     def _column(self, column: Column) -> list[Node]:
-        dtype = _dtype_json(column.dtype)
+        dtype = dtype_content(column.dtype)
         return [
             dtype,
             {name: self._leaf(array) for name, array in column.fields.items()},
@@ -635,14 +646,6 @@ def _raw_bytes(array: Array) -> Array:
 def _order(array: Array) -> str:
     flags = array.flags
     return "F" if flags.f_contiguous and not flags.c_contiguous else "C"
-
-
-@lru_cache(maxsize=256)
-def _dtype_json(dtype: np.dtype[Any]) -> Any:
-    if dtype.names is not None:
-        return np.lib.format.dtype_to_descr(dtype)
-    # Types of other packages, such as bfloat16, have no text of numpy's.
-    return dtype.name if dtype.kind == "V" and dtype.type is not np.void else dtype.str
 
 
 def _compact(value: Any) -> str:

@@ -30,7 +30,14 @@ from weightsearch.exceptions import RebuildError
 from weightsearch.frameworks._columns import tree_states
 from weightsearch.frameworks._registry import qualified_name
 
-__all__ = ["Kind", "check_tree_features", "kind_of_name", "kind_of_value"]
+__all__ = [
+    "Kind",
+    "check_tree_features",
+    "dtype_content",
+    "dtype_of",
+    "kind_of_name",
+    "kind_of_value",
+]
 
 
 @dataclass(frozen=True)
@@ -58,7 +65,7 @@ class Kind:
     make_many: Callable[[Sequence[Any]], list[Any]] | None = None
 
 
-# -- decision trees ------------------------------------------------------------------
+# -- decision trees ----------------------------------------------------------------
 
 
 def _make_trees(states: Sequence[Any]) -> list[Any]:
@@ -131,7 +138,7 @@ def _check_nodes(rows: Array, lengths: Array, n_features: Array) -> None:
         raise ValueError("a tree asks for features that it does not have")
 
 
-# -- other compiled classes ------------------------------------------------------------
+# -- other compiled classes --------------------------------------------------------
 
 
 def _take_neighbors(tree: Any) -> Any:
@@ -141,7 +148,8 @@ def _take_neighbors(tree: Any) -> Any:
 def _make_neighbors(cls: Callable[[], type]) -> Callable[[Any], Any]:
     def make(state: Any) -> Any:
         _check_neighbors(state)
-        made: Any = cls().__new__(cls())
+        compiled: Any = cls()
+        made: Any = compiled.__new__(compiled)
         made.__setstate__(state)
         return made
 
@@ -240,7 +248,7 @@ def _make_loss(content: Any) -> Any:
     return cls(*map(float, arguments))
 
 
-# -- scipy and numpy ---------------------------------------------------------------------
+# -- scipy and numpy ---------------------------------------------------------------
 
 
 def _take_sparse(matrix: Any) -> Any:
@@ -294,25 +302,37 @@ def _make_random(content: Any) -> Any:
     return np.random.Generator(bits)
 
 
-def _take_dtype(dtype: np.dtype[Any]) -> Any:
+@lru_cache(maxsize=256)
+def dtype_content(dtype: np.dtype[Any]) -> Any:
+    """A type of arrays as JSON has it."""
     if dtype.hasobject and dtype.kind != "O":
         raise TypeError(f"the type {dtype} cannot be stored")
     if dtype.names is not None:
         return np.lib.format.dtype_to_descr(dtype)
-    return dtype.str if dtype.kind != "V" else dtype.name
+    # Types of other packages, such as bfloat16, have no text of numpy's.
+    return dtype.name if dtype.kind == "V" and dtype.type is not np.void else dtype.str
 
 
-def _make_dtype(content: Any) -> np.dtype[Any]:
+def dtype_of(content: Any) -> np.dtype[Any]:
+    """The reverse of :func:`dtype_content`."""
     if isinstance(content, str):
-        return np.dtype(content)
-    return np.lib.format.descr_to_dtype([_as_field(field) for field in content])
+        try:
+            found: np.dtype[Any] = np.dtype(content)
+        except TypeError:
+            import ml_dtypes
+
+            found = np.dtype(getattr(ml_dtypes, content))
+        return found
+    # JSON has no tuples.
+    fields: Any = [
+        tuple(tuple(part) if isinstance(part, list) else part for part in field)
+        for field in content
+    ]
+    found = np.lib.format.descr_to_dtype(fields)
+    return found
 
 
-def _as_field(field: Any) -> Any:
-    return tuple(tuple(part) if isinstance(part, list) else part for part in field)
-
-
-# -- pandas ------------------------------------------------------------------------------
+# -- pandas ------------------------------------------------------------------------
 
 
 def _take_index(index: pd.Index) -> Any:
@@ -390,7 +410,7 @@ def _make_timestamp(content: Any) -> Any:
     return made if zone is None else made.tz_convert(zone)
 
 
-# -- the registry ------------------------------------------------------------------------
+# -- the registry ------------------------------------------------------------------
 
 
 def _take_named(value: Any) -> Any:
@@ -498,7 +518,7 @@ _KINDS = {
 }
 
 _LOOSE: list[tuple[Callable[[type], bool], Kind]] = [
-    (lambda cls: issubclass(cls, np.dtype), Kind("dtype", _take_dtype, _make_dtype)),
+    (lambda cls: issubclass(cls, np.dtype), Kind("dtype", dtype_content, dtype_of)),
     (lambda cls: cls is Bunch, Kind("Bunch", dict, lambda items: Bunch(**items))),
     (
         lambda cls: cls is np.random.RandomState or cls is np.random.Generator,
@@ -530,7 +550,7 @@ _LOOSE: list[tuple[Callable[[type], bool], Kind]] = [
 
 
 @lru_cache(maxsize=4096)
-def kind_of_value(cls: type) -> Kind | None:
+def kind_of_value(cls: Any) -> Kind | None:
     """The kind of values of a type; None for plain objects."""
     known = _KINDS.get(qualified_name(cls))
     if known is not None:
@@ -557,7 +577,7 @@ def kind_of_name(name: str) -> Kind:
     return kind
 
 
-# -- after construction --------------------------------------------------------------------
+# -- after construction ------------------------------------------------------------
 
 _ENSEMBLES = (
     "sklearn.ensemble._bagging",

@@ -30,7 +30,8 @@ class Rebuilder:
     ----------
     describe : callable
         ``describe(estimator, complete)`` returns attributes, name -> value, and whether
-        nothing at all is lost with them.
+        nothing at all is lost with them. It raises NotFittedError where the estimator
+        is not fitted.
     rebuild : callable
         ``rebuild(cls, attributes, weights)`` makes a fitted estimator. What the caller
         has not brought is :class:`NotStored` in the attributes.

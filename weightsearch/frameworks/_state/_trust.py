@@ -87,7 +87,8 @@ _SAFE_SETSTATE = frozenset(
 )
 """Classes whose ``__setstate__`` does no more than to set attributes."""
 
-_PLAIN_GETSTATE = (object.__getstate__, BaseEstimator.__getstate__)  # type: ignore[attr-defined]
+_REDUCE: tuple[Any, Any] = (object.__reduce__, object.__reduce_ex__)
+_PLAIN_GETSTATE = (object.__getstate__, BaseEstimator.__getstate__)
 _PLAIN_SETSTATE = (None, BaseEstimator.__setstate__)
 _VERSION = "_sklearn_version"
 
@@ -179,7 +180,7 @@ def _resolved(name: str) -> Any:
     parts = name.split(".")
     for count in range(len(parts) - 1, 0, -1):
         try:
-            found = importlib.import_module(".".join(parts[:count]))
+            found: Any = importlib.import_module(".".join(parts[:count]))
         except ImportError:
             continue
         for part in parts[count:]:
@@ -217,12 +218,12 @@ class Form:
 
 
 @lru_cache(maxsize=4096)
-def plain_class(cls: type) -> Form | None:
+def plain_class(cls: Any) -> Form | None:
     """How the objects of a class are taken apart; None where only pickle could."""
     special = ("__getnewargs__", "__getnewargs_ex__")
     if (
-        cls.__reduce__ is not object.__reduce__
-        or cls.__reduce_ex__ is not object.__reduce_ex__
+        cls.__reduce__ is not _REDUCE[0]
+        or cls.__reduce_ex__ is not _REDUCE[1]
         or cls in copyreg.dispatch_table
         or any(hasattr(cls, name) for name in special)
         or issubclass(cls, _CONTAINERS)
@@ -232,8 +233,9 @@ def plain_class(cls: type) -> Form | None:
     name = qualified_name(cls)
     set_state: Any = getattr(cls, "__setstate__", None)
     own = set_state not in _PLAIN_SETSTATE and name not in _SAFE_SETSTATE
-    get_state: Any = cls.__getstate__  # type: ignore[attr-defined]
+    get_state: Any = cls.__getstate__
     slots: list[str] = copyreg._slotnames(cls)  # type: ignore[attr-defined]
+    state: Callable[[Any], Mapping[str, Any]]
     state = functools.partial(_attributes, slots)
     if get_state not in _PLAIN_GETSTATE or own:
         state = _own_state
@@ -430,11 +432,12 @@ def _held(root: Any) -> Iterator[Any]:
         else:
             yield item
             # Its bases' methods are found through it.
-            yield type(item)
+            cls: Any = type(item)
+            yield cls
             if hasattr(item, "get_params"):
                 todo += item.get_params(deep=False).values()
-                # Attributes too: a fitted one may hold more than its params.
-            if rebuilder_of(type(item)) is None and plain_class(type(item)):
+            # Attributes too: a fitted one may hold more than its params.
+            if rebuilder_of(cls) is None and plain_class(cls):
                 todo += getattr(item, "__dict__", {}).values()
 
 
