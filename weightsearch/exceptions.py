@@ -17,6 +17,7 @@ __all__ = [
     "InvalidGridError",
     "NoWeightsWarning",
     "NotAStoreError",
+    "NotRebuildableWarning",
     "QueryError",
     "RebuildError",
     "RefitFailedWarning",
@@ -169,6 +170,10 @@ class NoWeightsWarning(UserWarning):
 
 class UnstorableWeightsWarning(UserWarning):
     """Something that was learned cannot be stored safely and is left out."""
+
+
+class NotRebuildableWarning(UserWarning):
+    """Models of a search cannot become estimators again; only weights are kept."""
 
 
 class DiskSpaceWarning(UserWarning):

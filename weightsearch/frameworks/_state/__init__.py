@@ -10,6 +10,13 @@ from weightsearch.frameworks._state._decode import (
     rebuild,
     why_not,
 )
-from weightsearch.frameworks._state._encode import capture_state
+from weightsearch.frameworks._state._encode import capture_state, failed_state
 
-__all__ = ["capture_state", "is_complete", "kind_of_model", "rebuild", "why_not"]
+__all__ = [
+    "capture_state",
+    "failed_state",
+    "is_complete",
+    "kind_of_model",
+    "rebuild",
+    "why_not",
+]

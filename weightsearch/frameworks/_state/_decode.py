@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import sklearn
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import InconsistentVersionWarning
 
 from weightsearch._records import Array
@@ -73,6 +73,7 @@ def rebuild(
     *,
     template: Any = None,
     trusted: Iterable[str | type] = (),
+    trust_template: bool = False,
 ) -> Any:
     """Make a fitted estimator again.
 
@@ -88,6 +89,9 @@ def rebuild(
         is what the model had.
     trusted : iterable of str or type
         Types that may be constructed besides.
+    trust_template : bool, default=False
+        Whether the state comes from the template itself, so that its classes may do
+        with it what they do when they are unpickled.
 
     Returns
     -------
@@ -103,7 +107,7 @@ def rebuild(
     state = _parse(text)
     if "error" in state:
         raise RebuildError(
-            "this estimator holds something that cannot be stored without pickle "
+            f"it cannot be made of what a store holds without pickle "
             f"({state['error']}), so only its weights were kept"
         )
     try:
@@ -111,7 +115,8 @@ def rebuild(
         values = state["values"] if "rest" not in state else _rest(state["rest"], blob)
         if not isinstance(values, list):
             raise ValueError("its values are not a list")
-        decoder = _Decoder(values, weight, blob, Brought(template, trusted))
+        brought = Brought(template, trusted)
+        decoder = _Decoder(values, weight, blob, brought, trust_template)
         decoder.check_names(skeleton)
         estimator = decoder.one(skeleton)
         decoder.end()
@@ -185,11 +190,13 @@ class _Decoder:
         weight: Callable[[str], Array],
         blob: Callable[[str], bytes],
         brought: Brought,
+        trusts_states: bool,
     ):
         self._values = iter(values)
         self._weight = weight
         self._blob = blob
         self._brought = brought
+        self._trusts_states = trusts_states
         self._numbered: list[Any] = []
         self._found: dict[tuple[str, str], Any] = {}
         # Items without bytes of their own; what a file holds bounds their number.
@@ -228,7 +235,7 @@ class _Decoder:
                 else:
                     missing.append(f"a {name} as {node[3]}")
             todo += [(child, in_part) for child in _children(node)]
-        if untrusted:
+        if untrusted and not missing:
             raise _untrusted(sorted(untrusted))
         if missing:
             raise RebuildError(
@@ -243,8 +250,12 @@ class _Decoder:
         if form is None:
             return False
         # What a class does with a state of its own may be to run it.
-        own = form.tag == "own"
-        return not own or trusted_object(name) is cls or self._brought.trusts(name)
+        return (
+            form.tag == "o"
+            or self._trusts_states
+            or trusted_object(name) is cls
+            or self._brought.trusts(name)
+        )
 
     def _look_up(self, node: Any, *, is_class: bool = False) -> Any:
         """What a name stands for; None if it is neither trusted nor brought."""
@@ -501,6 +512,8 @@ class _Decoder:
         assert form is not None
         self.must_check |= type(made).__name__ in ("BSpline", "TreePredictor")
         if form.tag == "own":
+            if isinstance(made, BaseEstimator):
+                state["_sklearn_version"] = sklearn.__version__
             made.__setstate__(state)
             return
         if not form.slots:

@@ -41,7 +41,7 @@ from weightsearch.frameworks._state._trust import (
     plain_class,
 )
 
-__all__ = ["FORMAT", "SHORT_TEXT", "capture_state", "digest"]
+__all__ = ["FORMAT", "SHORT_TEXT", "capture_state", "digest", "failed_state"]
 
 FORMAT = 1
 SHORT_TEXT = 400
@@ -105,7 +105,12 @@ def capture_state(
     except Exception as error:
         # Whatever a class does when it is asked for its state.
         reason = str(error) if isinstance(error, _Unstorable) else _in_words(error)
-        return ModelState(json.dumps({"format": FORMAT, "error": reason[:1000]}))
+        return failed_state(reason)
+
+
+def failed_state(reason: str) -> ModelState:
+    """A state that says why there is none."""
+    return ModelState(json.dumps({"format": FORMAT, "error": reason[:1000]}))
 
 
 def _in_words(error: Exception) -> str:

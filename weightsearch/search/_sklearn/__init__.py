@@ -15,7 +15,7 @@ from sklearn.model_selection._search_successive_halving import (
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from weightsearch.search._sklearn._callbacks import CallbackSearch
-from weightsearch.search._sklearn._fit import fit_search
+from weightsearch.search._sklearn._fit import fit_search, some_rows
 from weightsearch.search._sklearn._refit import refit_candidates
 
 __all__ = [
@@ -28,4 +28,5 @@ __all__ = [
     "fit_context",
     "fit_search",
     "refit_candidates",
+    "some_rows",
 ]
