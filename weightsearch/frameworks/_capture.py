@@ -108,12 +108,12 @@ def _why_not_proved(
     assert kind is not None
     if kind not in _proved:
         with preserved_randomness():
-            _proved[kind] = _try(estimator, weights, state, rows())
+            _proved[kind] = _try(estimator, weights, state, rows)
     return _proved[kind]
 
 
 def _try(
-    estimator: Any, weights: Weights, state: ModelState, rows: Any
+    estimator: Any, weights: Weights, state: ModelState, rows: Callable[[], Any]
 ) -> str | None:
     """Rebuild a model and ask both; why that failed, or None."""
     arrays = {name: array.copy("K") for name, array in weights.items()}
@@ -141,14 +141,15 @@ def _try(
     return None
 
 
-def _answers(estimator: Any, rows: Any) -> dict[str, Any]:
+def _answers(estimator: Any, rows: Callable[[], Any]) -> dict[str, Any]:
     """What an estimator says of rows, by the method that says most."""
     for method in _METHODS:
         function = getattr(estimator, method, None)
         if function is None:
             continue
         try:
-            return {method: function(rows)}
+            # Anew each time, since some change them.
+            return {method: function(rows())}
         except Exception:
             # Some have a method that their params forbid, or that asks for more.
             continue
@@ -175,7 +176,7 @@ def _same(a: Any, b: Any) -> bool:
     return bool(np.array_equal(first, second))
 
 
-def answers_digest(estimator: Any, rows: Any) -> str | None:
+def answers_digest(estimator: Any, rows: Callable[[], Any]) -> str | None:
     """Digest of what a fitted estimator says of a few rows.
 
     Numbers count with some six digits, since threads may add in any order.
@@ -183,7 +184,8 @@ def answers_digest(estimator: Any, rows: Any) -> str | None:
     Parameters
     ----------
     estimator : object
-    rows : array-like of shape (n_rows, ...)
+    rows : callable
+        Returns the rows.
 
     Returns
     -------

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from sklearn.base import clone
 
 from weightsearch._records import ModelState
 from weightsearch.exceptions import RebuildError
-from weightsearch.frameworks._capture import capture
+from weightsearch.frameworks._capture import (
+    answers_digest,
+    capture,
+    preserved_randomness,
+)
 from weightsearch.frameworks._state import is_complete, rebuild
 from weightsearch.search._fits import FitCall, Outcome
 from weightsearch.search._keeping import same_bits
+from weightsearch.search._sklearn import some_rows
 from weightsearch.store import StoredFit
 
 __all__ = ["holds_all_of", "outcome_of", "rebuild_best"]
+
+_ANSWERS = "answers"
+"""Key of a stored result: the digest of what the estimator says of a few rows."""
 
 
 def rebuild_best(
@@ -27,21 +36,33 @@ def rebuild_best(
     arrays = stored.weights()
     template = clone(call.estimator).set_params(**clone(dict(params), safe=False))
     try:
-        return rebuild(
-            str(stored.state),
-            lambda name: arrays[arrays.ties.get(name, name)],
-            stored.blob,
-            template=template,
-        )
+        with preserved_randomness():
+            estimator = rebuild(
+                str(stored.state),
+                lambda name: arrays[arrays.ties.get(name, name)],
+                stored.blob,
+                template=template,
+            )
     except (RebuildError, ImportError):
         # It is refit then, as without a store.
         return None
+    rows = partial(some_rows, estimator, call.X, call.y)
+    result = stored.result
+    if _ANSWERS not in result or answers_digest(estimator, rows) != result[_ANSWERS]:
+        return None
+    return estimator
 
 
-def outcome_of(search: Any) -> Outcome:
+def outcome_of(search: Any, call: FitCall) -> Outcome:
     """What is kept of the best estimator, which scikit-learn has refit."""
-    result = {"fit_error": None, "fit_time": float(search.refit_time_)}
-    return Outcome(result, *capture(search.best_estimator_, complete=True))
+    estimator = search.best_estimator_
+    result: dict[str, Any] = {"fit_error": None}
+    result["fit_time"] = float(search.refit_time_)
+    rows = partial(some_rows, estimator, call.X, call.y)
+    captured = capture(estimator, complete=True, rows=rows)
+    if captured.state is not None and is_complete(captured.state.text):
+        result[_ANSWERS] = answers_digest(estimator, rows)
+    return Outcome(result, *captured)
 
 
 def holds_all_of(stored: StoredFit, outcome: Outcome) -> bool:

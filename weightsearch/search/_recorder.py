@@ -238,7 +238,7 @@ class SearchRecorder:
         if self._best is not None:
             self._reuse(index, REFIT, key, self._best)
             return self._best.weights()
-        outcome = self._storable(outcome_of(search))
+        outcome = self._storable(outcome_of(search, self.call))
         stored = self._find(key, need_weights=True)
         if stored is not None and holds_all_of(stored, outcome):
             self._reuse(index, REFIT, key, stored)

@@ -15,8 +15,9 @@ from sklearn.model_selection._search_successive_halving import (
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from weightsearch.search._sklearn._callbacks import CallbackSearch
-from weightsearch.search._sklearn._fit import fit_search, some_rows
+from weightsearch.search._sklearn._fit import fit_search
 from weightsearch.search._sklearn._refit import refit_candidates
+from weightsearch.search._sklearn._rows import some_rows
 
 __all__ = [
     "BaseSearchCV",

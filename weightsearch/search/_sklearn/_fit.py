@@ -15,13 +15,10 @@ from itertools import chain
 from types import FunctionType
 from typing import Any
 
-import numpy as np
 from sklearn.base import clone
 from sklearn.model_selection._search import BaseSearchCV
-from sklearn.utils.metaestimators import _safe_split
-from sklearn.utils.validation import _num_samples
 
-from weightsearch.frameworks._capture import ROWS_ASKED, capture
+from weightsearch.frameworks._capture import capture
 from weightsearch.frameworks._registry import (
     Extractor,
     registered_extractors,
@@ -32,8 +29,9 @@ from weightsearch.search._fits import FitCall, Outcome, PlannedFit, Recorder
 from weightsearch.search._sklearn._best import BestClone, forget_fit
 from weightsearch.search._sklearn._callbacks import has_callbacks, show_as_done
 from weightsearch.search._sklearn._parallel import make_parallel, stream
+from weightsearch.search._sklearn._rows import some_rows
 
-__all__ = ["fit_search", "some_rows"]
+__all__ = ["fit_search"]
 
 
 def fit_search(
@@ -87,26 +85,10 @@ def _evaluate(
     if result["fit_error"] is not None:
         return position, Outcome(result, None, ())
     _, X, y = args
-    rows = functools.partial(some_rows, estimator, X, y, kwargs["train"], kwargs["test"])
+    rows = functools.partial(
+        some_rows, estimator, X, y, kwargs["train"], kwargs["test"]
+    )
     return position, Outcome(result, *capture(estimator, rows=rows))
-
-
-def some_rows(
-    estimator: Any, X: Any, y: Any, train: Any = None, test: Any = None
-) -> Any:
-    """A few rows of the data, as the estimator is asked about them.
-
-    Parameters
-    ----------
-    estimator : estimator
-    X, y : array-like
-        All the data.
-    train, test : array-like of int, default=None
-        What it was fitted on, and what rows are taken of; None: all.
-    """
-    if test is None:
-        test = np.arange(_num_samples(X))
-    return _safe_split(estimator, X, y, test[:ROWS_ASKED], train)[0]
 
 
 class _RecordingParallel:

@@ -6,6 +6,7 @@ import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 from sklearn.base import clone
@@ -21,6 +22,7 @@ from weightsearch.frameworks._scikeras_tags import ensure_tags
 from weightsearch.search._fits import FitCall, Outcome
 from weightsearch.search._sklearn._callbacks import Caller, refit_contexts
 from weightsearch.search._sklearn._parallel import make_parallel, stream
+from weightsearch.search._sklearn._rows import some_rows
 
 __all__ = ["refit_candidates"]
 
@@ -108,7 +110,7 @@ def _refit(
             raise
         result.update(fit_error=traceback.format_exc(), fit_time=time.time() - start)
     else:
-        kept = capture(estimator)
+        kept = capture(estimator, rows=partial(some_rows, estimator, X, y))
     finally:
         if context is not None:
             context.call_on_fit_task_end(estimator=search, X=X, y=y)
