@@ -33,7 +33,7 @@ CONSTRAINTS = ROOT / "constraints" / "ci.txt"
 NOT_PUBLISHED = (".ci/", ".github/", ".pre-commit-config.yaml")
 """What only the repository needs."""
 
-CORE = {"h5py", "joblib", "numpy", "pandas", "scikit-learn", "scipy", "skops"}
+CORE = {"h5py", "joblib", "numpy", "pandas", "scikit-learn", "scipy"}
 """All that ``pip install weightsearch`` asks for; each brings its own."""
 
 QUICK_TESTS = (

@@ -14,6 +14,7 @@ from weightsearch._records import Array, Weights
 __all__ = ["export_weights"]
 
 _KERAS = ".weights.h5"
+_SKOPS = ".skops"
 
 
 def export_weights(weights: Weights, path: Path, load: Callable[[], Any]) -> Path:
@@ -24,7 +25,7 @@ def export_weights(weights: Weights, path: Path, load: Callable[[], Any]) -> Pat
     weights : Weights
     path : Path
     load : callable
-        Gives the fitted estimator, for the format that only a model can write.
+        Returns the fitted estimator, for the formats that hold a model.
 
     Returns
     -------
@@ -40,16 +41,17 @@ def export_weights(weights: Weights, path: Path, load: Callable[[], Any]) -> Pat
         If the format's package is not installed.
     """
     suffix = _KERAS if path.name.endswith(_KERAS) else path.suffix
-    if suffix != _KERAS and suffix not in _WRITERS:
-        known = ", ".join([*_WRITERS, _KERAS])
+    models = {_KERAS: _keras, _SKOPS: _skops}
+    if suffix not in models and suffix not in _WRITERS:
+        known = ", ".join([*_WRITERS, *models])
         raise ValueError(f"{path.name!r} must end with one of {known}.")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"There is no folder {path.parent}.")
     # Aside first, so that a file that is there is replaced as a whole or not at all.
     aside = path.with_name(f".{path.stem}-{secrets.token_hex(8)}{suffix}")
     try:
-        if suffix == _KERAS:
-            _keras(load(), aside)
+        if suffix in models:
+            models[suffix](load(), aside)
         else:
             _WRITERS[suffix](_complete(weights), aside)
         aside.replace(path)
@@ -116,6 +118,16 @@ def _keras(estimator: Any, path: Path) -> None:
             f"{type(last).__name__}. Use .npz."
         )
     model.save_weights(path)
+
+
+def _skops(estimator: Any, path: Path) -> None:
+    try:
+        import skops.io
+    except ImportError as error:
+        raise ImportError(
+            'Writing .skops needs the package skops: pip install "weightsearch[skops]".'
+        ) from error
+    skops.io.dump(estimator, path)
 
 
 _WRITERS: dict[str, Callable[[dict[str, Array], Path], None]] = {

@@ -101,11 +101,12 @@ class RebuiltRun(SharedRun):
             The suffix tells the format: ``.npz`` (:func:`numpy.load`),
             ``.safetensors``, ``.pt`` or ``.pth`` (a PyTorch ``state_dict`` that
             ``torch.load(weights_only=True)`` reads), ``.weights.h5`` (for
-            ``keras.Model.load_weights``). A file that is there is replaced.
+            ``keras.Model.load_weights``), ``.skops`` (the whole estimator, for
+            :func:`skops.io.load`). A file that is there is replaced.
         split : int, default=None
             The split whose model is meant; None: the refit.
         estimator : estimator object, default=None
-            For ``.weights.h5``, as in :meth:`load_estimator`.
+            For ``.weights.h5`` and ``.skops``, as in :meth:`load_estimator`.
 
         Returns
         -------
