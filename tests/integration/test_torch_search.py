@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, make_classification
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -22,7 +23,7 @@ import torch
 from skorch import NeuralNetClassifier, NeuralNetRegressor
 from skorch.helper import SliceDataset, SliceDict
 from torch import nn
-from torch_modules import HalfNet, SimpleNet, WideNet
+from torch_modules import HalfNet, Interruption, SimpleNet, WideNet
 
 
 @pytest.fixture(autouse=True)
@@ -171,4 +172,27 @@ def test_a_criterion_with_weights(data):
     search = WeightTrackingGridSearchCV(net, {"lr": [0.01]}, cv=2).fit(*data)
     np.testing.assert_array_equal(
         search.best_weights_["criterion_/weight"], np.float32([0.5, 2.0])
+    )
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("fit", [3, 5])
+def test_a_swallowed_interrupt(data, tmp_path, fit, n_jobs):
+    """A net that skorch returns half-trained is not stored, but fitted again."""
+    log = tmp_path / "fits.log"
+    log.write_text("")
+    net = classifier(callbacks=[("stop", Interruption(str(log), fit))])
+    grid = {"lr": [0.001, 0.01]}
+    kwargs = {"cv": 2, "n_jobs": n_jobs, "store": tmp_path / "s.h5"}
+    with pytest.raises(KeyboardInterrupt):
+        WeightTrackingGridSearchCV(net, grid, **kwargs).fit(*data)
+    resumed = WeightTrackingGridSearchCV(net, grid, **kwargs).fit(*data)
+    plain = GridSearchCV(classifier(), grid, cv=2).fit(*data)
+    np.testing.assert_array_equal(
+        resumed.cv_results_["mean_test_score"], plain.cv_results_["mean_test_score"]
+    )
+    assert len(resumed.best_estimator_.history) == 3
+    np.testing.assert_array_equal(
+        resumed.best_weights_["fc1.weight"],
+        extract_weights(plain.best_estimator_)["fc1.weight"],
     )

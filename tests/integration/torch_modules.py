@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+from pathlib import Path
+
 import torch
+from skorch.callbacks import Callback
 from torch import nn
 
 
@@ -40,3 +44,20 @@ class HalfNet(nn.Module):
 
     def forward(self, x):
         return self.out(torch.relu(self.fc(self.norm(x)))) * self.scale.float()
+
+
+class Interruption(Callback):
+    """Interrupts the second epoch of the fit number `fit`, as Ctrl-C does."""
+
+    def __init__(self, log, fit):
+        self.log = log
+        self.fit = fit
+
+    def on_train_begin(self, net, **kwargs):
+        with Path(self.log).open("a") as file:
+            file.write("fit\n")
+
+    def on_epoch_end(self, net, **kwargs):
+        n_fits = len(Path(self.log).read_text().splitlines())
+        if n_fits == self.fit and len(net.history) == 2:
+            signal.raise_signal(signal.SIGINT)

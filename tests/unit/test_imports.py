@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parents[2] / "weightsearch"
 
 PARTS = {
     "exceptions": {"exceptions"},
-    "records": {"_display", "_records"},
+    "records": {"_copies", "_display", "_records"},
     "compare": {"compare", "compare.*"},
     "frameworks": {"frameworks", "frameworks.*"},
     "identity": {"_identity", "_identity.*"},
@@ -23,6 +23,7 @@ PARTS = {
     "reading": {"run", "run.*"},
     "fitting": {
         "search._fits",
+        "search._interrupts",
         "search._sklearn",
         "search._sklearn.*",
         "search._grid_check",

@@ -11,6 +11,7 @@ from scipy.stats import spearmanr
 from sklearn.metrics import check_scoring
 from sklearn.utils.parallel import Parallel, delayed
 
+from weightsearch._copies import copied
 from weightsearch._records import Weights
 from weightsearch.frameworks._scikeras_tags import ensure_tags
 from weightsearch.run._model import make_model
@@ -79,4 +80,5 @@ def _score(
     number, text, weights, blobs, template = model
     estimator = make_model(text, weights, blobs, template, trusted, what)
     scorer = check_scoring(estimator, scoring)
+    X, y = copied((X, y))
     return number, float(scorer(estimator, X) if y is None else scorer(estimator, X, y))

@@ -90,3 +90,10 @@ class Recorder(Protocol):
 
     def split(self, train: Any, test: Any) -> tuple[Any, Any]:
         """The indices to use in the place of those that were drawn."""
+
+    @property
+    def call(self) -> FitCall:
+        """What all fits have in common."""
+
+    def use_data(self, X: Any, y: Any, fit_params: Mapping[str, Any]) -> None:
+        """The data for the fits to come, equal to those of the fits before."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from typing import Any
 
 from weightsearch._identity import (
@@ -223,6 +224,10 @@ class SearchRecorder:
         """What all fits have in common; known from the first one on."""
         assert self._call is not None
         return self._call
+
+    def use_data(self, X: Any, y: Any, fit_params: Mapping[str, Any]) -> None:
+        """Use copies of the data from now on, where a fit has changed the caller's."""
+        self._call = replace(self.call, X=X, y=y, fit_params=fit_params)
 
     @property
     def n_reusable(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from weightsearch._copies import copied, is_unchanged
 from weightsearch.search._fits import Recorder
 from weightsearch.search._sklearn._callbacks import has_callbacks
 
@@ -31,28 +32,54 @@ class BestClone:
         self._recorder = recorder
         self.fits_go_on = False
         self._n_calls = 0
+        self._given: tuple[Any, Any, Any] | None = None
 
     def __call__(self, estimator: Any, *, safe: bool = True) -> Any:
         cloned = self._clone(estimator, safe=safe)
         if self.fits_go_on or not safe:
             return cloned
         self._n_calls += 1
-        if self._n_calls == 1 or has_callbacks(self._search, cloned):
-            # Who listens to the refit must get it.
+        if self._n_calls == 1:
             return cloned
-        return _Refit(cloned, self._recorder)
+        if has_callbacks(self._search, cloned):
+            # Who listens to the refit must get it.
+            self._keep_data()
+            return cloned
+        return _Refit(cloned, self._recorder, self._keep_data)
+
+    def _keep_data(self) -> None:
+        """Keep the data for the other refits: this one is fitted on the caller's."""
+        if self._search._has_more_tasks:
+            call = self._recorder.call
+            self._given = copied((call.X, call.y, dict(call.fit_params)))
+
+    def give_data_back(self) -> None:
+        """Let the other refits see the data as they were, if the best one changed them.
+
+        The caller's own stay changed, as scikit-learn leaves them.
+        """
+        given, self._given = self._given, None
+        call = self._recorder.call
+        if given is not None and not is_unchanged(
+            (call.X, call.y, dict(call.fit_params)), given
+        ):
+            self._recorder.use_data(*given)
 
 
 class _Refit:
     """Stand for the estimator between being cloned and getting the best params."""
 
-    def __init__(self, estimator: Any, recorder: Recorder):
+    def __init__(
+        self, estimator: Any, recorder: Recorder, before_fit: Callable[[], None]
+    ):
         self._estimator = estimator
         self._recorder = recorder
+        self._before_fit = before_fit
 
     def set_params(self, **params: Any) -> Any:
         stored = self._recorder.recall_best(params)
         if stored is None:
+            self._before_fit()
             return self._estimator.set_params(**params)
         # scikit-learn goes on to fit it, which is done already.
         stored.fit = lambda *args, **kwargs: stored

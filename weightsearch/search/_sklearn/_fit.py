@@ -18,6 +18,7 @@ from typing import Any
 from sklearn.base import clone
 from sklearn.model_selection._search import BaseSearchCV
 
+from weightsearch._copies import copied
 from weightsearch.frameworks._capture import capture
 from weightsearch.frameworks._registry import (
     Extractor,
@@ -26,6 +27,7 @@ from weightsearch.frameworks._registry import (
 )
 from weightsearch.frameworks._scikeras_tags import ensure_tags
 from weightsearch.search._fits import FitCall, Outcome, PlannedFit, Recorder
+from weightsearch.search._interrupts import InterruptWatch
 from weightsearch.search._sklearn._best import BestClone, forget_fit
 from weightsearch.search._sklearn._callbacks import has_callbacks, show_as_done
 from weightsearch.search._sklearn._parallel import make_parallel, stream
@@ -63,8 +65,11 @@ def fit_search(
         plain.__defaults__,
         plain.__closure__,
     )
-    fit(search, X, y, **params)
+    # The refit of the best candidate is made in it, and may swallow an interrupt.
+    with InterruptWatch():
+        fit(search, X, y, **params)
     forget_fit(search, recorder.stored_refit_time)
+    cloning.give_data_back()
 
 
 def _evaluate(
@@ -78,17 +83,20 @@ def _evaluate(
     """Stand for ``_fit_and_score`` in the worker."""
     ensure_tags()
     use_extractors(extractors)
-    if not captures:
-        return position, Outcome(fit_and_score(*args, **kwargs), None, ())
-    result = fit_and_score(*args, **kwargs, return_estimator=True)
-    estimator = result.pop("estimator")
-    if result["fit_error"] is not None:
-        return position, Outcome(result, None, ())
-    _, X, y = args
-    rows = functools.partial(
-        some_rows, estimator, X, y, kwargs["train"], kwargs["test"]
-    )
-    return position, Outcome(result, *capture(estimator, rows=rows))
+    # Of X, y and what goes with their rows, scikit-learn takes a copy of a part.
+    kwargs["fit_params"] = copied(kwargs["fit_params"])
+    with InterruptWatch():
+        result = fit_and_score(*args, **kwargs, return_estimator=captures)
+        outcome = Outcome(result, None, ())
+        if captures:
+            estimator = result.pop("estimator")
+            if result["fit_error"] is None:
+                _, X, y = args
+                rows = functools.partial(
+                    some_rows, estimator, X, y, kwargs["train"], kwargs["test"]
+                )
+                outcome = Outcome(result, *capture(estimator, rows=rows))
+    return position, outcome
 
 
 class _RecordingParallel:

@@ -12,6 +12,7 @@ from typing import Any
 from sklearn.base import clone
 from sklearn.utils.parallel import delayed
 
+from weightsearch._copies import copied
 from weightsearch.frameworks._capture import Captured, capture
 from weightsearch.frameworks._registry import (
     Extractor,
@@ -20,6 +21,7 @@ from weightsearch.frameworks._registry import (
 )
 from weightsearch.frameworks._scikeras_tags import ensure_tags
 from weightsearch.search._fits import FitCall, Outcome
+from weightsearch.search._interrupts import InterruptWatch
 from weightsearch.search._sklearn._callbacks import Caller, refit_contexts
 from weightsearch.search._sklearn._parallel import make_parallel, stream
 from weightsearch.search._sklearn._rows import some_rows
@@ -64,7 +66,9 @@ def refit_candidates(
         for (candidate, params), context in zip(candidates, contexts, strict=True)
     )
     # Entered, so that batches share the workers where results cannot be streamed.
-    with make_parallel(n_jobs=search.n_jobs, pre_dispatch=search.pre_dispatch) as pool:
+    # Large arrays come to the workers as files, which each may write in its memory.
+    options = {"n_jobs": search.n_jobs, "pre_dispatch": search.pre_dispatch}
+    with make_parallel(**options, mmap_mode="c") as pool:
         yield from stream(pool, tasks, "candidate")
     if parent is not None:
         parent.call_on_fit_task_end(estimator=search)
@@ -86,7 +90,26 @@ def _refit(
     """Fit one candidate in a worker, the way scikit-learn refits its best one."""
     ensure_tags()
     use_extractors(extractors)
+    with InterruptWatch():
+        outcome = _outcome(
+            estimator, X, y, params, fit_params, error_score, context, caller
+        )
+    return candidate, outcome
+
+
+def _outcome(
+    estimator: Any,
+    X: Any,
+    y: Any,
+    params: Mapping[str, Any],
+    fit_params: Mapping[str, Any],
+    error_score: Any,
+    context: Any,
+    caller: Caller | None,
+) -> Outcome:
     estimator.set_params(**clone(dict(params), safe=False))
+    # Scikit-learn copies the part that a split is fitted on, and no more than that.
+    X, y, fit_params = copied((X, y, dict(fit_params)))
     start = time.time()
     result: dict[str, Any] = {"fit_error": None}
     kept = Captured(None, (), None)
@@ -114,4 +137,4 @@ def _refit(
     finally:
         if context is not None:
             context.call_on_fit_task_end(estimator=search, X=X, y=y)
-    return candidate, Outcome(result, *kept)
+    return Outcome(result, *kept)

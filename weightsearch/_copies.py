@@ -1,0 +1,90 @@
+"""Copies of data that several models share, since an estimator may change its own.
+
+Estimators with ``copy=False``, and some transformers of users, write into X, y or a
+weight of samples. What is fitted or asked next must see the data as they were given.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+__all__ = ["copied", "is_unchanged"]
+
+Data = TypeVar("Data")
+
+_BITS = {1: "u1", 2: "u2", 4: "u4", 8: "u8"}
+
+
+def copied(data: Data) -> Data:
+    """Copy arrays, tables, sparse matrices and tensors, also in lists, tuples, dicts.
+
+    Anything else, such as a callback among the params of ``fit``, is not data and stays
+    the same object; so does an array that cannot be written.
+    """
+    copy_: Any = _copied(data)
+    result: Data = copy_
+    return result
+
+
+def _copied(data: Any) -> Any:
+    if isinstance(data, np.ndarray):
+        if data.dtype.hasobject:
+            return copy.deepcopy(data)
+        if not data.flags.writeable:
+            return data
+        if type(data) is np.memmap:
+            return np.array(data, order="K")
+        return data.copy(order="K")
+    if sparse.issparse(data) or isinstance(data, pd.DataFrame | pd.Series):
+        return data.copy()
+    if type(data) is dict:
+        return {name: _copied(value) for name, value in data.items()}
+    if type(data) in (list, tuple):
+        return type(data)(map(_copied, data))
+    if isinstance(data, Mapping) or hasattr(data, "__array__"):
+        try:
+            return copy.deepcopy(data)
+        except Exception:
+            # It cannot be copied, so it is shared, as by scikit-learn.
+            return data
+    return data
+
+
+def is_unchanged(data: Any, before: Any) -> bool:
+    """Whether data are certainly equal, bit for bit, to a copy made before."""
+    if data is before:
+        return True
+    if type(data) is not type(before):
+        return False
+    if type(data) is np.ndarray:
+        return _same_array(data, before)
+    if isinstance(data, pd.DataFrame | pd.Series):
+        same = data.index.equals(before.index) and data.equals(before)
+        return bool(same)
+    if sparse.issparse(data):
+        return is_unchanged(vars(data), vars(before))
+    if isinstance(data, dict):
+        return list(data) == list(before) and all(
+            is_unchanged(value, before[name]) for name, value in data.items()
+        )
+    if isinstance(data, list | tuple):
+        return len(data) == len(before) and all(map(is_unchanged, data, before))
+    if isinstance(data, int | str | np.generic):
+        return bool(data == before)
+    return False
+
+
+def _same_array(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> bool:
+    if a.dtype != b.dtype or a.shape != b.shape:
+        return False
+    bits = _BITS.get(a.dtype.itemsize)
+    if a.dtype.kind in "biufmM" and bits is not None:
+        # As integers, since nan is not equal to itself.
+        return np.array_equal(a.view(bits), b.view(bits))
+    return not a.dtype.hasobject and a.tobytes() == b.tobytes()
