@@ -163,3 +163,17 @@ def test_every_model_is_scored_on_the_data_as_given(n_jobs):
     for score, params in zip(scores, search.cv_results_["params"], strict=True):
         by_hand = clone(model).set_params(**params).fit(X.copy(), y)
         assert score == by_hand.score(X.copy(), y)
+
+
+def test_every_member_of_an_ensemble_sees_the_data_as_given():
+    """An ensemble's members predict from the data as given, whatever others do."""
+    X, y = load_diabetes(return_X_y=True)
+    model = make_pipeline(Centre(), StandardScaler(copy=False), Ridge())
+    grid = {"ridge__alpha": [0.1, 1.0, 10.0]}
+    search = WeightTrackingGridSearchCV(model, grid, cv=2).fit(X.copy(), y)
+    members = [clone(model).set_params(ridge__alpha=a) for a in (0.1, 1.0, 10.0)]
+    predictions = [m.fit(X.copy(), y).predict(X.copy()) for m in members]
+    asked = X.copy()
+    found = search.run_.ensemble([0, 1, 2], model).predict(asked)
+    np.testing.assert_array_equal(asked, X)
+    np.testing.assert_allclose(found, np.mean(predictions, axis=0))

@@ -7,7 +7,10 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import is_classifier, is_regressor
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils.metaestimators import available_if
 
+from weightsearch._copies import copied
 from weightsearch._records import Array, Weights
 from weightsearch.compare import align as align_to
 from weightsearch.exceptions import UnequalWeightsError
@@ -66,13 +69,23 @@ def mean_of(every: Iterable[Weights], *, align: bool = False) -> Weights:
     return Weights(means, ties=first.ties, encodings=first.encodings)
 
 
+class _Member(FrozenEstimator):  # type: ignore[misc]
+    """A stored model that cannot change the data before the other members see them."""
+
+    def predict(self, X: Any) -> Any:
+        return self.estimator.predict(copied(X))
+
+    @available_if(lambda self: hasattr(self.estimator, "predict_proba"))  # type: ignore[untyped-decorator]
+    def predict_proba(self, X: Any) -> Any:
+        return self.estimator.predict_proba(copied(X))
+
+
 def voting_ensemble(members: list[tuple[str, Any]]) -> Any:
     """Make a fitted voting estimator of fitted ones."""
     # Here, since importing the package need not wait for it.
     from sklearn.ensemble import VotingClassifier, VotingRegressor
-    from sklearn.frozen import FrozenEstimator
 
-    frozen = [(name, FrozenEstimator(estimator)) for name, estimator in members]
+    frozen = [(name, _Member(estimator)) for name, estimator in members]
     models = [estimator for _, estimator in members]
     # Frozen members ignore the fit, which tells the whole only the names of classes.
     if all(map(is_classifier, models)) and all(
