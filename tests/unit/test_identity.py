@@ -18,7 +18,6 @@ import re
 import subprocess
 import sys
 import textwrap
-import threading
 import warnings
 from types import ModuleType
 from typing import Any
@@ -31,7 +30,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import sparse
-from sklearn import linear_model
+from sklearn import config_context, get_config, linear_model
+from sklearn.cluster import KMeans
 from sklearn.datasets import load_iris
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression, SGDClassifier
@@ -39,22 +39,24 @@ from sklearn.metrics import f1_score, get_scorer, make_scorer
 from sklearn.metrics._scorer import _MultimetricScorer
 from sklearn.model_selection import GridSearchCV, KFold, check_cv
 from sklearn.naive_bayes import GaussianNB
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from weightsearch._identity import (
     SearchIdentity,
     Unidentifiable,
+    _origin,
     differences,
     digest,
     digest_splitter,
     environment,
     identify_search,
 )
-from weightsearch._identity._estimators import without_neutral
+from weightsearch._identity._estimators import deciding_fit_params, deciding_params
 from weightsearch.exceptions import IdentityWarning
 
 ROOT = pathlib.Path(__file__).parents[2]
+OPAQUE = (number for number in range(3))
 
 
 @pytest.fixture
@@ -266,9 +268,9 @@ def test_digest_has_32_hexadecimal_digits():
     assert re.fullmatch("[0-9a-f]{32}", digest([1, "a"]))
 
 
-def test_order_of_dicts_and_sets_does_not_matter():
-    """Equal dicts and sets are the same however they were filled."""
-    assert digest({"a": 1, "b": [2]}) == digest({"b": [2], "a": 1})
+def test_order_of_a_dict_matters_and_that_of_a_set_does_not():
+    """A dict has an order that code may go by; a set has none."""
+    assert digest({"a": 1, "b": [2]}) != digest({"b": [2], "a": 1})
     assert digest({"a", "b", (1, "c")}) == digest({(1, "c"), "b", "a"})
 
 
@@ -343,20 +345,19 @@ def test_deep_nesting_is_unidentifiable():
 
 
 def test_opaque_values_are_unidentifiable(tmp_path):
-    """Locks, open files and generators have state that cannot be seen."""
+    """Open files and generators have state that cannot be seen."""
     with (tmp_path / "f").open("w") as file:
-        for opaque in (threading.Lock(), (i for i in [1]), file):
-            with pytest.raises(Unidentifiable, match="cannot be read"):
+        for opaque in (OPAQUE, np.frompyfunc(abs, 1, 1), file):
+            with pytest.raises(Unidentifiable, match=r"cannot be read|not to be found"):
                 digest(opaque)
 
 
 def test_unidentifiable_says_where():
     """The error names the way to the thing inside the object."""
-    lock = threading.Lock()
     with pytest.raises(Unidentifiable) as caught:
-        digest(FunctionTransformer(kw_args={"a": [1, lock]}))
+        digest(FunctionTransformer(kw_args={"a": [1, OPAQUE]}))
     assert caught.value.path == ".kw_args['a'][1]"
-    assert "lock" in caught.value.reason
+    assert "generator" in caught.value.reason
     assert pickle.loads(pickle.dumps(caught.value)).path == caught.value.path
 
 
@@ -374,11 +375,11 @@ def test_objects_that_fail_are_unidentifiable():
 
 
 class WithHandle:
-    """Something that keeps a lock, and says how to leave it out."""
+    """Something that keeps a generator, and says how to leave it out."""
 
     def __init__(self, size: int):
         self.size = size
-        self.lock = threading.Lock()
+        self.rows = (row for row in range(size))
 
     def __getstate__(self) -> dict[str, int]:
         return {"size": self.size}
@@ -765,21 +766,70 @@ def test_workers_and_words_do_not_matter():
     assert digest(loud) == digest(still)
 
 
-def test_neutral_params_of_candidates_are_left_out():
-    """A candidate's n_jobs and verbose, nested ones too, make no other fit."""
-    params = {"a__n_jobs": 1, "fit__verbose": 0, "fit_kwargs": {"verbose": 1, "x": 2}}
-    assert without_neutral({**params, "C": 1}) == {"fit_kwargs": {"x": 2}, "C": 1}
+class Forgetful(LogisticRegression):
+    """A user's estimator with params whose names others give to other things."""
+
+    def __init__(self, memory="short", verbose=0, C=1.0):
+        super().__init__(C=C)
+        self.memory = memory
+        self.verbose = verbose
 
 
-def test_memory_that_is_no_cache_is_kept():
-    """A param called memory that holds a number is a param like another."""
-    assert without_neutral({"memory": 0.9}) == {"memory": 0.9}
+class Telling(LogisticRegression):
+    """A user's estimator that inherits a param and learns by it."""
+
+    def fit(self, X, y):
+        """Fit on fewer rows the more it tells."""
+        return super().fit(X[self.verbose :], y[self.verbose :])
+
+
+class Quiet(LogisticRegression):
+    """A user's estimator that adds nothing to a param that it inherits."""
+
+
+FOREST = make_pipeline(RandomForestClassifier())
+NEUTRAL_PARAMS = {
+    "own": (RandomForestClassifier(), "n_jobs", 2, True),
+    "nested": (FOREST, "randomforestclassifier__verbose", 2, True),
+    "deeper": (GridSearchCV(FOREST, {}), "estimator__memory", "cache", True),
+    "inherited": (Quiet(), "verbose", 1, True),
+    "cache": (FOREST, "memory", pathlib.Path("cache"), True),
+    "not a cache": (FOREST, "memory", 0.9, False),
+    "user's": (Forgetful(), "memory", "long", False),
+    "user's verbose": (Forgetful(), "verbose", 1, False),
+    "user's nested": (make_pipeline(Forgetful()), "forgetful__memory", "long", False),
+    "used by the user": (Telling(), "verbose", 1, False),
+    "of nobody": (LogisticRegression(), "module__n_jobs", 1, False),
+    "of a dict": (FunctionTransformer(), "kw_args", {"verbose": 1}, False),
+}
+
+
+@pytest.mark.parametrize("name", NEUTRAL_PARAMS)
+def test_param_is_neutral_by_the_class_that_owns_it(name):
+    """n_jobs, verbose and memory mean nothing to a fit where that is known."""
+    owner, param, value, neutral = NEUTRAL_PARAMS[name]
+    kept = {} if neutral else {param: value}
+    assert deciding_params(owner, {param: value, "C": 1}) == {**kept, "C": 1}
+
+
+def test_params_of_a_step_that_a_candidate_brings_are_its_own():
+    """A candidate that replaces a step decides what the step's params mean."""
+    params = {"forest": Forgetful(), "forest__verbose": 1}
+    pipe = Pipeline([("forest", RandomForestClassifier())])
+    assert deciding_params(pipe, params) == params
+    params["forest"] = RandomForestClassifier()
+    assert list(deciding_params(pipe, params)) == ["forest"]
+
+
+def test_params_of_fit_count_where_nothing_else_is_known():
+    """A param of fit called n_jobs or verbose counts for an estimator of the user."""
+    params = {"verbose": 1, "n_jobs": 2, "logisticregression__verbose": 1}
+    for estimator in (Forgetful(), make_pipeline(LogisticRegression())):
+        assert deciding_fit_params(estimator, params) == params
 
 
 def test_metadata_requests_matter():
     """Asking for sample_weight changes what a fit gets."""
-    from sklearn import config_context
-
     with config_context(enable_metadata_routing=True):
         asking = LogisticRegression().set_fit_request(sample_weight=True)
     assert digest(asking) != digest(LogisticRegression())
@@ -799,7 +849,6 @@ def identify(estimator=None, **changes: Any) -> SearchIdentity:
         "score_params": {},
         "scorer": get_scorer("accuracy"),
         "settings": {"return_train_score": False, "error_score": np.nan},
-        "versions": environment(estimator),
         **changes,
     }
     return identify_search(
@@ -824,7 +873,6 @@ OF_EVERY_FIT = {
     "sample_weight": {"fit_params": {"sample_weight": np.ones(150)}},
     "estimator": {"estimator": SGDClassifier()},
     "random_state": {"estimator": LogisticRegression(random_state=1)},
-    "version": {"versions": {**environment(LogisticRegression()), "numpy": "1.0"}},
 }
 OF_SPLITS = {
     "scorer": {"scorer": get_scorer("f1_macro")},
@@ -896,22 +944,127 @@ def test_many_splits_do_not_share_keys():
     assert len(keys) == 600
 
 
-def test_versions_behind_a_candidate_count():
-    """A key knows the versions of what only a candidate brings in."""
-    import weightsearch._identity as module
+@pytest.mark.parametrize("library", ["scikit-learn", "numpy"])
+def test_versions_count_wherever_a_library_takes_part(library, monkeypatch):
+    """Another version of a library makes other fits, scores and candidates."""
+    params = {"base": LogisticRegression()}
+    known = identify()
+    before = [known.fit_key({}), known.fit_key({}, SPLIT), digest_splitter(KFold(3))]
+    before.append(known.fit_key(params))
+    real = _origin._version
+    monkeypatch.setattr(
+        _origin, "_version", lambda name: "1.0" if name == library else real(name)
+    )
+    now = identify()
+    after = [now.fit_key({}), now.fit_key({}, SPLIT), digest_splitter(KFold(3))]
+    after.append(now.fit_key(params))
+    assert all(one != other for one, other in zip(before, after, strict=True))
+    assert differences(known.parts, now.parts) == [
+        f"versions: {library} {real(library)} -> 1.0"
+    ]
 
-    identity = identify()
-    before = identity.fit_key({"base": LogisticRegression()})
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "versions_of", lambda names: dict.fromkeys(names, "0"))
-        assert identity.fit_key({"base": LogisticRegression()}) != before
+
+def test_version_behind_a_scorer_leaves_refits(monkeypatch):
+    """The version of a library that only scores decides on splits alone."""
+    scorer = make_scorer(pd.testing.assert_series_equal)
+    keys = []
+    for version in ("1", "2"):
+        versions = {"pandas": version}
+        monkeypatch.setattr(_origin, "_version", lambda n, v=versions: v.get(n, "0"))
+        identity = identify(scorer=scorer)
+        keys.append((identity.fit_key({}), identity.fit_key({}, SPLIT)))
+    (refit, split), (same_refit, other_split) = keys
+    assert refit == same_refit
+    assert split != other_split
+
+
+SETTINGS = {
+    "transform_output": ({"transform_output": "pandas"}, True),
+    "routing": ({"enable_metadata_routing": True}, True),
+    "errors": ({"assume_finite": True}, True),
+    "display": ({"display": "text"}, False),
+    "memory": ({"working_memory": 8}, False),
+}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_settings_of_scikit_learn_count_where_they_decide(name):
+    """A setting that decides what a fit does is named with its old and new value."""
+    (setting, counts), before = SETTINGS[name], identify()
+    with config_context(**setting):
+        now = identify()
+    assert (now.fingerprint != before.fingerprint) is counts
+    words = differences(before.parts, now.parts)
+    ((key, value),) = setting.items()
+    known = [f"settings: sklearn {key} {get_config()[key]} -> {value}"]
+    assert words == (known if counts else [])
+
+
+def test_errors_that_numpy_raises_count():
+    """Where numpy raises instead of warning, a fit may fail."""
+    before = identify()
+    with np.errstate(over="raise"):
+        assert identify().fingerprint != before.fingerprint
+    with np.errstate(over="ignore"):
+        assert identify().fingerprint == before.fingerprint
+
+
+@pytest.mark.torch
+def test_settings_of_torch_count_where_torch_takes_part():
+    """The default type of numbers decides on torch's models, and on no others."""
+    import torch
+
+    def digests(dtype: Any) -> tuple[Any, Any]:
+        torch.set_default_dtype(dtype)
+        try:
+            torchy = identify(FunctionTransformer(torch.as_tensor))
+            return torchy.parts["environment"], identify().fingerprint
+        finally:
+            torch.set_default_dtype(torch.float32)
+
+    single, double = digests(torch.float32), digests(torch.float64)
+    assert single[0] != double[0]
+    assert single[1] == double[1]
+
+
+def test_scoring_that_is_not_named_is_that_of_the_estimator():
+    """Without a scorer, a classifier's own score is the accuracy."""
+    assert identify(scorer=None).fingerprint == identify().fingerprint
+    clusters = KMeans()
+    assert (
+        identify(clusters, scorer=None).parts["scoring"] != identify().parts["scoring"]
+    )
+
+
+def test_labels_in_a_list_are_those_in_an_array():
+    """scikit-learn's estimators make an array of a list; others may not."""
+    listed = identify(y=IRIS_Y.tolist())
+    assert listed.fingerprint == identify().fingerprint
+    assert listed.fit_key({"C": 1}, SPLIT) == identify().fit_key({"C": 1}, SPLIT)
+    assert differences(listed.parts, identify().parts) == []
+    own = {"C": Slotted(1)}
+    assert listed.fit_key(own) != identify().fit_key(own)
+    mine = identify(Quiet(), y=IRIS_Y.tolist())
+    assert mine.fingerprint != identify(Quiet()).fingerprint
+    assert differences(mine.parts, identify(Quiet()).parts) == [
+        "the data (y: list (150,) -> ndarray int64 (150,))"
+    ]
+
+
+def test_another_type_of_labels_is_named():
+    """Predictions have the type of the labels, so that it counts."""
+    narrow = identify(y=IRIS_Y.astype(np.int32))
+    assert narrow.fit_key({}) != identify().fit_key({})
+    assert differences(identify().parts, narrow.parts) == [
+        "the data (y: ndarray int64 (150,) -> ndarray int32 (150,))"
+    ]
 
 
 def test_unidentifiable_param_warns_once_and_has_no_key():
     """The warning names the param and says what to do; others keep their keys."""
     identity = identify()
-    opaque = {"C": 1, "hook": threading.Lock()}
-    with pytest.warns(IdentityWarning, match=r"'hook'.*lock.*__getstate__"):
+    opaque = {"C": 1, "hook": OPAQUE}
+    with pytest.warns(IdentityWarning, match=r"'hook'.*generator.*__getstate__"):
         assert identity.fit_key(opaque, SPLIT) is None
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -921,8 +1074,8 @@ def test_unidentifiable_param_warns_once_and_has_no_key():
 
 def test_unidentifiable_estimator_has_no_fingerprint():
     """Without an identity of the estimator no fit has one."""
-    estimator = FunctionTransformer(kw_args={"lock": threading.Lock()})
-    with pytest.warns(IdentityWarning, match=r"estimator.*kw_args\['lock'\]"):
+    estimator = FunctionTransformer(kw_args={"rows": OPAQUE})
+    with pytest.warns(IdentityWarning, match=r"estimator.*kw_args\['rows'\]"):
         identity = identify(estimator)
     assert identity.fingerprint is None
     assert identity.fit_key({}, SPLIT) is None
@@ -930,9 +1083,8 @@ def test_unidentifiable_estimator_has_no_fingerprint():
 
 def test_unidentifiable_scorer_leaves_refits():
     """Without an identity of the scorer refits still have theirs."""
-    lock = threading.Lock()
     with pytest.warns(IdentityWarning, match="scoring"):
-        identity = identify(scorer=functools.partial(f1_score, labels=lock))
+        identity = identify(scorer=functools.partial(f1_score, labels=OPAQUE))
     assert identity.fit_key({}, SPLIT) is None
     assert identity.fit_key({}) == identify().fit_key({})
 
@@ -949,7 +1101,7 @@ def test_identity_can_be_pickled():
 def test_data_digest_is_that_of_the_search():
     """The data alone can be compared with that of a stored run."""
     assert SearchIdentity.data_digest(IRIS_X, IRIS_Y) == identify().parts["data"]
-    assert SearchIdentity.data_digest(threading.Lock(), None) == ""
+    assert SearchIdentity.data_digest(OPAQUE, None) == ""
 
 
 def test_splitters_have_digests():
@@ -958,7 +1110,7 @@ def test_splitters_have_digests():
     cvs += [check_cv([SPLIT]), check_cv([SPLIT[::-1]])]
     assert len({digest_splitter(cv) for cv in cvs}) == len(cvs)
     assert digest_splitter(KFold(3)) == digest_splitter(KFold(3))
-    assert digest_splitter(threading.Lock()) == ""
+    assert digest_splitter(OPAQUE) == ""
 
 
 def test_environment_names_what_takes_part():
@@ -973,21 +1125,15 @@ def test_environment_names_what_takes_part():
 
 def test_environment_of_an_unidentifiable_estimator():
     """What was met before the opaque part is still named."""
-    opaque = FunctionTransformer(pd.get_dummies, kw_args={"a": threading.Lock()})
+    opaque = FunctionTransformer(pd.get_dummies, kw_args={"a": OPAQUE})
     assert "scikit-learn" in environment(opaque)
 
 
 def test_differences_are_plain_words():
     """Each part that differs is named; versions are told apart."""
-    old = identify()
-    versions = {**environment(LogisticRegression()), "scikit-learn": "1.0"}
-    new = identify(X=changed(IRIS_X), versions=versions)
-    now = environment(LogisticRegression())
+    old, new = identify(), identify(X=changed(IRIS_X))
     assert differences(old.parts, old.parts) == []
-    assert differences(old.parts, new.parts, now, versions) == [
-        "the data (X or y)",
-        f"versions: scikit-learn {now['scikit-learn']} -> 1.0",
-    ]
+    assert differences(old.parts, new.parts) == ["the data (values of X)"]
     assert differences({**old.parts, "cv": "a"}, {**old.parts, "cv": "b"}) == [
         "the splitter"
     ]
@@ -1018,8 +1164,7 @@ def test_identity_is_the_same_in_another_process(tmp_path):
         rng = np.random.default_rng(0)
         X = pd.DataFrame({"a": rng.normal(size=9), "b": list("abcabcabc")})
         found = identify_search(est, X, X.b, fit_params={"w": {"x", "y", "z"}},
-            score_params={}, scorer=get_scorer("roc_auc"), settings={},
-            versions=environment(est))
+            score_params={}, scorer=get_scorer("roc_auc"), settings={})
         print(found.parts, found.fit_key({"f": builders.build, "c": builders.Net,
             "s": {"p", "q", 3}, "i": builders.Net(2), "l": lambda x: {"u", "v"}}))
     """

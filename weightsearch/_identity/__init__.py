@@ -8,17 +8,22 @@ is noticed and what is not.
 
 from __future__ import annotations
 
+import json
 import platform
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from sklearn import get_config
+from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.metrics import get_scorer
 
 from weightsearch._identity._data import node
-from weightsearch._identity._estimators import without_neutral
+from weightsearch._identity._estimators import deciding_fit_params, deciding_params
 from weightsearch._identity._origin import versions_of
+from weightsearch._identity._settings import settings_of
 from weightsearch._identity._values import Digester, Unidentifiable
 from weightsearch.exceptions import IdentityWarning
 
@@ -32,18 +37,20 @@ __all__ = [
     "identify_search",
 ]
 
-_OF_EVERY_FIT = ("estimator", "data", "fit_params", "environment")
-_OF_SPLITS = ("scoring", "score_params", "settings")
+_OF_EVERY_FIT = ("estimator", "X", "y", "fit_params", "environment")
+_OF_SPLITS = ("scoring", "score_params", "settings", "scoring_environment")
 _IN_WORDS = {
     "estimator": "the estimator's class, params or code",
-    "data": "the data (X or y)",
+    "X": "the data (X)",
+    "y": "the data (y)",
     "fit_params": "the params of fit, such as sample_weight",
     "score_params": "the params of score",
     "scoring": "the scoring",
     "cv": "the splitter",
     "settings": "return_train_score or error_score",
-    "environment": "the versions of the libraries",
 }
+_ENVIRONMENTS = ("environment", "scoring_environment")
+_LISTS_ARE_ARRAYS = {"scikit-learn", "numpy", "scipy", "joblib"}
 _MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 _ADVICE = (
     "Its fits are stored but not reused. Give it a __getstate__ that leaves the "
@@ -72,21 +79,20 @@ def digest(obj: Any) -> str:
 
 
 def digest_splitter(cv: Any) -> str:
-    """Digest of a splitter; empty text where it has none.
+    """Digest of a splitter, its library's version included; empty where it has none.
 
     Parameters
     ----------
     cv : splitter
         As ``sklearn.model_selection.check_cv`` returns it.
     """
-    return _digest_or_empty(cv)
-
-
-def _digest_or_empty(obj: Any) -> str:
+    digester = Digester()
     try:
-        return digest(obj)
+        found = digester.digest(cv)
     except Unidentifiable:
         return ""
+    versions = versions_of(digester.distributions)
+    return node("splitter", found, repr(versions).encode()).hex()
 
 
 def environment(*objects: Any) -> dict[str, str]:
@@ -95,7 +101,7 @@ def environment(*objects: Any) -> dict[str, str]:
     Parameters
     ----------
     *objects : object
-        Estimator, grid, scorer: whatever brings classes and functions in.
+        Estimator, scorer, splitter: whatever brings classes and functions in.
 
     Returns
     -------
@@ -110,11 +116,15 @@ def environment(*objects: Any) -> dict[str, str]:
         except Unidentifiable:
             # What was met until then counts; identify_search() says the rest.
             continue
+    return _versions_with({"scikit-learn", *digester.distributions})
+
+
+def _versions_with(distributions: Iterable[str]) -> dict[str, str]:
     machine = platform.machine().lower()
     return {
         "python": platform.python_version(),
         "machine": _MACHINES.get(machine, machine),
-        **versions_of({"scikit-learn", *digester.distributions}),
+        **versions_of(distributions),
     }
 
 
@@ -125,21 +135,28 @@ class SearchIdentity:
     Attributes
     ----------
     parts : dict of str -> str
-        Digests by name: ``estimator``, ``data``, ``fit_params``,
-        ``score_params``, ``scoring``, ``settings``, ``environment``; empty text
-        where there is none.
+        Digests by name: ``estimator``, ``data``, ``X``, ``y`` (each with what it is,
+        in words), ``fit_params``, ``score_params``, ``scoring``, ``settings``; empty
+        text where there is none. ``environment`` and ``scoring_environment`` are
+        versions and global settings, as JSON.
     fingerprint : str or None
-        Digest of all parts; None where a part has none.
+        Digest of all that decides the search's fits; None where a part has none.
     """
 
     parts: Mapping[str, str]
     fingerprint: str | None
+    _estimator: Any = field(repr=False, compare=False)
     _common: Mapping[bool, bytes | None] = field(repr=False, compare=False)
+    # What y is, where it was taken for the array of the same values.
+    _y_was: str = field(default="", repr=False, compare=False)
     _splits: dict[tuple[int, int], tuple[Any, bytes]] = field(
         default_factory=dict, repr=False, compare=False
     )
     _last: list[tuple[Any, bytes | None]] = field(
         default_factory=list, repr=False, compare=False
+    )
+    _environments: dict[frozenset[str], bytes] = field(
+        default_factory=dict, repr=False, compare=False
     )
     _warned: set[str] = field(default_factory=set, repr=False, compare=False)
     # One for all candidates: it remembers the code that they share.
@@ -147,7 +164,8 @@ class SearchIdentity:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # What was remembered for speed may hold functions that cannot be pickled.
-        return type(self), (dict(self.parts), self.fingerprint, dict(self._common))
+        known = (dict(self.parts), self.fingerprint, self._estimator)
+        return type(self), (*known, dict(self._common), self._y_was)
 
     @staticmethod
     def data_digest(X: Any, y: Any) -> str:
@@ -162,7 +180,10 @@ class SearchIdentity:
         str
             Empty where there is none.
         """
-        return _digest_or_empty((X, y))
+        try:
+            return _joined_data(digest(X), digest(y))
+        except Unidentifiable:
+            return ""
 
     def fit_key(
         self,
@@ -207,9 +228,9 @@ class SearchIdentity:
 
     def _params_digest(self, params: Mapping[str, Any]) -> bytes | None:
         digester = self._digester
-        digester.distributions = set()
+        digester.distributions, digester.own_code = set(), False
         parts = []
-        for name, value in sorted(without_neutral(params).items()):
+        for name, value in sorted(deciding_params(self._estimator, params).items()):
             try:
                 parts += [name.encode(), digester.digest(value)]
             except Unidentifiable as error:
@@ -218,9 +239,17 @@ class SearchIdentity:
                     _warn(f"the candidates' param {name!r}", error)
                 return None
         if digester.distributions:
-            versions = versions_of(digester.distributions)
-            parts.append(repr(sorted(versions.items())).encode())
+            parts.append(self._environment(frozenset(digester.distributions)))
+        if digester.own_code:
+            parts.append(self._y_was.encode())
         return node("params", *parts)
+
+    def _environment(self, distributions: frozenset[str]) -> bytes:
+        known = self._environments.get(distributions)
+        if known is None:
+            known = _environment(distributions).encode()
+            self._environments[distributions] = known
+        return known
 
     def _split(self, split: tuple[Any, Any]) -> bytes:
         train, test = split
@@ -250,7 +279,6 @@ def identify_search(
     score_params: Mapping[str, Any],
     scorer: Any,
     settings: Mapping[str, Any],
-    versions: Mapping[str, str],
 ) -> SearchIdentity:
     """Identify what all fits of a search have in common.
 
@@ -261,12 +289,10 @@ def identify_search(
     X, y : array-like of shape (n_samples, ...), or None
     fit_params, score_params : mapping of str to object
         Such as ``sample_weight``.
-    scorer : callable or mapping
-        As checked by scikit-learn.
+    scorer : callable, mapping or None
+        As checked by scikit-learn; None for the estimator's own ``score``.
     settings : mapping of str to object
         ``return_train_score``, ``error_score``.
-    versions : mapping of str to str
-        From :func:`environment`.
 
     Returns
     -------
@@ -277,29 +303,84 @@ def identify_search(
     IdentityWarning
         If a part has no identity.
     """
-    sources = {
-        "estimator": estimator,
-        "data": (X, y),
-        "fit_params": without_neutral(fit_params),
-        "score_params": dict(score_params),
-        "scoring": scorer,
-        "settings": dict(settings),
-        "environment": dict(versions),
-    }
     parts: dict[str, str] = {}
-    for name, source in sources.items():
-        try:
-            parts[name] = digest(source)
-        except Unidentifiable as error:
-            parts[name] = ""
-            _warn(_IN_WORDS[name], error)
+    model, data, scoring = Digester(), Digester(), Digester()
+    _identify(parts, "estimator", model, estimator)
+    _identify(parts, "fit_params", model, deciding_fit_params(estimator, fit_params))
+    # scikit-learn's estimators make an array of such a list before all else.
+    as_array = (
+        type(y) is list
+        and not model.own_code
+        and versions_of(model.distributions).keys() <= _LISTS_ARE_ARRAYS
+    )
+    given_y = _in_words(y)
+    _identify(parts, "X", data, X)
+    _identify(parts, "y", data, y)
+    parts["data"] = _joined_data(parts["X"], parts["y"])
+    if as_array:
+        _identify(parts, "y", data, np.asarray(y))
+    _identify(parts, "scoring", scoring, _as_named(estimator, scorer))
+    _identify(parts, "score_params", scoring, dict(score_params))
+    _identify(parts, "settings", Digester(), dict(settings))
+    if as_array and scoring.own_code and parts["scoring"]:
+        parts["scoring"] += f" of {given_y}"
+    shared = {"scikit-learn", *model.distributions, *data.distributions}
+    parts["environment"] = _environment(shared, of_machine=True)
+    parts["scoring_environment"] = _environment(scoring.distributions)
     of_refits = _joined(parts, _OF_EVERY_FIT)
     of_splits = _joined(parts, _OF_EVERY_FIT + _OF_SPLITS)
+    for name, words in (("X", _in_words(X)), ("y", given_y)):
+        parts[name] = parts[name] and f"{parts[name]} {words}"
     return SearchIdentity(
         parts=parts,
         fingerprint=of_splits.hex() if of_splits is not None else None,
+        _estimator=estimator,
         _common={True: of_refits, False: of_splits},
+        _y_was=given_y if as_array else "",
     )
+
+
+def _identify(parts: dict[str, str], name: str, digester: Digester, obj: Any) -> None:
+    try:
+        by_name = type(obj) is dict and name not in ("X", "y")
+        known = digester.named(obj) if by_name else digester.digest(obj)
+        parts[name] = known.hex()
+    except Unidentifiable as error:
+        parts[name] = ""
+        _warn(_IN_WORDS[name], error)
+
+
+def _as_named(estimator: Any, scorer: Any) -> Any:
+    """What scores where a search names no scorer: one that has a name, if it can."""
+    if scorer is not None:
+        return scorer
+    own = getattr(type(estimator), "score", None)
+    if not get_config()["enable_metadata_routing"]:
+        if own is ClassifierMixin.score:
+            return get_scorer("accuracy")
+        if own is RegressorMixin.score:
+            return get_scorer("r2")
+    return None
+
+
+def _joined_data(X: str, y: str) -> str:
+    return node("data", X.encode(), y.encode()).hex() if X and y else ""
+
+
+def _environment(distributions: Iterable[str], *, of_machine: bool = False) -> str:
+    versions = _versions_with if of_machine else versions_of
+    known = versions(distributions)
+    return json.dumps({"versions": known, "settings": settings_of(known)})
+
+
+def _in_words(data: Any) -> str:
+    """Type, kind of number and shape of data."""
+    shape = getattr(data, "shape", None)
+    if shape is None and hasattr(data, "__len__"):
+        shape = (len(data),)
+    dtype = getattr(data, "dtype", None)
+    words = type(data).__name__ if dtype is None else f"{type(data).__name__} {dtype}"
+    return words if shape is None else f"{words} {tuple(shape)}"
 
 
 def _joined(parts: Mapping[str, str], names: Sequence[str]) -> bytes | None:
@@ -316,40 +397,42 @@ def _warn(what: str, error: Unidentifiable) -> None:
     )
 
 
-def differences(
-    old: Mapping[str, str],
-    new: Mapping[str, str],
-    old_versions: Mapping[str, str] | None = None,
-    new_versions: Mapping[str, str] | None = None,
-) -> list[str]:
+def differences(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
     """Say in plain words in what two searches differ.
 
     Parameters
     ----------
     old, new : mapping of str to str
         ``SearchIdentity.parts`` of each, with ``cv`` where it is known.
-    old_versions, new_versions : mapping of str to str, optional
-        From :func:`environment`, to name the libraries that changed.
 
     Returns
     -------
     list of str
-        Such as ``["the data (X or y)", "versions: torch 2.12 -> 2.13"]``.
+        Such as ``["the data (values of X)", "versions: torch 2.12 -> 2.13"]``.
     """
     found = []
     for name, words in _IN_WORDS.items():
-        before, after = old.get(name, ""), new.get(name, "")
+        before, _, was = old.get(name, "").partition(" ")
+        after, _, now = new.get(name, "").partition(" ")
         if name not in {*old, *new} or (before and before == after):
             continue
         if not (before and after):
             words += " (not identifiable)"
-        elif name == "environment" and old_versions and new_versions:
-            words = _changed_versions(old_versions, new_versions) or words
+        elif name in ("X", "y"):
+            change = f"values of {name}" if was == now else f"{name}: {was} -> {now}"
+            words = f"the data ({change})"
         found.append(words)
+    for kind in ("versions", "settings"):
+        known, current = _in_environment(old, kind), _in_environment(new, kind)
+        changed = [n for n in known if known[n] != current.get(n, known[n])]
+        if changed:
+            changes = (f"{n} {known[n]} -> {current[n]}" for n in changed)
+            found.append(f"{kind}: {', '.join(changes)}")
     return found
 
 
-def _changed_versions(old: Mapping[str, str], new: Mapping[str, str]) -> str:
-    names = [n for n in sorted({*old, *new}) if old.get(n) != new.get(n)]
-    changes = (f"{n} {old.get(n, 'none')} -> {new.get(n, 'none')}" for n in names)
-    return "versions: " + ", ".join(changes) if names else ""
+def _in_environment(parts: Mapping[str, str], kind: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name in _ENVIRONMENTS:
+        found |= json.loads(parts.get(name) or "{}").get(kind, {})
+    return dict(sorted(found.items()))

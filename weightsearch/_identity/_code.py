@@ -1,4 +1,4 @@
-"""The content of functions and classes: what they do, not where they stand.
+"""The content of functions, classes and modules: what they do, not where they are.
 
 Line numbers, file names, comments, blank lines and the words of docstrings are no
 part of it. Python's version is recorded elsewhere, so byte code may be compared.
@@ -8,86 +8,265 @@ from __future__ import annotations
 
 import builtins
 import dis
+import enum
+import functools
 import importlib.machinery
 import importlib.util
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import CodeType, FunctionType, MemberDescriptorType, ModuleType
+from types import (
+    BuiltinFunctionType,
+    CodeType,
+    FunctionType,
+    GetSetDescriptorType,
+    MemberDescriptorType,
+    ModuleType,
+)
 from typing import Any
 
-from weightsearch._identity._origin import home, home_of_file
+from weightsearch._identity._data import node
+from weightsearch._identity._origin import home, home_of_file, is_own
 
 _HAS_DOCSTRING = 0x4000000  # inspect.CO_HAS_DOCSTRING, new in Python 3.13
-_READS_GLOBAL = {"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"}
-_READS_CLOSURE = {"LOAD_DEREF", "LOAD_CLASSDEREF", "LOAD_FROM_DICT_OR_DEREF"}
+_UNBOUND = ("unbound",)
+_STORED_NOISE = ("__doc__", "__firstlineno__", "__static_attributes__")
+_READS_CELL = {"LOAD_DEREF", "LOAD_CLASSDEREF", "LOAD_FROM_DICT_OR_DEREF"}
 _READS_ATTRIBUTE = {"LOAD_ATTR", "LOAD_METHOD"}
-_PLAIN = (str, int, float, complex, bytes, type(None), type(Ellipsis))
+_READS_ANNOTATIONS = {
+    "__annotations__",
+    "annotation",
+    "get_annotations",
+    "get_type_hints",
+}
+_LOOKS_UP = {"__import__", "eval", "exec", "globals", "import_module", "modules"}
 
 # Set by Python itself, to where the class stands or to what its body says already;
 # __slotnames__ when one of its objects is first copied or pickled.
 _CLASS_NOISE = frozenset(
     "__module__ __qualname__ __doc__ __dict__ __weakref__ __firstlineno__ "
-    "__static_attributes__ __annotations__ __annotate__ __annotate_func__ "
-    "__annotations_cache__ __abstractmethods__ _abc_impl __orig_bases__ "
-    "__parameters__ __classdictcell__ __slotnames__".split()
+    "__static_attributes__ __annotations_cache__ __abstractmethods__ _abc_impl "
+    "__orig_bases__ __parameters__ __classdictcell__ __slotnames__".split()
 )
-_STORED_NOISE = ("__doc__", "__firstlineno__", "__static_attributes__")
+_MODULE_NOISE = frozenset(
+    "__name__ __doc__ __package__ __loader__ __spec__ __file__ __cached__ "
+    "__builtins__ __path__ __annotations__ __conditional_annotations__ "
+    "__annotate__ __warningregistry__".split()
+)
 
 
 @dataclass(frozen=True, slots=True)
-class ModuleName:
-    """An installed module that need not be loaded, known by its name and version."""
+class _Facts:
+    """What a code object, with all code inside it, is and refers to."""
 
-    name: str
-    place: str
+    digest: bytes
+    # Names, each with the attributes that are read right from what it stands for.
+    reads: tuple[tuple[str, tuple[str, ...]], ...]
+    cells: tuple[tuple[str, tuple[str, ...]], ...]
+    # Modules that the code imports: name, level and what is taken from them.
+    imports: tuple[tuple[str, int, tuple[str, ...]], ...]
+    names: frozenset[str]
+    texts: frozenset[str]
 
 
-def function_content(function: FunctionType) -> Iterator[tuple[str, Any]]:
-    """Say what decides a function's result.
+@functools.lru_cache(maxsize=8192)
+def _facts(code: CodeType) -> _Facts:
+    tokens = [
+        f"{code.co_name} {code.co_argcount} {code.co_posonlyargcount} "
+        f"{code.co_kwonlyargcount} {code.co_flags & ~_HAS_DOCSTRING} "
+        f"{code.co_varnames[: code.co_argcount + code.co_kwonlyargcount + 2]}",
+        code.co_exceptiontable.hex(),
+    ]
+    reads: dict[tuple[str, tuple[str, ...]], None] = {}
+    cells: dict[tuple[str, tuple[str, ...]], None] = {}
+    imports: dict[tuple[str, int, tuple[str, ...]], None] = {}
+    # Numbers beyond 255 take instructions of their own, which say nothing.
+    steps = [s for s in dis.get_instructions(code) if s.opname != "EXTENDED_ARG"]
+    for at, step in enumerate(steps):
+        name = step.opname
+        following = steps[at + 1] if at + 1 < len(steps) else step
+        noise = following.opname == "STORE_NAME" and following.argval in _STORED_NOISE
+        tokens.append(name if noise else f"{name} {_constant(step.argval)}")
+        if name in _READS_CELL:
+            cells[step.argval, _attributes(steps, at)] = None
+        elif name == "IMPORT_NAME":
+            taken = steps[at - 1].argval or ()
+            imports[step.argval, int(steps[at - 2].argval), tuple(taken)] = None
+        elif (
+            step.opcode in dis.hasname
+            and name.startswith("LOAD_")
+            and not ("ATTR" in name or "METHOD" in name)
+        ):
+            reads[step.argval, _attributes(steps, at)] = None
+    inner = [_facts(c) for c in code.co_consts if isinstance(c, CodeType)]
+    texts = {c for c in code.co_consts if isinstance(c, str)}
+    return _Facts(
+        digest=node("code", *(t.encode("utf-8", "surrogatepass") for t in tokens)),
+        reads=tuple(dict.fromkeys([*reads, *(r for f in inner for r in f.reads)])),
+        cells=tuple(dict.fromkeys([*cells, *(c for f in inner for c in f.cells)])),
+        imports=tuple(
+            dict.fromkeys([*imports, *(i for f in inner for i in f.imports)])
+        ),
+        names=frozenset(code.co_names).union(*(f.names for f in inner)),
+        texts=frozenset(texts).union(*(f.texts for f in inner)),
+    )
+
+
+def _constant(value: Any) -> str:
+    if isinstance(value, CodeType):
+        return f"code {_facts(value).digest.hex()}"
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_constant, value))})"
+    if isinstance(value, frozenset):
+        return f"{{{', '.join(sorted(map(_constant, value)))}}}"
+    if type(value) is int:
+        return hex(value)  # however long
+    return f"{type(value).__name__} {value!r}"
+
+
+def _attributes(steps: list[dis.Instruction], at: int) -> tuple[str, ...]:
+    found = []
+    for step in steps[at + 1 :]:
+        if step.opname not in _READS_ATTRIBUTE:
+            break
+        found.append(str(step.argval))
+    return tuple(found)
+
+
+def code_digest(code: CodeType) -> bytes:
+    """Digest of a code object, of the code inside it too."""
+    return _facts(code).digest
+
+
+def reads_annotations(function: Any) -> bool:
+    """Whether a function reads annotations, as type-driven code does."""
+    return isinstance(function, FunctionType) and not _READS_ANNOTATIONS.isdisjoint(
+        _facts(function.__code__).names
+    )
+
+
+def content_of(item: Any) -> Iterator[tuple[str, Any]]:
+    """Say what decides how a function, class or module behaves.
 
     Parameters
     ----------
-    function : function
-
-    Yields
-    ------
-    (str, object)
-        Label and value: the byte code, defaults, closure, attributes, and the
-        global names that the code reads, each with its value of now.
-    """
-    names = _Names(function)
-    yield "name", function.__name__
-    yield "code", tuple(code_tokens(function.__code__))
-    yield "defaults", function.__defaults__
-    yield "keyword defaults", function.__kwdefaults__
-    for name, value in names.closure.items():
-        yield f"closure value {name!r}", value
-    for label, value in _read_names(function.__code__, names):
-        yield label, value
-    for name, value in sorted(function.__dict__.items()):
-        if name != "__wrapped__":  # the closure or the code leads to it
-            yield f"attribute {name!r}", value
-
-
-def class_content(cls: type) -> Iterator[tuple[str, Any]]:
-    """Say what decides how a class behaves: its bases and all it defines.
-
-    Parameters
-    ----------
-    cls : type
+    item : function, type or module
 
     Yields
     ------
     (str, object)
         Label and value.
     """
+    if isinstance(item, ModuleType):
+        yield from _module_content(item)
+    elif isinstance(item, type):
+        yield from _class_content(item)
+    elif _is_singledispatch(item):
+        yield "dispatch", list(item.registry.items())
+    else:
+        yield from _function_content(item)
+    place = item.__name__ if isinstance(item, ModuleType) else item.__module__
+    compiled = compiled_content(place or "")
+    if compiled is not None:
+        yield "compiled", compiled
+
+
+def _is_singledispatch(function: FunctionType) -> bool:
+    # Its closure has a cache, which changes by use.
+    ours = function.__globals__ is vars(functools)
+    return ours and {"registry", "dispatch"} <= set(vars(function))
+
+
+def _function_content(function: FunctionType) -> Iterator[tuple[str, Any]]:
+    """Byte code, defaults, closure, attributes, and the global names it reads."""
+    facts = _facts(function.__code__)
+    yield "name", function.__name__
+    yield "code", facts.digest
+    yield "defaults", function.__defaults__
+    yield "keyword defaults", sorted((function.__kwdefaults__ or {}).items())
+    closure = _closure(function)
+    for name, value in closure.items():
+        if not isinstance(value, ModuleType):
+            yield f"closure value {name!r}", value
+    for name, attributes in facts.cells:
+        if isinstance(closure.get(name), ModuleType):
+            label = f"closure value {name!r}"
+            yield _followed(label, closure[name], attributes)
+    yield from _globals(function.__globals__, facts)
+    for imported in facts.imports:
+        yield from _imported(imported, function.__globals__.get("__package__") or "")
+    for name, value in sorted(function.__dict__.items()):
+        yield f"attribute {name!r}", value
+
+
+def _closure(function: FunctionType) -> dict[str, Any]:
+    closure: dict[str, Any] = {}
+    cells = function.__closure__ or ()
+    for name, cell in zip(function.__code__.co_freevars, cells, strict=True):
+        try:
+            closure[name] = cell.cell_contents
+        except ValueError:  # not bound yet
+            closure[name] = _UNBOUND
+    return closure
+
+
+def _globals(scope: Mapping[str, Any], facts: _Facts) -> Iterator[tuple[str, Any]]:
+    """The values of now of the global names that code reads."""
+    for name, attributes in facts.reads:
+        if name in scope:
+            yield _followed(f"global {name!r}", scope[name], attributes)
+        else:
+            value = getattr(builtins, name, _UNBOUND)
+            if not isinstance(value, BuiltinFunctionType | type):
+                yield f"global {name!r}", value
+    if _LOOKS_UP.isdisjoint(facts.names):
+        return
+    # What is looked up by name while running, as far as the name is written out.
+    for text in sorted(facts.texts):
+        module = sys.modules.get(text)
+        if module is not None and home(text) is None:
+            yield f"module {text!r}", module
+        elif text in scope:
+            yield f"global {text!r}", scope[text]
+
+
+def _followed(label: str, value: Any, attributes: tuple[str, ...]) -> tuple[str, Any]:
+    """Follow ``helpers.nested.build``; a user's module that goes elsewhere is whole.
+
+    Of an installed module nothing counts but its name and version, and what a user
+    has put in there.
+    """
+    for attribute in attributes:
+        if not isinstance(value, ModuleType) or attribute not in vars(value):
+            break
+        found = vars(value)[attribute]
+        if not isinstance(found, ModuleType) and home(value.__name__) is not None:
+            return (f"{label}.{attribute}", found if is_own(found) else value)
+        label, value = f"{label}.{attribute}", found
+    return label, value
+
+
+def _class_content(cls: type) -> Iterator[tuple[str, Any]]:
+    """Its bases and all it defines; annotations as well, as decorators read them."""
     yield "name", cls.__name__
     yield "bases", cls.__bases__
     yield "metaclass", type(cls)
+    noise: Any = _CLASS_NOISE
+    if isinstance(cls, enum.EnumMeta):
+        # Python keeps members in several tables, some of which grow by use.
+        members: Mapping[str, Any] = cls.__members__
+        yield "members", [(name, member._value_) for name, member in members.items()]
+        noise = {*noise, *members}
+        noise |= {
+            name
+            for name, value in vars(cls).items()
+            if name[:1] == name[-1:] == "_" != name[1:2] and not callable(value)
+        }
     for name, value in sorted(vars(cls).items()):
-        if name in _CLASS_NOISE or isinstance(value, MemberDescriptorType):
+        if name in noise or isinstance(
+            value, MemberDescriptorType | GetSetDescriptorType
+        ):
             continue
         if isinstance(value, staticmethod | classmethod):
             yield f"attribute {name!r}", (type(value).__name__, value.__func__)
@@ -97,160 +276,133 @@ def class_content(cls: type) -> Iterator[tuple[str, Any]]:
             yield f"attribute {name!r}", value
 
 
+def _module_content(module: ModuleType) -> Iterator[tuple[str, Any]]:
+    """All that a user's module holds, other modules of the user's included."""
+    for name, value in sorted(vars(module).items()):
+        if name not in _MODULE_NOISE:
+            yield f"attribute {name!r}", value
+
+
 def compiled_content(module: str) -> bytes | None:
     """Bytes of the shared library that a module of the user's own was built into."""
     place = getattr(sys.modules.get(module), "__file__", None) or ""
     suffixes = tuple(importlib.machinery.EXTENSION_SUFFIXES)
-    return Path(place).read_bytes() if place.endswith(suffixes) else None
+    if not place.endswith(suffixes) or home(module) is not None:
+        return None
+    return Path(place).read_bytes()
 
 
-def code_tokens(code: CodeType) -> Iterator[Any]:
-    """Byte code as text, with names and constants in place of their numbers.
+def patches(obj: Any, done: dict[str, list[Any]]) -> list[Any]:
+    """What a user has put into an installed class, or into the module of one.
 
     Parameters
     ----------
-    code : code
+    obj : type or function
+        Installed.
+    done : dict of str -> list
+        What was found before, by module; added to.
 
-    Yields
-    ------
-    object
-        Text mostly; constants that are no plain values as they are.
+    Returns
+    -------
+    list of (str, object)
+        Name and the user's function or class.
     """
-    yield (
-        f"{code.co_name} {code.co_argcount} {code.co_posonlyargcount} "
-        f"{code.co_kwonlyargcount} {code.co_flags & ~_HAS_DOCSTRING} "
-        f"{code.co_varnames[: code.co_argcount + code.co_kwonlyargcount + 2]}"
-    )
-    yield code.co_exceptiontable
-    instructions = list(dis.get_instructions(code))
-    for at, step in enumerate(instructions):
-        value = step.argval
-        following = instructions[at + 1] if at + 1 < len(instructions) else None
-        if (
-            following is not None
-            and following.opname == "STORE_NAME"
-            and following.argval in _STORED_NOISE
-        ):
-            yield step.opname
-        elif isinstance(value, CodeType):
-            yield tuple(code_tokens(value))
-        elif isinstance(value, _PLAIN):
-            yield f"{step.opname} {value!r}"
+    classes = obj.__mro__[:-1] if isinstance(obj, type) else ()
+    found = [p for cls in classes for p in _own_parts(cls.__module__, cls)]
+    for name in dict.fromkeys(item.__module__ for item in (*classes, obj)):
+        if name not in done:
+            done[name] = _own_parts(name, sys.modules.get(name))
+        found += done[name]
+    return found
+
+
+def _own_parts(module: str, owner: Any) -> list[Any]:
+    """What a user has put into an installed module, or into a class of it."""
+    if module not in sys.modules or home(module) is None:
+        return []
+    scope, root = vars(sys.modules[module]), module.partition(".")[0]
+    found = []
+    for name, value in tuple(vars(owner).items()):
+        value = getattr(value, "fget", getattr(value, "__func__", value))
+        if isinstance(value, FunctionType):
+            installed = value.__globals__ is scope
+        elif isinstance(value, type):
+            installed = value.__module__.partition(".")[0] == root
         else:
-            yield step.opname
-            yield value
-
-
-class _Names:
-    """What the names in a function's code stand for."""
-
-    def __init__(self, function: FunctionType):
-        self.globals: dict[str, Any] = function.__globals__
-        self.closure: dict[str, Any] = {}
-        cells = function.__closure__ or ()
-        for name, cell in zip(function.__code__.co_freevars, cells, strict=True):
-            try:
-                self.closure[name] = cell.cell_contents
-            except ValueError:  # not bound yet
-                self.closure[name] = ("unbound",)
-
-    def read(self, name: str) -> Any:
-        if name in self.globals:
-            return self.globals[name]
-        return getattr(builtins, name, ("unbound",))
-
-
-def _read_names(code: CodeType, names: _Names) -> Iterator[tuple[str, Any]]:
-    """Walk the global names that code reads, in its inner functions too."""
-    seen: set[str] = set()
-    for inner in _with_inner(code):
-        instructions = list(dis.get_instructions(inner))
-        for at, step in enumerate(instructions):
-            if step.opname in _READS_GLOBAL:
-                label, value = f"global {step.argval!r}", names.read(step.argval)
-            elif step.opname in _READS_CLOSURE and isinstance(
-                names.closure.get(step.argval), ModuleType
-            ):
-                label = f"closure value {step.argval!r}"
-                value = names.closure[step.argval]
-            elif step.opname == "IMPORT_NAME":
-                yield from _imported(instructions, at, names)
-                continue
-            else:
-                continue
-            if isinstance(value, ModuleType):
-                dotted, value = _through_module(value, instructions[at + 1 :])
-                label += dotted
-            if label not in seen:
-                seen.add(label)
-                yield label, value
-
-
-def _with_inner(code: CodeType) -> Iterator[CodeType]:
-    yield code
-    for const in code.co_consts:
-        if isinstance(const, CodeType):
-            yield from _with_inner(const)
-
-
-def _through_module(
-    module: ModuleType, following: list[dis.Instruction]
-) -> tuple[str, Any]:
-    """Follow ``helpers.nested.build`` to the value, where the module is the user's."""
-    value: Any = module
-    dotted = ""
-    for step in following:
-        if (
-            not isinstance(value, ModuleType)
-            or home(value.__name__) is not None
-            or step.opname not in _READS_ATTRIBUTE
-        ):
-            break
-        dotted += f".{step.argval}"
-        value = getattr(value, step.argval, ("unbound",))
-    return dotted, value
+            continue
+        if not installed and is_own(value):
+            found.append((f"{owner.__name__}.{name}", value))
+    return found
 
 
 def _imported(
-    instructions: list[dis.Instruction], at: int, names: _Names
+    imported: tuple[str, int, tuple[str, ...]], package: str
 ) -> Iterator[tuple[str, Any]]:
     """Content of a module that is imported where it is used, in a function's body.
 
     It is compiled, not run: an identity must not depend on what was imported
-    before. What such a module imports in turn is not followed.
+    before.
     """
-    name = str(instructions[at].argval)
-    level = instructions[at - 2].argval if at >= 2 else 0
-    if isinstance(level, int) and level > 0:
-        package = names.globals.get("__package__") or ""
+    name, level, taken = imported
+    if level > 0:
         if not package:
             return
         name = importlib.util.resolve_name("." * level + name, package)
-    yield f"import {name!r}", _module_content(name)
-    for step in instructions[at + 1 :]:
-        if step.opname == "IMPORT_FROM":
-            child = f"{name}.{step.argval}"
-            if child not in sys.modules or home(child) is None:
-                yield f"import {child!r}", _module_content(child)
-        elif step.opname not in ("STORE_FAST", "STORE_NAME", "STORE_DEREF"):
-            break
+    seen: dict[str, Any] = {}
+    _read_module(name, taken, seen)
+    for found, content in seen.items():
+        yield f"import {found!r}", content
 
 
-def _module_content(name: str) -> Any:
-    spec = _find_spec(name)
-    place = spec.origin if spec is not None else None
-    if place is None or place in ("built-in", "frozen"):
-        return ("module", name)
-    if home_of_file(name, place) is not None:
-        return ModuleName(name, place)
+def _read_module(name: str, taken: tuple[str, ...], seen: dict[str, Any]) -> None:
+    """Read the source of a user's module, and of those that it imports in turn."""
+    parent = name.rpartition(".")[0]
+    if parent:
+        _read_module(parent, (), seen)
+    if name not in seen and not isinstance(seen.get(parent), ModuleName):
+        seen[name] = ("module", name)
+        spec = _find_spec(name)
+        place = spec.origin if spec is not None else None
+        if spec is not None and place not in (None, "built-in", "frozen"):
+            assert place is not None
+            if home_of_file(name, place) is not None:
+                seen[name] = ModuleName(name, place)
+                return
+            _read_source(spec, place, seen)
+    for attribute in taken:
+        child = f"{name}.{attribute}"
+        installed = isinstance(seen.get(name), ModuleName)
+        if not installed and _find_spec(child) is not None:
+            _read_module(child, (), seen)
+
+
+def _read_source(
+    spec: importlib.machinery.ModuleSpec, place: str, seen: dict[str, Any]
+) -> None:
     source = Path(place).read_bytes()
+    seen[spec.name] = source
     if not place.endswith(".py"):
-        return source
+        return
     try:
-        code = compile(source, name, "exec", dont_inherit=True)
+        code = compile(source, spec.name, "exec", dont_inherit=True)
     except SyntaxError:
-        return source
-    return tuple(code_tokens(code))
+        return
+    facts = _facts(code)
+    seen[spec.name] = facts.digest
+    package = spec.name if spec.submodule_search_locations else spec.parent or ""
+    for name, level, taken in facts.imports:
+        if level > 0 and not package:
+            continue
+        absolute = importlib.util.resolve_name("." * level + name, package)
+        _read_module(absolute if level > 0 else name, taken, seen)
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleName:
+    """An installed module that need not be loaded, known by its name and version."""
+
+    name: str
+    place: str
 
 
 def _find_spec(name: str) -> importlib.machinery.ModuleSpec | None:
@@ -268,4 +420,6 @@ def _find_spec(name: str) -> importlib.machinery.ModuleSpec | None:
         if spec is None:
             return None
         path = spec.submodule_search_locations
+        if path is None and dotted != name:
+            return None
     return spec

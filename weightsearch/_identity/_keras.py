@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence, Set
+from types import MethodType
 from typing import Any
 
 import numpy as np
+
+from weightsearch._identity._origin import is_own
 
 _NUMBERED = re.compile(r"(.+?)_\d+")
 
@@ -33,13 +36,12 @@ def keras_content(obj: Any) -> tuple[tuple[str, Any], ...] | None:
     saving = getattr(keras, "saving", None)
     if saving is None or not hasattr(obj, "get_config"):
         return None
-    if not any(base.__module__.startswith("keras.") for base in type(obj).__mro__):
+    if not _is_keras(obj):
         return None
     config = saving.serialize_keras_object(obj)
     variables = getattr(obj, "variables", None)
     content = [
         ("configuration", _renamed(config, _own_names(config))),
-        ("classes", tuple(type(layer) for layer in _layers(obj))),
         ("variables", [np.asarray(_value(variable)) for variable in variables or ()]),
         # What a configuration may leave out, as that of Huber does its delta.
         ("arguments", getattr(obj, "_fn_kwargs", None)),
@@ -62,14 +64,45 @@ def _value(variable: Any) -> Any:
     return variable.numpy() if hasattr(variable, "numpy") else variable
 
 
-def _layers(obj: Any, seen: set[int] | None = None) -> Iterator[Any]:
-    seen = set() if seen is None else seen
-    if id(obj) in seen:
-        return
-    seen.add(id(obj))
-    yield obj
-    for layer in getattr(obj, "layers", None) or ():
-        yield from _layers(layer, seen)
+def own_parts(obj: Any) -> list[Any]:
+    """The user's classes, functions and attributes anywhere in a Keras object.
+
+    Layers are held by models and by other layers, activations and initializers by
+    layers, schedules by optimizers: so everything that is Keras' own is looked
+    through. Their order says nothing: use adds other ways to the same parts.
+    """
+    found: dict[int, Any] = {}
+    todo, seen = [obj], {}
+    while todo:
+        part = todo.pop()
+        if id(part) in seen or isinstance(part, str | bytes | int | float | None):
+            continue
+        seen[id(part)] = part
+        if isinstance(part, Mapping):
+            todo += part.values()
+        elif isinstance(part, Set | Sequence):
+            todo += part
+        elif _is_keras(part):
+            if is_own(part):
+                found[id(part)] = (type(part), tuple(_plain_attributes(part)))
+            todo += getattr(part, "__dict__", {}).values()
+        elif isinstance(part, MethodType):
+            todo += (part.__func__, part.__self__)
+        elif is_own(part):
+            found[id(part)] = part
+    return list(found.values())
+
+
+def _is_keras(obj: Any) -> bool:
+    return any(base.__module__.startswith("keras.") for base in type(obj).__mro__)
+
+
+def _plain_attributes(obj: Any) -> Iterator[tuple[str, Any]]:
+    """What a user's class has noted in an object, beside what Keras does."""
+    for name, value in sorted(vars(obj).items()):
+        if name[0] != "_" and name not in ("built", "name") and not _is_keras(value):
+            if isinstance(value, str | bytes | int | float | None):
+                yield name, value
 
 
 def _own_names(config: Any) -> dict[str, str]:
@@ -102,6 +135,8 @@ def _renamed(config: Any, names: dict[str, str]) -> Any:
     if isinstance(config, str):
         return names.get(config, config)
     if isinstance(config, dict):
+        if config.get("class_name") == "__lambda__":
+            return "lambda"  # its code is among the object's own parts
         return {_renamed(k, names): _renamed(v, names) for k, v in config.items()}
     if isinstance(config, list | tuple):
         return type(config)(_renamed(item, names) for item in config)

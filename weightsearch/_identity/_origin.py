@@ -7,13 +7,14 @@ is code that changes without its version changing.
 
 from __future__ import annotations
 
+import functools
 import sys
 import sysconfig
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from types import ModuleType
+from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
 # What takes part in a fit without a class or function of it being named anywhere.
@@ -86,6 +87,19 @@ def _distributions() -> Mapping[str, list[str]]:
 def _standard_library() -> frozenset[Path]:
     folders = [Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")]
     return frozenset(folders) | {folder.resolve() for folder in folders}
+
+
+def is_own(obj: Any) -> bool:
+    """Whether a function, a class, or the class of an object, is the user's own."""
+    if isinstance(obj, functools.partial):
+        return is_own(obj.func)
+    if isinstance(obj, FunctionType):
+        name = obj.__globals__.get("__name__")
+    elif isinstance(obj, type | BuiltinFunctionType):
+        name = obj.__module__
+    else:
+        name = type(obj).__module__
+    return isinstance(name, str) and name in sys.modules and home(name) is None
 
 
 def resolve(module: str | None, qualname: str) -> Any:

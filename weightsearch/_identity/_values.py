@@ -6,13 +6,17 @@ versions; what cannot be looked into raises :class:`Unidentifiable`.
 
 from __future__ import annotations
 
+import contextvars
 import copyreg
 import enum
 import functools
 import logging
 import pickle
+import random
 import sys
-from collections.abc import Iterator
+import threading
+import weakref
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import PurePath
 from types import (
@@ -29,26 +33,37 @@ import numpy as np
 
 from weightsearch._identity._code import (
     ModuleName,
-    class_content,
-    code_tokens,
+    code_digest,
     compiled_content,
-    function_content,
+    content_of,
+    patches,
+    reads_annotations,
 )
 from weightsearch._identity._data import data_digest, node
 from weightsearch._identity._estimators import (
     ALWAYS_KEPT,
     NOT_LEARNED,
+    deciding_params,
     is_frozen,
     params_of,
     state_of,
-    without_neutral,
 )
-from weightsearch._identity._keras import keras_content
+from weightsearch._identity._keras import keras_content, own_parts
 from weightsearch._identity._origin import home, home_of_file, resolve
 
 _PLAIN = (type(None), bool, int, float, complex, str)
 _PLAIN_SET = frozenset(_PLAIN)
 _LRU_CACHE = type(functools.lru_cache(lambda: None))
+# They say nothing of what a fit does; nor do caches that forget what is not used.
+_SAYS_NOTHING = (
+    type(threading.Lock()),
+    type(threading.RLock()),
+    threading.local,
+    weakref.WeakKeyDictionary,
+    weakref.WeakSet,
+)
+# Functions that libraries compile while running, by what holds the user's own.
+_COMPILED = {"numba": "py_func", "tensorflow": "python_function"}
 _BITS_OF_TEXT = 4096  # longer integers have no decimal text by default
 
 
@@ -79,6 +94,8 @@ class Digester:
     ----------
     distributions : set of str
         Names of the distributions whose classes, functions or modules were met.
+    own_code : bool
+        Whether code of the user's own was met.
     """
 
     def __init__(self) -> None:
@@ -88,6 +105,9 @@ class Digester:
         self._scope: _Scope | None = None
         self._roots: set[int] = set()
         self._by_code: dict[int, tuple[Any, bytes, set[str]]] = {}
+        self._patched: dict[str, list[Any]] = {}
+        # Whether code of the user's own was met.
+        self.own_code = False
         # True where even what an estimator has learned counts, since no clone
         # of it will be made before it is used.
         self._learned = False
@@ -156,7 +176,7 @@ class Digester:
             return self._sequence(kind.__name__, obj)
         if kind is dict or kind is MappingProxyType:
             with self._everything():
-                return self._mapping(obj)
+                return self._pairs(obj.items())
         if kind is set or kind is frozenset:
             return self._set(obj)
         if isinstance(obj, np.generic):
@@ -164,18 +184,22 @@ class Digester:
             return self._array_like(obj) if value is None else _plain(value)
         if isinstance(obj, bytes | bytearray):
             return node(kind.__name__, bytes(obj))
-        if isinstance(obj, type):
-            return self._code_or_name(obj)
-        if isinstance(obj, FunctionType):
-            return self._code_or_name(obj)
+        if isinstance(obj, type | FunctionType):
+            return self._function_or_class(obj)
         if isinstance(obj, enum.Enum):
-            return node("Enum", self.child("", kind), obj.name.encode())
+            return node("Enum", self.child("", kind), self.child("", obj._value_))
         if isinstance(obj, PurePath):
             return node("Path", obj.as_posix().encode("utf-8", "surrogateescape"))
         if kind is slice:
             return node("slice", self._sequence("", [obj.start, obj.stop, obj.step]))
-        if isinstance(obj, ModuleType | ModuleName | logging.Logger | CodeType):
-            return self._named(obj)
+        if isinstance(obj, ModuleType | ModuleName):
+            return self._module(obj)
+        if isinstance(obj, CodeType):
+            return code_digest(obj)
+        if isinstance(obj, logging.Logger):
+            return node("Logger", obj.name.encode())
+        if isinstance(obj, _SAYS_NOTHING):
+            return node("nothing", kind.__name__.encode())
         if isinstance(obj, MethodType | BuiltinFunctionType):
             return self._method(obj)
         with self._everything():
@@ -185,8 +209,15 @@ class Digester:
                 return self._random(obj)
             if isinstance(obj, _LRU_CACHE):
                 return node("cached", self.child(".__wrapped__", obj.__wrapped__))
+            if isinstance(obj, functools.cached_property):
+                return node("cached_property", self.child(".func", obj.func))
+            if isinstance(obj, contextvars.ContextVar):
+                return node("ContextVar", self.child(".get()", obj.get(None)))
+            if isinstance(obj, weakref.ref):
+                return node("weakref", self.child("()", obj()))
             data = data_digest(obj, self.digest)
             if data is not None:
+                self.distributions.update(home(kind.__module__) or ())
                 return data
         return self._object(obj)
 
@@ -205,13 +236,18 @@ class Digester:
         parts = (self.child(f"[{i}]", item) for i, item in enumerate(items))
         return node(f"{tag} of objects", *parts)
 
-    def _mapping(self, items: Any) -> bytes:
-        pairs = sorted(
-            ((self.child(".keys()", k), k, v) for k, v in items.items()),
-            key=lambda pair: pair[0],
+    def _pairs(self, items: Any) -> bytes:
+        parts = (
+            p
+            for k, v in items
+            for p in (self.child(".keys()", k), self.child(f"[{k!r}]", v))
         )
-        parts = (p for d, k, v in pairs for p in (d, self.child(f"[{k!r}]", v)))
         return node("dict", *parts)
+
+    def named(self, items: Mapping[str, Any]) -> bytes:
+        """Digest of values by name, in whatever order."""
+        with self._everything():
+            return self._pairs(sorted(items.items(), key=lambda item: str(item[0])))
 
     def _set(self, items: Any) -> bytes:
         scope, self._scope = self._scope, None  # order must not number anything
@@ -223,22 +259,37 @@ class Digester:
 
     # Code -----------------------------------------------------------------------
 
-    def _named(self, obj: Any) -> bytes:
-        if isinstance(obj, CodeType):
-            return self._sequence("code", tuple(code_tokens(obj)))
-        if isinstance(obj, logging.Logger):
-            return node("Logger", obj.name.encode())
+    def _module(self, obj: ModuleType | ModuleName) -> bytes:
+        name = obj.name if isinstance(obj, ModuleName) else obj.__name__
         if isinstance(obj, ModuleName):
-            self.distributions.update(home_of_file(obj.name, obj.place) or ())
-            return node("module", obj.name.encode())
-        self.distributions.update(home(obj.__name__) or ())
-        return node("module", obj.__name__.encode())
+            shipped = home_of_file(name, obj.place)
+        else:
+            shipped = home(name)
+            if shipped is None:
+                return self._own(obj)
+        self.distributions.update(shipped or ())
+        return node("module", name.encode())
 
-    def _code_or_name(self, obj: Any) -> bytes:
+    def _function_or_class(self, obj: Any) -> bytes:
         shipped = home(obj.__module__) if obj.__module__ else None
-        if shipped is not None and resolve(obj.__module__, obj.__qualname__) is obj:
+        if shipped is None or resolve(obj.__module__, obj.__qualname__) is not obj:
+            return self._own(obj)
+        known = self._by_code.get(id(obj))
+        if known is None:
             self.distributions.update(shipped)
-            return node("installed", f"{obj.__module__}.{obj.__qualname__}".encode())
+            name = f"{obj.__module__}.{obj.__qualname__}"
+            added = patches(obj, self._patched)
+            parts = [self.child(f" > {label}", value) for label, value in added]
+            result = node("installed", name.encode(), *parts)
+            if added:
+                return result
+            known = self._by_code[id(obj)] = (obj, result, set(shipped))
+        self.distributions |= known[2]
+        return known[1]
+
+    def _own(self, obj: Any) -> bytes:
+        """Digest of a function, class or module of the user's own."""
+        self.own_code = True
         if self._scope is not None:
             return self._scope.reference(obj)
         known = self._by_code.get(id(obj))
@@ -256,7 +307,7 @@ class Digester:
         return result
 
     def _code(self, root: Any) -> bytes:
-        """Digest of all functions and classes that one of them leads to."""
+        """Digest of all functions, classes and modules that one of them leads to."""
         active, self._active = self._active, {}
         self._scope = scope = _Scope()
         self._roots.add(id(root))
@@ -264,18 +315,9 @@ class Digester:
         parts = []
         try:
             with self._everything():
-                for item in scope.items:  # grows on the way
-                    is_class = isinstance(item, type)
-                    content = (
-                        class_content(item) if is_class else function_content(item)
-                    )
-                    for label, value in content:
-                        where = f" > {item.__name__}: {label}"
-                        parts.append(label.encode())
-                        parts.append(self.child(where, value))
-                    compiled = compiled_content(item.__module__ or "")
-                    if compiled is not None:
-                        parts.append(compiled)
+                for item, label, value in scope.contents():  # grows on the way
+                    parts.append(label.encode("utf-8", "surrogatepass"))
+                    parts.append(self.child(f" > {item.__name__}: {label}", value))
         finally:
             self._scope = None
             self._active = active
@@ -285,10 +327,13 @@ class Digester:
     def _method(self, obj: Any) -> bytes:
         owner = obj.__self__
         name = getattr(obj, "__qualname__", obj.__name__)
-        if owner is None or isinstance(owner, ModuleType) or _is_global_rng(owner):
+        # Compiled functions have their module as owner, or a capsule.
+        compiled = isinstance(owner, ModuleType) or type(owner).__name__ == "PyCapsule"
+        if owner is None or compiled or _is_global_rng(owner):
             module = obj.__module__ or getattr(owner, "__name__", "numpy.random")
             self.distributions.update(home(module) or ())
-            return node("builtin", f"{module}.{name}".encode())
+            content = compiled_content(module) or b""
+            return node("builtin", f"{module}.{name}".encode(), content)
         with self._everything():
             state = self.child(".__self__", owner)
             if isinstance(obj, MethodType):
@@ -300,8 +345,8 @@ class Digester:
             "partial",
             self.child(".func", obj.func),
             self.child(".args", obj.args),
-            self.child(".keywords", obj.keywords),
-            self.child("", vars(obj)),
+            self.named(obj.keywords),
+            self.named(vars(obj)),
         )
 
     # Objects --------------------------------------------------------------------
@@ -321,18 +366,24 @@ class Digester:
         if content is not None:
             with self._everything():
                 parts = (self.child(f" ({k})", v) for k, v in content)
-                return node("keras", *parts)
+                own = self._set(own_parts(obj))
+                return node("keras", self.child("", type(obj)), own, *parts)
         params = params_of(obj)
         if params is not None:
             return self._estimator(obj, params)
+        inner = _COMPILED.get(type(obj).__module__.partition(".")[0], "")
         with self._everything():
+            if isinstance(getattr(obj, inner, None), FunctionType):
+                options = self.child("", getattr(obj, "targetoptions", None))
+                function = self.child(f".{inner}", getattr(obj, inner))
+                return node("compiled", options, function)
             return self._reduced(obj)
 
     def _estimator(self, obj: Any, params: dict[str, Any]) -> bytes:
         before, self._learned = self._learned, self._learned or is_frozen(obj)
         try:
             parts = [self.child("", type(obj))]
-            for name, value in sorted(without_neutral(params).items()):
+            for name, value in sorted(deciding_params(obj, params).items()):
                 parts += [name.encode(), self.child(f".{name}", value)]
             state = state_of(obj)
             for name in sorted(set(state) - set(params) - set(NOT_LEARNED)):
@@ -350,29 +401,49 @@ class Digester:
             return self._global(obj, reduced)
         function, args, state, items, pairs = (*reduced, None, None, None)[:5]
         parts = [self.child("", function), self.child("", tuple(args))]
-        parts.append(self.child("", state))
+        if type(state) is dict and all(type(name) is str for name in state):
+            parts.append(self.named(_without_traces_of_use(obj, state)))
+        else:
+            parts.append(self.child("", state))
         parts.append(self._sequence("", () if items is None else items))
-        parts.append(self._mapping({} if pairs is None else dict(pairs)))
+        parts.append(self._pairs(() if pairs is None else pairs))
         return node("object", *parts)
 
     def _global(self, obj: Any, name: str) -> bytes:
         module = getattr(obj, "__module__", None) or _module_of(obj, name)
-        self.distributions.update(home(module) or ())
-        return node("global", f"{module}.{name}".encode())
+        if resolve(module, name) is not obj:
+            raise Unidentifiable(
+                f"{name} is not to be found in {module}", self._where()
+            )
+        shipped = home(module)
+        self.distributions.update(shipped or ())
+        parts = [f"{module}.{name}".encode()]
+        if shipped is None:
+            parts += [self.child("", type(obj)), compiled_content(module) or b""]
+        return node("global", *parts)
 
 
 class _Scope:
-    """Numbers the functions and classes that one of them leads to, as met."""
+    """Numbers the code that one function, class or module leads to, as met."""
 
     def __init__(self) -> None:
-        self.items: list[Any] = []
+        self._items: list[Any] = []
         self._numbers: dict[int, int] = {}
 
     def reference(self, obj: Any) -> bytes:
-        number = self._numbers.setdefault(id(obj), len(self.items))
-        if number == len(self.items):
-            self.items.append(obj)
+        number = self._numbers.setdefault(id(obj), len(self._items))
+        if number == len(self._items):
+            self._items.append(obj)
         return node("reference", str(number).encode())
+
+    def contents(self) -> Iterator[tuple[Any, str, Any]]:
+        """Each item with its parts; annotations too where any code reads them."""
+        for item in self._items:
+            for label, value in content_of(item):
+                yield item, label, value
+        if any(map(reads_annotations, self._items)):
+            for item in [i for i in self._items if isinstance(i, FunctionType)]:
+                yield item, "annotations", tuple(item.__annotations__.items())
 
 
 def _plain(value: Any) -> bytes:
@@ -402,7 +473,25 @@ def _simplified(value: Any) -> Any:
 def _is_global_rng(owner: Any) -> bool:
     # np.random.rand and scipy.stats.norm draw from it. Its state is no part of what
     # they are, as it is none of the module np.random.
-    return owner is getattr(np.random.rand, "__self__", None)
+    generators = (np.random.rand, random.random)
+    return any(owner is getattr(draw, "__self__", None) for draw in generators)
+
+
+def _without_traces_of_use(obj: Any, state: dict[str, Any]) -> dict[str, Any]:
+    """State without what an object computes when it is first asked, and such flags."""
+    cls = type(obj)
+    kept = {
+        name: value
+        for name, value in state.items()
+        if not isinstance(getattr(cls, name, None), functools.cached_property)
+    }
+    module = getattr(sys.modules.get("torch.nn"), "Module", None)
+    if module is not None and isinstance(obj, module):
+        kept.pop("training", None)
+        # Hooks have keys that are counted per process.
+        for name in [name for name in kept if name.endswith("_hooks")]:
+            kept[name] = list(kept[name].values())
+    return kept
 
 
 def _module_of(obj: Any, name: str) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from weightsearch._identity import differences
 from weightsearch._records import Array, RunHeader
@@ -13,9 +15,19 @@ __all__ = ["is_same_run", "superseded", "unfinished_splits", "what_differs"]
 _OF_SPLITS = ("cv", "split_params")
 """Parts of a run's identity that decide its splits, besides its fingerprint."""
 
+# What a header says in words of a part of which the identity has a digest.
+_SETTINGS = {
+    "the scoring": ("scoring",),
+    "the splitter": ("cv",),
+    "return_train_score or error_score": ("return_train_score", "error_score"),
+}
+_OF_THE_RUN = ("n_jobs", "verbose", "memory")
+_ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]+")
+_SHORT = 60
+
 
 def what_differs(headers: Sequence[RunHeader], header: RunHeader) -> str | None:
-    """Say what differs from the newest run of the same estimator.
+    """Say what differs from the most similar run of the same estimator.
 
     Parameters
     ----------
@@ -29,18 +41,42 @@ def what_differs(headers: Sequence[RunHeader], header: RunHeader) -> str | None:
     str or None
         None where there is none, or where nothing is known to differ.
     """
-    for earlier in reversed(headers):
-        if earlier.estimator.get("class") == header.estimator["class"]:
-            reasons = differences(
-                earlier.identity,
-                header.identity,
-                earlier.environment,
-                header.environment,
-            )
-            return (
-                f"  since run {earlier.name}: {'; '.join(reasons)}" if reasons else None
-            )
-    return None
+    known = [
+        (_reasons(earlier, header), earlier.name)
+        for earlier in reversed(headers)
+        if earlier.estimator.get("class") == header.estimator["class"]
+    ]
+    reasons, name = min(known, key=lambda one: len(one[0]), default=([], ""))
+    return f"  since run {name}: {'; '.join(reasons)}" if reasons else None
+
+
+def _reasons(earlier: RunHeader, header: RunHeader) -> list[str]:
+    reasons = []
+    for words in differences(earlier.identity, header.identity):
+        changes: list[str] = []
+        if words.startswith("the estimator's"):
+            old, new = earlier.estimator["params"], header.estimator["params"]
+            changes = _changes(old, new, [n for n in old if n not in _OF_THE_RUN])
+            words = "the estimator's params" if changes else "the estimator's code"
+        elif words in _SETTINGS:
+            changes = _changes(earlier.settings, header.settings, _SETTINGS[words])
+        reasons.append(f"{words} ({', '.join(changes)})" if changes else words)
+    kept = ("splits", "both")
+    if header.settings["capture"] in kept and earlier.settings["capture"] not in kept:
+        reasons.append("it kept no split models")
+    return reasons
+
+
+def _changes(
+    old: Mapping[str, Any], new: Mapping[str, Any], names: Iterable[str]
+) -> list[str]:
+    changes = []
+    for name in names:
+        texts = [_ADDRESS.sub("", str(side.get(name))) for side in (old, new)]
+        if texts[0] != texts[1]:
+            short = max(map(len, texts)) <= _SHORT
+            changes.append(f"{name} {' -> '.join(texts)}" if short else name)
+    return changes
 
 
 def unfinished_splits(

@@ -49,7 +49,7 @@ def ranked(search: Any, keep: int | str, fitted: Collection[int]) -> Sequence[in
 def _content(params: Mapping[str, Any]) -> Any:
     """What is equal for params that make equal fits."""
     try:
-        return digest(dict(params))
+        return digest(sorted(params.items()))
     except Unidentifiable:
         return frozenset((name, id(value)) for name, value in params.items())
 

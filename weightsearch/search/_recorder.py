@@ -42,6 +42,7 @@ from weightsearch.search._keeping import (
 )
 from weightsearch.search._memory import Trimmer
 from weightsearch.search._progress import Progress
+from weightsearch.search._sklearn import PassthroughScorer
 from weightsearch.search._splitting import RecordedSplitter, is_unrepeatable
 from weightsearch.store import StoredFit, WriteSession
 
@@ -142,7 +143,10 @@ class SearchRecorder:
         if self._call is not None:
             return
         self._call = call
-        versions = environment(call.estimator)
+        own_score = isinstance(call.scorer, PassthroughScorer)
+        versions = environment(
+            call.estimator, call.fit_params, call.score_params, call.scorer
+        )
         if self._identify:
             self._identity = identify_search(
                 call.estimator,
@@ -150,12 +154,11 @@ class SearchRecorder:
                 call.y,
                 fit_params=call.fit_params,
                 score_params=call.score_params,
-                scorer=call.scorer,
+                scorer=None if own_score else call.scorer,
                 settings={
                     "return_train_score": call.return_train_score,
                     "error_score": call.error_score,
                 },
-                versions=versions,
             )
         splitter = self._splitter
         splitting = {"cv": self._cv_digest}

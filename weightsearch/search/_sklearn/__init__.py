@@ -5,6 +5,7 @@ private names they import from here.
 """
 
 from sklearn.base import _fit_context as fit_context
+from sklearn.metrics._scorer import _PassthroughScorer as PassthroughScorer
 from sklearn.model_selection._search import BaseSearchCV
 
 # By this way they need no experimental flag, which users keep for themselves.
@@ -25,6 +26,7 @@ __all__ = [
     "HalvingGridSearchCV",
     "HalvingRandomSearchCV",
     "Interval",
+    "PassthroughScorer",
     "StrOptions",
     "fit_context",
     "fit_search",
