@@ -7,6 +7,7 @@ part of it. Python's version is recorded elsewhere, so byte code may be compared
 from __future__ import annotations
 
 import builtins
+import dataclasses
 import dis
 import enum
 import functools
@@ -14,7 +15,6 @@ import importlib.machinery
 import importlib.util
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import (
     BuiltinFunctionType,
@@ -40,6 +40,14 @@ _READS_ANNOTATIONS = {
     "get_annotations",
     "get_type_hints",
 }
+_HOLDERS = (
+    classmethod,
+    functools.cached_property,
+    functools.partial,
+    functools.partialmethod,
+    property,
+    staticmethod,
+)
 _LOOKS_UP = {"__import__", "eval", "exec", "globals", "import_module", "modules"}
 
 # Set by Python itself, to where the class stands or to what its body says already;
@@ -47,7 +55,9 @@ _LOOKS_UP = {"__import__", "eval", "exec", "globals", "import_module", "modules"
 _CLASS_NOISE = frozenset(
     "__module__ __qualname__ __doc__ __dict__ __weakref__ __firstlineno__ "
     "__static_attributes__ __annotations_cache__ __abstractmethods__ _abc_impl "
-    "__orig_bases__ __parameters__ __classdictcell__ __slotnames__".split()
+    "__orig_bases__ __parameters__ __classdictcell__ __slotnames__ "
+    # Compiled by pydantic from the fields and annotations, with addresses in them.
+    "__pydantic_core_schema__ __pydantic_serializer__ __pydantic_validator__".split()
 )
 _MODULE_NOISE = frozenset(
     "__name__ __doc__ __package__ __loader__ __spec__ __file__ __cached__ "
@@ -56,7 +66,7 @@ _MODULE_NOISE = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class _Facts:
     """What a code object, with all code inside it, is and refers to."""
 
@@ -272,8 +282,20 @@ def _class_content(cls: type) -> Iterator[tuple[str, Any]]:
             yield f"attribute {name!r}", (type(value).__name__, value.__func__)
         elif isinstance(value, property):
             yield f"attribute {name!r}", (value.fget, value.fset, value.fdel)
+        elif name == "__pydantic_decorators__":
+            yield f"attribute {name!r}", _pydantic_decorators(value)
         else:
             yield f"attribute {name!r}", value
+
+
+def _pydantic_decorators(infos: Any) -> list[Any]:
+    # Each knows its class by an address.
+    return [
+        (kind.name, name, decorator.cls_var_name, decorator.info)
+        for kind in dataclasses.fields(infos)
+        if isinstance(getattr(infos, kind.name), dict)
+        for name, decorator in getattr(infos, kind.name).items()
+    ]
 
 
 def _module_content(module: ModuleType) -> Iterator[tuple[str, Any]]:
@@ -323,15 +345,19 @@ def _own_parts(module: str, owner: Any) -> list[Any]:
     scope, root = vars(sys.modules[module]), module.partition(".")[0]
     found = []
     for name, value in tuple(vars(owner).items()):
-        value = getattr(value, "fget", getattr(value, "__func__", value))
-        if isinstance(value, FunctionType):
-            installed = value.__globals__ is scope
-        elif isinstance(value, type):
-            installed = value.__module__.partition(".")[0] == root
+        inner = value
+        if isinstance(value, _HOLDERS):
+            holds = ("fget", "__func__", "func")
+            inner = next(getattr(value, h) for h in holds if hasattr(value, h))
+        if isinstance(inner, FunctionType):
+            installed = inner.__globals__ is scope
+        elif isinstance(inner, type):
+            installed = inner.__module__.partition(".")[0] == root
         else:
             continue
-        if not installed and is_own(value):
-            found.append((f"{owner.__name__}.{name}", value))
+        if not installed and is_own(inner):
+            bound = [getattr(value, part, None) for part in ("args", "keywords")]
+            found.append((f"{owner.__name__}.{name}", [inner, *bound]))
     return found
 
 
@@ -360,8 +386,11 @@ def _read_module(name: str, taken: tuple[str, ...], seen: dict[str, Any]) -> Non
     if parent:
         _read_module(parent, (), seen)
     if name not in seen and not isinstance(seen.get(parent), ModuleName):
-        seen[name] = ("module", name)
-        spec = _find_spec(name)
+        loaded = sys.modules.get(name)
+        # Without a place, all there is to a module is what it holds.
+        own = loaded is not None and home(name) is None
+        seen[name] = loaded if own else ("module", name)
+        spec = _find_spec(name) or getattr(loaded, "__spec__", None)
         place = spec.origin if spec is not None else None
         if spec is not None and place not in (None, "built-in", "frozen"):
             assert place is not None
@@ -397,7 +426,7 @@ def _read_source(
         _read_module(absolute if level > 0 else name, taken, seen)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class ModuleName:
     """An installed module that need not be loaded, known by its name and version."""
 

@@ -42,9 +42,9 @@ def keras_content(obj: Any) -> tuple[tuple[str, Any], ...] | None:
     variables = getattr(obj, "variables", None)
     content = [
         ("configuration", _renamed(config, _own_names(config))),
-        ("variables", [np.asarray(_value(variable)) for variable in variables or ()]),
+        ("variables", [_value(v) for v in variables or () if not _is_drawn(v)]),
         # What a configuration may leave out, as that of Huber does its delta.
-        ("arguments", getattr(obj, "_fn_kwargs", None)),
+        ("arguments", _untracked(getattr(obj, "_fn_kwargs", None))),
         ("loss", obj.loss if getattr(obj, "compiled", False) is True else None),
     ]
     if variables is None:
@@ -54,14 +54,26 @@ def keras_content(obj: Any) -> tuple[tuple[str, Any], ...] | None:
 
 def _attributes(obj: Any) -> dict[str, Any]:
     # Where no seed was given, an initializer draws one; the configuration tells.
-    known = dict(vars(obj))
-    if "_init_seed" in known:
-        known.pop("seed", None)
-    return known
+    drawn = {"name", "seed"} if "_init_seed" in vars(obj) else {"name"}
+    return {k: _untracked(v) for k, v in vars(obj).items() if k not in drawn}
+
+
+def _untracked(value: Any) -> Any:
+    """A container without Keras' note of who holds it."""
+    if isinstance(value, dict | list | set) and _is_keras(value):
+        return next(kind for kind in (dict, list, set) if isinstance(value, kind))(
+            value
+        )
+    return value
 
 
 def _value(variable: Any) -> Any:
-    return variable.numpy() if hasattr(variable, "numpy") else variable
+    return np.asarray(variable.numpy() if hasattr(variable, "numpy") else variable)
+
+
+def _is_drawn(variable: Any) -> bool:
+    # The configuration tells a seed that was given; another one is drawn each time.
+    return str(getattr(variable, "path", "")).endswith("seed_generator_state")
 
 
 def own_parts(obj: Any) -> list[Any]:
