@@ -40,33 +40,69 @@ def measure(settings: Settings) -> list[Figure]:
     warnings.simplefilter("ignore")
     os.environ["PYTHONWARNINGS"] = "ignore"
     kinds = [kind for kind in KINDS if kind.is_quick or not settings.quick]
-    models = {kind: _model(settings, kind) for kind in [*kinds, VECTORIZER]}
-    figures = [_capture_figure(kind, samples) for kind, samples in models.items()]
-    figures += [_rebuild_figure(kind, samples) for kind, samples in models.items()]
-    figures += [_many(settings, kind) for kind in kinds if not kind.is_large]
+    figures = []
+    for kind in [*kinds, VECTORIZER]:
+        samples = _model(settings, kind)
+        figures += [_capture_figure(kind, samples), _rebuild_figure(kind, samples)]
+        _tell(figures[-2:])
+    for kind in kinds:
+        if not kind.is_large:
+            figures.append(_many(settings, kind))
+            _tell(figures[-1:])
     sized = [kind for kind in kinds if not (settings.quick and kind.is_large)]
-    figures += [_size(settings, kind) for kind in sized]
+    for kind in sized:
+        figures.append(_size(settings, kind))
+        _tell(figures[-1:])
     # A first search imports and learns what the later ones share.
     with tempfile.TemporaryDirectory(dir=settings.scratch) as folder:
         _tracking(KINDS[-1], "splits", Path(folder))
     few = replace(settings, repeats=3)
-    searches = {
-        kind: alternate(
+    searches = []
+    for kind in kinds:
+        samples = alternate(
             few,
             partial(_plain, kind),
             partial(_tracking, kind, "splits"),
             partial(_tracking, kind, "refit"),
             warm_up=False,
         )
-        for kind in kinds
-    }
-    for name in ("splits", "refit"):
-        figures += [_search_figure(kind, s, name) for kind, s in searches.items()]
-    long = [s for s in searches.values() if not _is_short(s)]
+        searches.append(samples)
+        figures += [_search_figure(kind, samples, name) for name in ("splits", "refit")]
+        _tell(figures[-2:])
+    long = [s for s in searches if not _is_short(s)]
     if long:
         figures.append(_median(long))
+    figures.sort(key=lambda figure: _FAMILIES.index(_family(figure)))
     _print_tables(figures)
     return figures
+
+
+_FAMILIES = (
+    "capture",
+    "capture_small",
+    "rebuild",
+    "rebuild_small",
+    "many",
+    "size",
+    "splits",
+    "splits_median",
+    "splits_short",
+    "refit",
+)
+
+
+def _family(figure: Figure) -> str:
+    return figure.key.removeprefix("kinds.").partition(":")[0]
+
+
+def _tell(figures: Sequence[Figure]) -> None:
+    """Say what has just been measured: the whole takes many minutes."""
+    for one in figures:
+        series = {n: f"{statistics.median(v):.4g}" for n, v in one.series.items()}
+        made_of = ", ".join(f"{name} {value}" for name, value in series.items())
+        middle = statistics.median(one.values)
+        text = f"{one.what}: {middle:.3g} {one.unit} ({made_of} {one.series_unit})"
+        print(text, file=sys.stderr, flush=True)
 
 
 # -- one model -----------------------------------------------------------------------
@@ -356,8 +392,7 @@ def _print_tables(figures: Sequence[Figure]) -> None:
     """Write a table of each family of figures to stderr, a line per kind."""
     families: dict[str, list[Figure]] = {}
     for figure in figures:
-        family = figure.key.partition(":")[0]
-        families.setdefault(family, []).append(figure)
+        families.setdefault(_family(figure), []).append(figure)
     for family in families.values():
         names = list(dict.fromkeys(name for one in family for name in one.series))
         unit = family[0].series_unit
