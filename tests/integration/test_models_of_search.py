@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import h5py
@@ -365,3 +368,73 @@ def test_grids_over_estimators(tmp_path):
         ):
             assert type(other["model"]) is type(loaded["model"])
             np.testing.assert_array_equal(other.predict(X), loaded.predict(X))
+
+
+SCRIPT_OF_MAIN = """
+import sys
+import joblib
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.datasets import load_iris
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score, make_scorer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from weightsearch import WeightTrackingGridSearchCV
+
+
+class Shift(TransformerMixin, BaseEstimator):
+    def __init__(self, by=None):
+        self.by = by
+
+    def fit(self, X, y=None):
+        self.by_ = self.by(X)
+        return self
+
+    def transform(self, X):
+        return X - self.by_
+
+
+def smallest(X):
+    return X.min(axis=0)
+
+
+def score(y, predicted):
+    return accuracy_score(y, predicted) / 2
+
+
+X, y = load_iris(return_X_y=True)
+model = make_pipeline(
+    Shift(), FunctionTransformer(lambda X: X**2), LogisticRegression(max_iter=50)
+)
+grid = {
+    "shift__by": [smallest, lambda X: X.mean(axis=0), lambda X: 3 + X.std(axis=0)],
+    "functiontransformer__func": [np.abs, lambda X: np.exp(-X)],
+}
+search = WeightTrackingGridSearchCV(model, grid, scoring=make_scorer(score), cv=2)
+search.fit(X, y)
+expected = [
+    score(y, clone(model).set_params(**params).fit(X, y).predict(X))
+    for params in search.cv_results_["params"]
+]
+assert len(set(expected)) > 3
+with joblib.parallel_config(sys.argv[1]):
+    found = search.score_candidates(X, y, n_jobs=2)["score"].tolist()
+assert found == expected, (found, expected)
+"""
+
+
+@pytest.mark.parametrize("backend", ["loky", "threading"])
+def test_classes_and_functions_of_main_go_to_workers(tmp_path, backend):
+    """score_candidates in workers takes classes, functions and lambdas of a script."""
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT_OF_MAIN)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", script, backend],
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    )
+    assert done.returncode == 0, done.stderr
