@@ -18,6 +18,9 @@ __all__ = ["copied", "is_unchanged"]
 
 Data = TypeVar("Data")
 
+_PLAIN = frozenset({bool, bytes, complex, float, int, str, type(None)})
+"""Types of elements that cannot be changed."""
+
 _BITS = {1: "u1", 2: "u2", 4: "u4", 8: "u8"}
 
 
@@ -46,6 +49,8 @@ def _copied(data: Any) -> Any:
     if type(data) is dict:
         return {name: _copied(value) for name, value in data.items()}
     if type(data) in (list, tuple):
+        if _PLAIN.issuperset(map(type, data)):
+            return type(data)(data)
         return type(data)(map(_copied, data))
     if isinstance(data, Mapping) or hasattr(data, "__array__"):
         try:
@@ -68,7 +73,7 @@ def is_unchanged(data: Any, before: Any) -> bool:
         same = data.index.equals(before.index) and data.equals(before)
         return bool(same)
     if sparse.issparse(data):
-        return is_unchanged(vars(data), vars(before))
+        return is_unchanged(_parts(data), _parts(before))
     if isinstance(data, dict):
         return list(data) == list(before) and all(
             is_unchanged(value, before[name]) for name, value in data.items()
@@ -78,6 +83,15 @@ def is_unchanged(data: Any, before: Any) -> bool:
     if isinstance(data, int | str | np.generic):
         return bool(data == before)
     return False
+
+
+def _parts(matrix: Any) -> dict[str, Any]:
+    """What a sparse matrix consists of, without what it has found out about itself."""
+    return {
+        name: value
+        for name, value in sorted(vars(matrix).items())
+        if isinstance(value, np.ndarray | tuple | dict)
+    }
 
 
 def _same_array(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> bool:

@@ -165,7 +165,7 @@ class CorruptStoreError(StoreError):
 
 
 class NoWeightsWarning(UserWarning):
-    """A fitted estimator has nothing that counts as weights."""
+    """A fitted estimator has no weights, or a search is going to keep none."""
 
 
 class UnstorableWeightsWarning(UserWarning):

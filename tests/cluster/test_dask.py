@@ -280,7 +280,11 @@ def test_single_thread_cluster_is_used(single, tmp_path):
     """Fits run on a cluster of one thread too, where joblib would leave it out."""
     log = tmp_path / "fits.log"
     grid = WeightTrackingGridSearchCV(
-        GatedClassifier(log=str(log)), {"C": [0.1, 1.0]}, cv=2, refit=False
+        GatedClassifier(log=str(log)),
+        {"C": [0.1, 1.0]},
+        cv=2,
+        refit=False,
+        capture="splits",
     )
 
     on_dask(grid, *IRIS)
