@@ -161,10 +161,7 @@ def _same(a: Any, b: Any) -> bool:
         return a.shape == b.shape and _same(a.toarray(), b.toarray())
     if isinstance(a, list | tuple) and type(a) is type(b):
         return len(a) == len(b) and all(map(_same, a, b))
-    try:
-        first, second = np.asarray(a), np.asarray(b)
-    except ValueError:
-        return type(a) is type(b)
+    first, second = _as_array(a), _as_array(b)
     if first.dtype != second.dtype or first.shape != second.shape:
         return False
     if first.dtype.kind in "fc":
@@ -174,6 +171,14 @@ def _same(a: Any, b: Any) -> bool:
         pairs = zip(first.flat, second.flat, strict=True)
         return all(x is y or repr(x) == repr(y) for x, y in pairs)
     return bool(np.array_equal(first, second))
+
+
+def _as_array(answer: Any) -> Array:
+    try:
+        return np.asarray(answer)
+    except (RuntimeError, TypeError, ValueError):
+        # Rows of unequal length, or an array on another device: what it shows.
+        return np.asarray(repr(answer))
 
 
 def answers_digest(estimator: Any, rows: Callable[[], Any]) -> str | None:
@@ -199,7 +204,7 @@ def answers_digest(estimator: Any, rows: Callable[[], Any]) -> str | None:
     ((method, answer),) = answers.items()
     content = sha256(method.encode())
     for part in answer if isinstance(answer, list | tuple) else [answer]:
-        array = part.toarray() if scipy.sparse.issparse(part) else np.asarray(part)
+        array = part.toarray() if scipy.sparse.issparse(part) else _as_array(part)
         if array.dtype.kind in "fc":
             parts = (array.real, array.imag) if array.dtype.kind == "c" else (array,)
             array = np.stack([_rounded(one) for one in parts])
