@@ -45,7 +45,7 @@ _NONSENSE = (
     ValueError,
 )
 _KNOWN_SKELETONS = 64
-_WITH_CLASS = frozenset({"part", "new", "o", "own", "o*", "own*", "enum"})
+_WITH_CLASS = frozenset({"part", "new", "o", "own", "o*", "own*", "enum", "flag"})
 _CHECKED = frozenset({"Tree", "KDTree", "BallTree"})
 
 
@@ -244,7 +244,7 @@ class _Decoder:
             )
 
     def _may_get_state(self, cls: Any, name: str, tag: str) -> bool:
-        if tag == "enum":
+        if tag == "enum" or tag == "flag":
             return isinstance(cls, enum.EnumType)
         form = plain_class(cls) if isinstance(cls, type) else None
         if form is None:
@@ -445,6 +445,9 @@ class _Decoder:
 
     def _enum(self, node: Any) -> Any:
         return self._look_up(node[1], is_class=True)[node[2]]
+
+    def _flag(self, node: Any) -> Any:
+        return self._look_up(node[1], is_class=True)(self._next())
 
     def _special(self, node: Any) -> Any:
         number = self._number(self)
@@ -674,6 +677,7 @@ _ONE: dict[str, Callable[[_Decoder, Any], Any]] = {
     "g": _Decoder._global,
     "x": _Decoder._opaque,
     "enum": _Decoder._enum,
+    "flag": _Decoder._flag,
     "S": _Decoder._special,
     "method": _Decoder._method,
     "part": _Decoder._part,

@@ -16,7 +16,13 @@ import math
 from array import array as machine_array
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
-from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
+from types import (
+    BuiltinFunctionType,
+    FunctionType,
+    MethodDescriptorType,
+    MethodType,
+    ModuleType,
+)
 from typing import Any
 
 import numpy as np
@@ -26,6 +32,7 @@ from sklearn.exceptions import NotFittedError
 from weightsearch._identity import Unidentifiable
 from weightsearch._identity._origin import resolve
 from weightsearch._records import Array, ModelState
+from weightsearch.exceptions import RebuildError
 from weightsearch.frameworks._columns import Column, column_of, remembering
 from weightsearch.frameworks._registry import (
     collect_weights,
@@ -35,6 +42,7 @@ from weightsearch.frameworks._registry import (
 from weightsearch.frameworks._state._kinds import dtype_content, kind_of_value
 from weightsearch.frameworks._state._parts import rebuilder_of
 from weightsearch.frameworks._state._trust import (
+    Brought,
     content_digest,
     is_trusted,
     name_of,
@@ -66,7 +74,14 @@ _FOR_TRAINING = frozenset(
 )
 """Attributes that only continuing a fit needs; sometimes larger than the weights."""
 
-_NAMED = (type, FunctionType, BuiltinFunctionType, np.ufunc, ModuleType)
+_NAMED = (
+    type,
+    FunctionType,
+    BuiltinFunctionType,
+    MethodDescriptorType,
+    np.ufunc,
+    ModuleType,
+)
 """Types of what is known by a name."""
 
 Node = Any
@@ -150,6 +165,7 @@ class _Encoder:
         self._numbered: list[Any] = []
         self._path: list[str] = []
         self._digests: dict[int, str] = {}
+        self._brought: Brought | None = None
         self._has_parts = frameworks_at_hand()
 
     def state(self, estimator: Any) -> ModelState:
@@ -189,6 +205,10 @@ class _Encoder:
             return self._any_array(value)
         if isinstance(value, _NAMED):
             return self._global(value)
+        if isinstance(value, enum.Flag):
+            # Several at once have no name.
+            self._values.append(int(value.value))
+            return ["flag", self._global(kind)]
         if isinstance(value, enum.Enum):
             return ["enum", self._global(kind), value.name]
         if self._has_parts and rebuilder_of(kind) is not None:
@@ -418,7 +438,7 @@ class _Encoder:
     def _object(self, value: Any) -> Node:
         cls: Any = type(value)
         form = plain_class(cls)
-        if form is None:
+        if form is None or (form.tag == "own" and self._is_brought(value)):
             return self._opaque(value)
         state = form.state(value)
         self._number(value)
@@ -430,6 +450,26 @@ class _Encoder:
                 state = {**state, name: None}
                 self._whole = False
         return [form.tag, self._global(cls), list(state), self._named_values(state)]
+
+    def _is_brought(self, value: Any) -> bool:
+        """Whether the estimator's params have an object of this very content.
+
+        Then it need not be made again by its class, which does with a state what it
+        likes.
+        """
+        if hasattr(value, "fit") or is_trusted(
+            qualified_name(type(value)), type(value)
+        ):
+            return False
+        if self._brought is None:
+            self._brought = Brought(self._root)
+        try:
+            content = content_digest(value)
+            name = qualified_name(type(value))
+            found = self._brought.find(name, content, "", is_class=False)
+        except (Unidentifiable, RebuildError):
+            return False
+        return found is not None
 
     def _opaque(self, value: Any) -> Node:
         """An object that only its program has: found again by its content."""

@@ -178,7 +178,8 @@ def _check_neighbors(state: Any) -> None:
         and bounds.shape[1] >= n_nodes
         and bounds.shape[2] == data.shape[1]
         and type(metric).__module__ == "sklearn.metrics._dist_metrics"
-        and len(metric.__getstate__()[1]) <= 1
+        # One weight per feature, where there are any.
+        and len(metric.__getstate__()[1]) in (0, 1, data.shape[1])
         and (weights is None or len(np.asarray(weights)) == len(data))
     )
     if not good:
@@ -216,7 +217,7 @@ def _make_metric(content: Any) -> Any:
     name, p, vector, matrix = content
     if name.rstrip("2346") not in {f"{one}Distance" for one in _METRICS}:
         raise ValueError(f"{name} is not a distance")
-    if vector.ndim != 1 or len(vector) > 1 or matrix.ndim != 2:
+    if vector.ndim != 1 or matrix.ndim != 2:
         raise ValueError("the parameters of a distance do not have their shape")
     cls = getattr(_dist_metrics, name)
     made: Any = cls.__new__(cls)
@@ -300,6 +301,35 @@ def _make_random(content: Any) -> Any:
         return state
     bits.state = content
     return np.random.Generator(bits)
+
+
+def _is_frozen_distribution(cls: type) -> bool:
+    return cls.__module__.startswith("scipy.stats.") and any(
+        base.__name__ == "rv_frozen" for base in cls.__mro__
+    )
+
+
+def _take_distribution(frozen: Any) -> Any:
+    name = frozen.dist.name
+    if type(_distribution(name)) is not type(frozen.dist):
+        raise TypeError(f"{name} is not a distribution of scipy.stats")
+    if frozen.dist._random_state is not _distribution(name)._random_state:
+        raise TypeError(f"the distribution {name} has a generator of its own")
+    return name, tuple(frozen.args), dict(frozen.kwds)
+
+
+def _make_distribution(content: Any) -> Any:
+    name, args, keywords = content
+    return _distribution(name)(*args, **keywords)
+
+
+def _distribution(name: str) -> Any:
+    import scipy.stats
+
+    found = getattr(scipy.stats, name, None)
+    if not isinstance(found, scipy.stats.rv_continuous | scipy.stats.rv_discrete):
+        raise ValueError(f"{name} is not a distribution of scipy.stats")
+    return found
 
 
 @lru_cache(maxsize=256)
@@ -519,6 +549,10 @@ _KINDS = {
 
 _LOOSE: list[tuple[Callable[[type], bool], Kind]] = [
     (lambda cls: issubclass(cls, np.dtype), Kind("dtype", dtype_content, dtype_of)),
+    (
+        _is_frozen_distribution,
+        Kind("distribution", _take_distribution, _make_distribution),
+    ),
     (lambda cls: cls is Bunch, Kind("Bunch", dict, lambda items: Bunch(**items))),
     (
         lambda cls: cls is np.random.RandomState or cls is np.random.Generator,

@@ -32,9 +32,12 @@ __all__ = [
 ]
 
 _BUILTINS = frozenset(
-    "NoneType bool bytes complex dict float frozenset int list object set str "
-    "tuple".split()
+    "NoneType abs all any bool bytes complex dict divmod enumerate float frozenset int "
+    "len list map max min object pow range reversed round set sorted str sum tuple "
+    "zip".split()
 )
+_VALUES = ("bytes", "dict", "float", "frozenset", "int", "list", "set", "str", "tuple")
+"""Builtin types whose methods compute."""
 
 _LISTED = frozenset(
     {
@@ -71,6 +74,8 @@ _LISTED = frozenset(
         "numpy.min",
         "numpy.sum",
         "scipy._lib.array_api_compat.numpy._aliases.asarray",
+        "sklearn.utils.validation.check_array",
+        "sklearn.utils.validation.column_or_1d",
         "sklearn.cluster._kmeans._kmeans_single_elkan",
         "sklearn.cluster._kmeans._kmeans_single_lloyd",
         # Compiled; what they hold is checked.
@@ -102,6 +107,8 @@ def name_of(value: Any) -> str:
         return value.__name__
     name = getattr(value, "__qualname__", None) or value.__name__
     module = getattr(value, "__module__", None)
+    if isinstance(value, types.MethodDescriptorType):
+        module = value.__objclass__.__module__
     if isinstance(value, np.ufunc):
         module = "numpy" if getattr(np, name, None) is value else "scipy.special"
     return f"{module}.{name}"
@@ -117,6 +124,10 @@ def trusted_object(name: str) -> Any:
     root = module_name.partition(".")[0]
     if module_name == "builtins":
         return _resolved(name) if last in _BUILTINS else None
+    if root == "builtins":
+        found = _resolved(name)
+        is_method = isinstance(found, types.MethodDescriptorType)
+        return found if is_method and module_name[9:] in _VALUES else None
     if name in _LISTED:
         return _resolved(name)
     if root in ("numpy", "scipy"):
