@@ -12,7 +12,7 @@ from weightsearch._records import Weights
 from weightsearch.exceptions import UnstorableWeightsWarning
 from weightsearch.store import check_storable
 
-__all__ = ["all_finite", "numeric_columns", "ranked", "same_bits", "storable"]
+__all__ = ["all_computed", "numeric_columns", "ranked", "same_bits", "storable"]
 
 
 def ranked(search: Any, keep: int | str, fitted: Collection[int]) -> Sequence[int]:
@@ -74,10 +74,21 @@ def storable(
     return rest, [*notes, *refused.values()]
 
 
-def all_finite(scores: Any) -> bool:
-    """Whether every score of a fit could be computed."""
+def all_computed(scores: Any, error_score: Any) -> bool:
+    """Whether every score of a fit could be computed, as far as its value tells.
+
+    Parameters
+    ----------
+    scores : float or dict of str -> float
+        Infinite ones count: so does the log-likelihood of what is impossible.
+    error_score : float or "raise"
+        What stands for a score that could not be computed.
+    """
     values = scores.values() if isinstance(scores, Mapping) else [scores]
-    return all(isinstance(v, str) is False and np.all(np.isfinite(v)) for v in values)
+    return not any(
+        isinstance(value, str) or np.any(np.isnan(value)) or value == error_score
+        for value in values
+    )
 
 
 def same_bits(a: Weights, b: Weights) -> bool:

@@ -35,7 +35,7 @@ from weightsearch.search._earlier import (
 from weightsearch.search._fits import FitCall, Outcome, PlannedFit
 from weightsearch.search._header import new_header
 from weightsearch.search._keeping import (
-    all_finite,
+    all_computed,
     numeric_columns,
     ranked,
     storable,
@@ -191,7 +191,8 @@ class SearchRecorder:
     def record_split(self, fit: PlannedFit, outcome: Outcome) -> None:
         """Make a finished fit durable."""
         key = self._split_key(fit)
-        if not all_finite(outcome.result.get("test_scores")):
+        scores = outcome.result.get("test_scores")
+        if not all_computed(scores, self.call.error_score):
             # A score that could not be computed is tried again next time.
             key = None
         if outcome.result["fit_error"] is None:

@@ -313,14 +313,18 @@ def _take_distribution(frozen: Any) -> Any:
     name = frozen.dist.name
     if type(_distribution(name)) is not type(frozen.dist):
         raise TypeError(f"{name} is not a distribution of scipy.stats")
-    if frozen.dist._random_state is not _distribution(name)._random_state:
-        raise TypeError(f"the distribution {name} has a generator of its own")
-    return name, tuple(frozen.args), dict(frozen.kwds)
+    random = frozen.random_state
+    # A copy, which scikit-learn's clone makes, has a generator of its own.
+    is_global = random is _distribution(name).random_state
+    return name, tuple(frozen.args), dict(frozen.kwds), None if is_global else random
 
 
 def _make_distribution(content: Any) -> Any:
-    name, args, keywords = content
-    return _distribution(name)(*args, **keywords)
+    name, args, keywords, random = content
+    frozen = _distribution(name)(*args, **keywords)
+    if random is not None:
+        frozen.random_state = random
+    return frozen
 
 
 def _distribution(name: str) -> Any:

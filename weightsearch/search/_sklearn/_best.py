@@ -45,7 +45,7 @@ class BestClone:
             # Who listens to the refit must get it.
             self._keep_data()
             return cloned
-        return _Refit(cloned, self._recorder, self._keep_data)
+        return _Refit(cloned, self._search, self._recorder, self._keep_data)
 
     def _keep_data(self) -> None:
         """Keep the data for the other refits: this one is fitted on the caller's."""
@@ -70,14 +70,20 @@ class _Refit:
     """Stand for the estimator between being cloned and getting the best params."""
 
     def __init__(
-        self, estimator: Any, recorder: Recorder, before_fit: Callable[[], None]
+        self,
+        estimator: Any,
+        search: Any,
+        recorder: Recorder,
+        before_fit: Callable[[], None],
     ):
         self._estimator = estimator
+        self._search = search
         self._recorder = recorder
         self._before_fit = before_fit
 
     def set_params(self, **params: Any) -> Any:
-        stored = self._recorder.recall_best(params)
+        # Of the params that come here scikit-learn has made copies.
+        stored = self._recorder.recall_best(self._search.best_params_)
         if stored is None:
             self._before_fit()
             return self._estimator.set_params(**params)
