@@ -21,7 +21,11 @@ from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.metrics import get_scorer
 
 from weightsearch._identity._data import node
-from weightsearch._identity._estimators import deciding_fit_params, deciding_params
+from weightsearch._identity._estimators import (
+    deciding_fit_params,
+    deciding_params,
+    params_of,
+)
 from weightsearch._identity._origin import versions_of
 from weightsearch._identity._settings import settings_of
 from weightsearch._identity._values import Digester, Unidentifiable
@@ -138,7 +142,8 @@ class SearchIdentity:
         Digests by name: ``estimator``, ``data``, ``X``, ``y`` (each with what it is,
         in words), ``fit_params``, ``score_params``, ``scoring``, ``settings``; empty
         text where there is none. ``environment`` and ``scoring_environment`` are
-        versions and global settings, as JSON.
+        versions and global settings, as JSON; ``run_params`` are names of the
+        estimator's params that decide nothing.
     fingerprint : str or None
         Digest of all that decides the search's fits; None where a part has none.
     """
@@ -324,6 +329,10 @@ def identify_search(
     _identify(parts, "settings", Digester(), dict(settings))
     if as_array and scoring.own_code and parts["scoring"]:
         parts["scoring"] += f" of {given_y}"
+    own = params_of(estimator) or {}
+    parts["run_params"] = " ".join(
+        sorted(own.keys() - deciding_params(estimator, own).keys())
+    )
     shared = {"scikit-learn", *model.distributions, *data.distributions}
     parts["environment"] = _environment(shared, of_machine=True)
     parts["scoring_environment"] = _environment(scoring.distributions)

@@ -212,7 +212,7 @@ class Digester:
             if isinstance(obj, functools.cached_property):
                 return node("cached_property", self.child(".func", obj.func))
             if isinstance(obj, contextvars.ContextVar):
-                return node("ContextVar", self.child(".get()", obj.get(None)))
+                return node("ContextVar", self.child(".get()", _value_of(obj)))
             if isinstance(obj, weakref.ref):
                 return node("weakref", self.child("()", obj()))
             data = data_digest(obj, self.digest)
@@ -468,6 +468,13 @@ def _simplified(value: Any) -> Any:
         scalar = _python_scalar(value)
         return value if scalar is None else scalar
     return value
+
+
+def _value_of(variable: contextvars.ContextVar[Any]) -> Any:
+    try:
+        return variable.get()
+    except LookupError:  # not set, and without a default
+        return None
 
 
 def _is_global_rng(owner: Any) -> bool:

@@ -21,7 +21,6 @@ _SETTINGS = {
     "the splitter": ("cv",),
     "return_train_score or error_score": ("return_train_score", "error_score"),
 }
-_OF_THE_RUN = ("n_jobs", "verbose", "memory")
 _ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]+")
 _SHORT = 60
 
@@ -56,7 +55,8 @@ def _reasons(earlier: RunHeader, header: RunHeader) -> list[str]:
         changes: list[str] = []
         if words.startswith("the estimator's"):
             old, new = earlier.estimator["params"], header.estimator["params"]
-            changes = _changes(old, new, [n for n in old if n not in _OF_THE_RUN])
+            neutral = header.identity.get("run_params", "").split()
+            changes = _changes(old, new, [name for name in old if name not in neutral])
             words = "the estimator's params" if changes else "the estimator's code"
         elif words in _SETTINGS:
             changes = _changes(earlier.settings, header.settings, _SETTINGS[words])

@@ -42,7 +42,7 @@ from weightsearch.search._keeping import (
 )
 from weightsearch.search._memory import Trimmer
 from weightsearch.search._progress import Progress
-from weightsearch.search._sklearn import PassthroughScorer
+from weightsearch.search._sklearn import scoring_of
 from weightsearch.search._splitting import RecordedSplitter, is_unrepeatable
 from weightsearch.store import StoredFit, WriteSession
 
@@ -143,9 +143,9 @@ class SearchRecorder:
         if self._call is not None:
             return
         self._call = call
-        own_score = isinstance(call.scorer, PassthroughScorer)
+        scoring = scoring_of(call.scorer)
         versions = environment(
-            call.estimator, call.fit_params, call.score_params, call.scorer
+            call.estimator, call.fit_params, call.score_params, scoring
         )
         if self._identify:
             self._identity = identify_search(
@@ -154,7 +154,7 @@ class SearchRecorder:
                 call.y,
                 fit_params=call.fit_params,
                 score_params=call.score_params,
-                scorer=None if own_score else call.scorer,
+                scorer=scoring,
                 settings={
                     "return_train_score": call.return_train_score,
                     "error_score": call.error_score,

@@ -5,7 +5,6 @@ private names they import from here.
 """
 
 from sklearn.base import _fit_context as fit_context
-from sklearn.metrics._scorer import _PassthroughScorer as PassthroughScorer
 from sklearn.model_selection._search import BaseSearchCV
 
 # By this way they need no experimental flag, which users keep for themselves.
@@ -19,6 +18,7 @@ from weightsearch.search._sklearn._callbacks import CallbackSearch
 from weightsearch.search._sklearn._fit import fit_search
 from weightsearch.search._sklearn._refit import refit_candidates
 from weightsearch.search._sklearn._rows import some_rows
+from weightsearch.search._sklearn._scoring import scoring_of
 
 __all__ = [
     "BaseSearchCV",
@@ -26,10 +26,10 @@ __all__ = [
     "HalvingGridSearchCV",
     "HalvingRandomSearchCV",
     "Interval",
-    "PassthroughScorer",
     "StrOptions",
     "fit_context",
     "fit_search",
     "refit_candidates",
+    "scoring_of",
     "some_rows",
 ]
