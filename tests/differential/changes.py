@@ -35,7 +35,7 @@ from threadpoolctl import threadpool_limits
 
 from weightsearch._identity import _origin
 
-__all__ = ["TABLE", "Change", "Setup"]
+__all__ = ["OTHER_SPLITS", "SPLITS", "TABLE", "Change", "Setup"]
 
 X, Y = (array[::3] for array in load_iris(return_X_y=True))
 FRAME = pd.DataFrame(X, columns=["a", "b", "c", "d"])
@@ -82,7 +82,8 @@ class Change:
     marks: tuple[str, ...] = ()
 
 
-ALL, SPLITS, NONE = 6, 4, 0
+ALL, SPLITS, OTHER_SPLITS, NONE = 6, 4, 8, 0
+"""Other splits are four instead of two."""
 BASE = Setup()
 
 
@@ -752,7 +753,7 @@ BOX = Box()
 class Model(LogisticRegression):
     LOCK = threading.Lock()
 
-    def __init__(self, C=1.0, kind=Kind.A | Kind.B):
+    def __init__(self, C=1.0, kind=Kind.A):
         super().__init__(C=C)
         self.kind = kind
 
@@ -944,7 +945,7 @@ DATA = {
         "the params of fit, such as sample_weight",
         fit_params={"sample_weight": np.linspace(1, 2, 50)},
     ),
-    "number_of_splits": change(6, options=lambda own: {"cv": 3}),
+    "number_of_splits": change(OTHER_SPLITS, options=lambda own: {"cv": 4}),
     "splitter_by_its_name": change(
         NONE, options=lambda own: {"cv": StratifiedKFold(2)}
     ),

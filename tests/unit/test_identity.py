@@ -714,6 +714,250 @@ def test_compiled_transformer_of_the_user_is_identifiable(load):
     assert digest(load(text.replace("X + self.by", "X - self.by")).Shift()) != before
 
 
+TRAVELLING = """
+import abc, collections, dataclasses, enum, functools, typing
+import numpy as np
+
+N = 3
+
+def decorator(function):
+    @functools.wraps(function)
+    def wrapper(*args):
+        return function(*args) + N
+    return wrapper
+
+@decorator
+def decorated(x):
+    return np.sum(x)
+
+def outer(n):
+    def inner(x):
+        return x + n + N
+    return inner
+
+class Base(abc.ABC):
+    K = 2
+    size: int = 1
+
+    @property
+    def prop(self):
+        return N
+
+    @staticmethod
+    def static():
+        return Base.K
+
+    @classmethod
+    def made(cls):
+        return cls.K
+
+    @abc.abstractmethod
+    def run(self):
+        pass
+
+class Child(Base):
+    __slots__ = ("q",)
+
+    def run(self):
+        return super().run()
+
+class Kind(enum.Flag):
+    A = 1
+    B = 2
+
+@dataclasses.dataclass
+class Config:
+    a: int = 1
+    b: list = dataclasses.field(default_factory=list)
+
+class Row(typing.NamedTuple):
+    a: int
+    b: str = "x"
+
+def even(n):
+    return n == 0 or odd(n - 1)
+
+def odd(n):
+    return n != 0 and even(n - 1)
+
+THINGS = [
+    decorated, outer(2), lambda x: x + N, functools.partial(outer, 3), Base, Child,
+    Child(), Kind, Kind.A | Kind.B, Config, Config(2), Row, Row(1), even, Base.made,
+    Config(1).__eq__, np.vectorize(odd), [lambda: 1, lambda: 2], Base.prop.fget,
+]
+"""
+
+
+def test_code_that_travels_to_a_worker_keeps_its_digest(tmp_path):
+    """What is pickled by value is the same in the process that unpickles it."""
+    pytest.importorskip("cloudpickle")
+    sending = """
+        import cloudpickle, sys
+        from weightsearch._identity import digest
+        with open(sys.argv[1], "wb") as file:
+            cloudpickle.dump(THINGS, file)
+        print([digest(thing) for thing in THINGS])
+    """
+    receiving = """
+        import pickle, sys
+        from weightsearch._identity import digest
+        with open(sys.argv[1], "rb") as file:
+            print([digest(thing) for thing in pickle.load(file)])
+    """
+    path = str(tmp_path / "things.pickle")
+    sent = run_python(TRAVELLING + textwrap.dedent(sending), tmp_path, 1, path)
+    assert run_python(receiving, tmp_path, 2, path) == sent
+    assert len(set(sent.split())) == len(sent.split())
+
+
+USED = """
+import abc, contextvars, enum, functools, logging, random, threading, weakref
+
+class Kind(enum.Flag):
+    A = 1
+    B = 2
+
+@functools.singledispatch
+def shown(value):
+    return "any"
+
+@shown.register
+def _(value: int):
+    return "int"
+
+class Box:
+    LOCK = threading.Lock()
+    LOGGER = logging.getLogger("box")
+    LOCAL = threading.local()
+    SEEN = weakref.WeakKeyDictionary()
+    DEPTH = contextvars.ContextVar("depth", default=1)
+
+    @functools.cached_property
+    def made(self):
+        return self.LOCK, self.LOGGER, self.LOCAL, self.SEEN, self.DEPTH
+
+class Shape(abc.ABC):
+    pass
+
+BOX = Box()
+
+def build():
+    return BOX.made, shown(1), Kind.A, Shape, random.random(), random.gauss(0, 1)
+"""
+
+
+def test_traces_of_use_do_not_matter(load):
+    """Caches, locks and the like that are filled by use are no part of code."""
+    module = load(USED)
+    before = digest([module.build, module.BOX])
+    module.build()
+    module.shown("text")
+    _ = module.Kind.A | module.Kind.B
+    module.Box.SEEN[module.BOX] = module.Box.LOCAL.depth = 2
+    isinstance(1, module.Shape)
+    with module.Box.LOCK:
+        assert digest([module.build, module.BOX]) == before
+    module.Box.DEPTH.set(2)
+    assert digest([module.build, module.BOX]) != before
+    other = load(USED.replace('return "int"', "return int"))
+    assert digest([other.build, other.BOX]) != before
+
+
+ANNOTATED = """
+from __future__ import annotations
+import dataclasses, typing
+
+class Config:
+    size: int
+    names: typing.Annotated[list[str] | None, "some"] = None
+
+def helper(x: int):
+    return x
+
+def build():
+    return helper(1)
+
+def reading():
+    return typing.get_type_hints(helper)
+"""
+
+
+def test_annotations_count_where_they_are_data(load):
+    """Those of classes do, and those of functions where code reads them."""
+    one, same = load(ANNOTATED), load(ANNOTATED)
+    other = load(
+        ANNOTATED.replace("size: int", "size: float").replace("(x: int)", "(x)")
+    )
+    assert digest(one.Config) == digest(same.Config) != digest(other.Config)
+    assert digest(one.build) == digest(same.build) == digest(other.build)
+    assert digest(one.reading) == digest(same.reading) != digest(other.reading)
+
+
+def test_model_of_pydantic_is_identifiable(load):
+    """What pydantic compiles has addresses in it; what it compiles from counts."""
+    pydantic = pytest.importorskip("pydantic")
+    text = """
+    import pydantic
+
+    class Config(pydantic.BaseModel):
+        size: int = 1
+
+        @pydantic.field_validator("size", mode="after")
+        @classmethod
+        def twice(cls, value):
+            return value * 2
+    """
+    before = digest(load(text).Config)
+    assert issubclass(load(text).Config, pydantic.BaseModel)
+    assert digest(load(text).Config) == before
+    for change in [(": int", ": float"), ("* 2", "* 3"), ('"after"', '"before"')]:
+        assert digest(load(text.replace(*change)).Config) != before, change
+
+
+def test_what_a_user_puts_into_installed_code_counts(monkeypatch):
+    """A method, an inherited one, or a function of the module that is replaced."""
+    from sklearn.linear_model import _logistic
+
+    def reading(x):
+        return np.quantile(x, 0.5)
+
+    before = digest([LogisticRegression(), reading])
+    base = next(c for c in LogisticRegression.__mro__ if "predict" in vars(c))
+    patches = [
+        (LogisticRegression, "fit", lambda self, X, y: self),
+        (base, "predict", functools.wraps(base.predict)(lambda self, X: X)),
+        (LogisticRegression, "score", property(lambda self: 1)),
+        (_logistic, "_logistic_regression_path", lambda *args: None),
+        (np, "quantile", lambda x, q: 0),
+    ]
+    for owner, name, value in patches:
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, name, value)
+            assert digest([LogisticRegression(), reading]) != before, name
+    assert digest([LogisticRegression(), reading]) == before
+
+
+def test_compiled_module_of_the_user_counts_by_its_bytes(tmp_path, monkeypatch):
+    """Functions of a compiled module change with the file that holds them."""
+    spec = importlib.util.find_spec("_bisect")
+    if spec is None or not str(spec.origin).endswith(".so"):
+        pytest.skip("This Python has _bisect built in.")
+    digests = []
+    for number, extra in enumerate((b"", b"", b"another build")):
+        path = tmp_path / str(number) / pathlib.Path(str(spec.origin)).name
+        path.parent.mkdir()
+        path.write_bytes(pathlib.Path(str(spec.origin)).read_bytes() + extra)
+        own = importlib.util.spec_from_file_location("_bisect", path)
+        assert own is not None
+        assert own.loader is not None
+        module = importlib.util.module_from_spec(own)
+        own.loader.exec_module(module)
+        monkeypatch.setitem(sys.modules, "_bisect", module)
+        digests.append((digest(module.insort_right), digest(module)))
+    assert digests[0] == digests[1]
+    assert all(a != b for a, b in zip(digests[0], digests[2], strict=True))
+
+
 # Estimators -------------------------------------------------------------------
 
 
@@ -1309,6 +1553,104 @@ def test_keras_objects_have_identities_across_processes(tmp_path):
     assert first == quiet == again
     assert layer[0] != first[0] != loss[0]
     assert layer[1] != first[1] == loss[1]
+
+
+KERAS_PARTS = """
+import keras
+from keras import layers
+
+def act(x):
+    return x + 1
+
+class Shift(layers.Layer):
+    def call(self, x):
+        return x * 2
+
+class Cell(layers.Layer):
+    state_size = output_size = 2
+
+    def call(self, x, states):
+        return x * 3, states
+
+class Schedule(keras.optimizers.schedules.LearningRateSchedule):
+    def __call__(self, step):
+        return 0.04
+
+    def get_config(self):
+        return {}
+
+class Start(keras.initializers.Initializer):
+    def __call__(self, shape, dtype=None):
+        return keras.ops.zeros(shape) + 5
+
+    def get_config(self):
+        return {}
+
+class Loss(keras.losses.Loss):
+    def call(self, y, predicted):
+        return y - predicted - 6
+
+def metric(y, predicted):
+    return y + 7
+
+PARTS = {
+    "x + 1": lambda: layers.Dense(2, activation=act),
+    "x * 2": lambda: layers.TimeDistributed(Shift()),
+    "x * 3": lambda: layers.RNN(Cell()),
+    "0.04": lambda: keras.optimizers.Adam(Schedule()),
+    "+ 5": lambda: layers.TimeDistributed(layers.Dense(2, kernel_initializer=Start())),
+    "- 6": Loss,
+    "+ 7": lambda: keras.metrics.MeanMetricWrapper(metric),
+    "x + 8": lambda: layers.Lambda(lambda x: x + 8),
+}
+
+def model():
+    keras.utils.set_random_seed(0)
+    parts = [PARTS["x * 2"](), PARTS["x + 8"](), PARTS["x + 1"]()]
+    model = keras.Sequential([keras.Input((3, 4)), *parts])
+    model.compile(PARTS["0.04"](), loss=Loss(), metrics=[metric])
+    return model
+"""
+
+
+@pytest.mark.keras
+def test_own_code_anywhere_in_a_keras_object_counts(load):
+    """Layers in wrappers, activations, schedules, losses and metrics are code."""
+    one, same = load(KERAS_PARTS), load(f"# A comment.\n{KERAS_PARTS}")
+    model = digest(one.model())
+    assert digest(same.model()) == model
+    for code, make in one.PARTS.items():
+        before = digest(make())
+        assert digest(same.PARTS[code]()) == before, code
+        other = load(KERAS_PARTS.replace(code, f"{code}1"))
+        assert digest(other.PARTS[f"{code}1"]()) != before, code
+        if code not in ("x * 3", "+ 5"):
+            assert digest(other.model()) != model, code
+
+
+@pytest.mark.torch
+def test_use_of_a_torch_module_does_not_matter(load):
+    """The training flag is no part of a module; code of submodules and hooks are."""
+    text = """
+    import torch
+    from torch import nn
+
+    class Shift(nn.Module):
+        def forward(self, x):
+            return x + 1
+
+    def model():
+        torch.manual_seed(0)
+        return nn.Sequential(nn.Linear(2, 2), nn.ModuleDict({"a": Shift()}))
+    """
+    module = load(text)
+    net = module.model()
+    before = digest(net)
+    assert digest(net.eval()) == before
+    assert digest(load(text).model()) == before
+    assert digest(load(text.replace("x + 1", "x + 2")).model()) != before
+    net.register_forward_hook(lambda *inputs: None)
+    assert digest(net) != before
 
 
 @pytest.mark.torch

@@ -402,9 +402,10 @@ class Digester:
         function, args, state, items, pairs = (*reduced, None, None, None)[:5]
         parts = [self.child("", function), self.child("", tuple(args))]
         if type(state) is dict and all(type(name) is str for name in state):
-            parts.append(self.named(_without_traces_of_use(obj, state)))
-        else:
-            parts.append(self.child("", state))
+            state = _without_traces_of_use(obj, state) or None
+        parts.append(
+            self.named(state) if type(state) is dict else self.child("", state)
+        )
         parts.append(self._sequence("", () if items is None else items))
         parts.append(self._pairs(() if pairs is None else pairs))
         return node("object", *parts)
