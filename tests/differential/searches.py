@@ -6,8 +6,11 @@ and what else the search is told.
 
 from __future__ import annotations
 
+import searches_boosting
+import searches_keras
 import searches_own_code
 import searches_sklearn
+import searches_torch
 from rows import Row
 
 __all__ = ["KNOWN_FAULTS", "TABLE"]
@@ -15,6 +18,9 @@ __all__ = ["KNOWN_FAULTS", "TABLE"]
 TABLE: dict[str, Row] = {
     **searches_sklearn.TABLE,
     **searches_own_code.TABLE,
+    **searches_torch.TABLE,
+    **searches_keras.TABLE,
+    **searches_boosting.TABLE,
 }
 
 KNOWN_FAULTS: dict[str, str] = {
