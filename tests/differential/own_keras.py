@@ -10,8 +10,8 @@ from sklearn.preprocessing import FunctionTransformer, OrdinalEncoder
 
 def build(units=4, activation="relu", meta=None):
     """Build a network for the data that it is going to see."""
-    outputs = meta["n_classes_"] if meta else 3
-    features = meta["n_features_in_"] if meta else 4
+    outputs = (meta or {}).get("n_classes_", 3)
+    features = (meta or {}).get("n_features_in_", 4)
     return keras.Sequential(
         [
             keras.layers.Input((features,)),
