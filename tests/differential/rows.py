@@ -48,8 +48,8 @@ class Row:
     unseeded : str
         Why two fits differ, so that fits by hand say nothing of the candidates.
     fits_again : int
-        How many fits end with an error or a score that could not be computed, so that
-        they run again.
+        How many fits run again: those that end with an error or without a score, and
+        the best one where a store does not hold all of it.
     """
 
     name: str
