@@ -63,7 +63,7 @@ REFUSED = (RebuildError, WeightsNotFoundError)
 
 
 def main(role: str, folder: Path, names: list[str]) -> None:
-    (folder / role).mkdir(parents=True)
+    (folder / role).mkdir(parents=True, exist_ok=True)
     for name in names:
         row = TABLE[name]
         start = time.perf_counter()
