@@ -774,7 +774,8 @@ def scores_of_features_as_params():
     }
 
 
-@row(data.iris)
+# The search itself is a call of the same function.
+@row(data.iris, fits_again=1)
 def search_within_a_search():
     return GridSearchCV(SVC(), {"C": [0.1, 10.0]}, cv=2), {
         "estimator__gamma": [0.1, 1.0]
@@ -1423,7 +1424,7 @@ def routed_weights_and_groups_in_a_pipeline():
         StandardScaler().set_fit_request(sample_weight=False),
         LogisticRegression()
         .set_fit_request(sample_weight=True)
-        .set_score_request(sample_weight=False),
+        .set_score_request(sample_weight=True),
     ), {"logisticregression__C": [0.01, 1.0]}
 
 
