@@ -35,7 +35,7 @@ def scikeras_classifier():
     return classifier(), {"model__units": [2, 3]}
 
 
-@row(data.iris_float32, quick=True)
+@row(data.iris_float32)
 def scikeras_in_a_pipeline():
     from own_keras import build_functional, classifier
 
@@ -51,7 +51,7 @@ def scikeras_regressor():
     return regressor(), {"model__units": [2, 3], "optimizer": ["sgd", "adam"]}
 
 
-@row(data.iris, refused_by_file=OBJECTS, quick=True)
+@row(data.iris, refused_by_file=OBJECTS)
 def activations_in_the_grid():
     import keras
     from own_keras import classifier, swish_like

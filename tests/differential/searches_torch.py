@@ -22,6 +22,8 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 TABLE = Table(framework="torch", needs=("torch", "skorch"), cv=2)
 row = TABLE.row
 
+# What callbacks have learned is not kept, so that the best net is refit.
+CALLBACKS = 1
 OBJECTS = "a file holds no functions, classes or objects"
 
 single = FunctionTransformer(np.float32)
@@ -175,7 +177,7 @@ def callbacks_in_the_grid():
     }
 
 
-@row(data.floats32, quick=True)
+@row(data.floats32, fits_again=CALLBACKS, quick=True)
 def callbacks_switched_off():
     from own_torch import net
     from skorch.callbacks import EarlyStopping
@@ -186,14 +188,14 @@ def callbacks_switched_off():
     }
 
 
-@row(data.floats32)
+@row(data.floats32, fits_again=CALLBACKS)
 def params_of_callbacks():
     from own_torch import Slower, net
 
     return net(callbacks=[("slow", Slower())]), {"callbacks__slow__factor": [0.1, 1.0]}
 
 
-@row(data.floats32)
+@row(data.floats32, fits_again=CALLBACKS)
 def early_stopping_that_loads_the_best():
     from own_torch import net
     from skorch.callbacks import EarlyStopping
