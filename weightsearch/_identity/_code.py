@@ -13,6 +13,7 @@ import enum
 import functools
 import importlib.machinery
 import importlib.util
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -48,7 +49,9 @@ _HOLDERS = (
     property,
     staticmethod,
 )
-_LOOKS_UP = {"__import__", "eval", "exec", "globals", "import_module", "modules"}
+_LOOKS_UP = {"eval", "exec", "globals"}
+_IMPORTS = {"__import__", "import_module", "modules"}
+_NAME = re.compile(r"[^\W\d]\w*")
 
 # Set by Python itself, to where the class stands or to what its body says already;
 # __slotnames__ when one of its objects is first copied or pickled.
@@ -230,15 +233,15 @@ def _globals(scope: Mapping[str, Any], facts: _Facts) -> Iterator[tuple[str, Any
             value = getattr(builtins, name, _UNBOUND)
             if not isinstance(value, BuiltinFunctionType | type):
                 yield f"global {name!r}", value
-    if _LOOKS_UP.isdisjoint(facts.names):
-        return
     # What is looked up by name while running, as far as the name is written out.
-    for text in sorted(facts.texts):
-        module = sys.modules.get(text)
-        if module is not None and home(text) is None:
-            yield f"module {text!r}", module
-        elif text in scope:
-            yield f"global {text!r}", scope[text]
+    if not _IMPORTS.isdisjoint(facts.names):
+        for name in sorted(facts.texts & sys.modules.keys()):
+            if home(name) is None:
+                yield f"module {name!r}", sys.modules[name]
+    if not _LOOKS_UP.isdisjoint(name for name, _ in facts.reads):
+        words = {word for text in facts.texts for word in _NAME.findall(text)}
+        for name in sorted(words & scope.keys()):
+            yield f"global {name!r}", scope[name]
 
 
 def _followed(label: str, value: Any, attributes: tuple[str, ...]) -> tuple[str, Any]:

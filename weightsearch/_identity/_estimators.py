@@ -19,6 +19,7 @@ from weightsearch._identity._origin import home
 _RUN = frozenset({"n_jobs", "verbose"})
 _NEUTRAL: Mapping[str, frozenset[str]] = {
     "scikit-learn": _RUN | {"memory", "pre_dispatch"},
+    "weightsearch": _RUN | {"pre_dispatch"},
     "imbalanced-learn": _RUN | {"memory"},
     "skorch": frozenset({"verbose"}),
     "scikeras": frozenset({"verbose", "fit__verbose", "predict__verbose"}),
