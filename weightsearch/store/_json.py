@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from weightsearch.store._hdf5._guard import corrupt
-from weightsearch.store._hdf5._layout import MAX_JSON_BYTES
+from weightsearch.store._checked import corrupt
+from weightsearch.store._schema import MAX_JSON_BYTES
 
 __all__ = ["dumps", "loads"]
 
