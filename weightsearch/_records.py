@@ -205,6 +205,16 @@ class FitTable:
     """bool"""
     key: Array
     """``S32``; empty where the fit has no identity"""
+    origin: Array = None  # type: ignore[assignment]
+    """``S32``: uid of the run that holds the fit; empty where this run itself does"""
+    origin_row: Array = None  # type: ignore[assignment]
+    """int64; row of the fit in the run that holds it, -1 where this run itself does"""
+
+    def __post_init__(self) -> None:
+        if self.origin is None:
+            count = len(self.candidate)
+            object.__setattr__(self, "origin", np.zeros(count, "S32"))
+            object.__setattr__(self, "origin_row", np.full(count, -1, np.int64))
 
     def __len__(self) -> int:
         return len(self.candidate)
@@ -220,21 +230,12 @@ class RunResults:
     best_weights: Weights | None
 
 
-class RawRows(Protocol):
-    """Rows of a run that have the same arrays, as bytes, an array at a time."""
-
-    def read(self, index: int, out: Array) -> None:
-        """One array of all rows into ``out``, of shape (n, nbytes); not yet checked."""
-
-    def check(self, index: int, raw: Array) -> Array:
-        """The checksum of each row of what :meth:`read` has read, compared with it."""
-
-
 class RunSource(Protocol):
-    """The stored content of one run, wherever it lies: in the file or the journal.
+    """The stored content of one run, be it in the file or in the log.
 
     Row numbers are rows of :meth:`fits`. Arrays come back bit for bit as the
-    model had them, memory order included, and checked against their checksum.
+    model had them, memory order included, and checked against their checksum. A row
+    whose fit another run holds reads like any other.
     """
 
     @property
@@ -268,14 +269,6 @@ class RunSource(Protocol):
 
     def stack(self, name: str, rows: Sequence[int]) -> Array:
         """The arrays of one name in many rows, of equal shape and type, stacked."""
-
-    def open_rows(
-        self, rows: Sequence[int], arrays: Sequence[WeightSpec], max_bytes: int
-    ) -> RawRows | None:
-        """Rows whose arrays can be moved as bytes, if they can be.
-
-        ``max_bytes`` may be in memory at once beside the arrays.
-        """
 
     def state(self, row: int) -> tuple[str, tuple[str, ...]] | None:
         """``ModelState.text`` of a row and the names of its blobs, where it has one."""
