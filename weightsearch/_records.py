@@ -227,7 +227,7 @@ class RunResults:
     cv_results: Mapping[str, Array]
     """Columns of ``cv_results_`` but ``params`` and ``param_*``; numeric, 1-D."""
     best_index: int | None
-    best_weights: Weights | None
+    best_weights: Weights | None = None
 
 
 class RunSource(Protocol):

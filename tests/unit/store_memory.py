@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,9 @@ from weightsearch._records import (
     WeightSpecs,
 )
 from weightsearch.store import _json
-from weightsearch.store._hdf5._codec import dtype_text
-from weightsearch.store._hdf5._reader import Hdf5Run, Hdf5Store
-from weightsearch.store._hdf5._writer import write_store
+from weightsearch.store._dtypes import dtype_text
+from weightsearch.store._reader import Hdf5Run, Hdf5Store
+from weightsearch.store._writer import append_runs
 
 STORE_UID = "c" * 32
 
@@ -43,7 +44,9 @@ class MemoryRun:
         params: Sequence[str] | None = None,
         splits: list[tuple[Array, Array]] | None = None,
         started: str = "2025-01-01T00:00:00+00:00",
+        results: RunResults | None = None,
     ):
+        self.results = results
         self.records = list(records)
         self.uid = uid
         self.header = RunHeader(
@@ -102,11 +105,6 @@ class MemoryRun:
         specs = [self.specs(row) for row in rows.tolist()]
         return [(s, np.array([n])) for n, s in enumerate(specs) if s is not None]
 
-    def open_rows(
-        self, rows: Sequence[int], arrays: Sequence[WeightSpec], max_bytes: int
-    ) -> None:
-        return None
-
     def read(self, row: int, name: str) -> Array:
         weights = self.records[row].weights
         assert weights is not None
@@ -121,23 +119,30 @@ class MemoryRun:
         return np.stack([self.read(row, name) for row in rows])
 
     def cv_results(self) -> dict[str, Array]:
-        return {}
+        return {} if self.results is None else dict(self.results.cv_results)
 
     def best_index(self) -> int | None:
-        return None
+        return None if self.results is None else self.results.best_index
 
     def best_specs(self) -> WeightSpecs | None:
-        return None
+        best = self.best_index()
+        return None if best is None else self.specs(self._row(best))
 
     def read_best(self, name: str) -> Array:
-        raise KeyError(name)
+        best = self.best_index()
+        assert best is not None
+        return self.read(self._row(best), name)
+
+    def _row(self, candidate: int) -> int:
+        places = [(record.candidate, record.split) for record in self.records]
+        return places.index((candidate, REFIT))
 
     def splits(self) -> list[tuple[Array, Array]] | None:
         return self._splits
 
 
 def specs_of(weights: Weights) -> WeightSpecs:
-    """Describe weights as a journal does."""
+    """Describe weights as the log does."""
     return WeightSpecs(
         tuple(
             WeightSpec(name, array.shape, dtype_text(array.dtype), order_of(array))
@@ -182,31 +187,28 @@ def mlp_run(count: int = 8, **options: Any) -> MemoryRun:
     return MemoryRun(records, **options)
 
 
-def mlp_results(run: MemoryRun) -> RunResults:
-    """Results of a run, as a finished search has them."""
+def complete(run: MemoryRun) -> MemoryRun:
+    """Give a run results, as a finished search has them."""
     count = len(run.params())
     columns = {
         "mean_test_score": np.linspace(0, 1, count),
         "rank_test_score": np.arange(count, 0, -1, dtype=np.int32),
         "mean_test_a/b": np.full(count, np.nan),
     }
-    return RunResults(columns, count - 1, run.records[-1].weights)
+    run.results = RunResults(columns, count - 1)
+    run.header = replace(run.header, status="complete")
+    return run
 
 
 def write(
-    path: Path,
-    *runs: Any,
-    keep: Sequence[Any] = (),
-    results: dict[str, RunResults] | None = None,
-    compression: Any = None,
+    path: Path, *runs: Any, remove: Sequence[str] = (), compression: Any = None
 ) -> Path:
-    """Write a store of these runs."""
-    write_store(
+    """Add these runs to a store."""
+    append_runs(
         path,
+        runs,
         store_uid=STORE_UID,
-        keep=keep,
-        add=runs,
-        results=results or {},
+        remove=remove,
         durable=False,
         compression=compression,
     )
@@ -216,8 +218,7 @@ def write(
 def good_store(path: Path, count: int = 8) -> Path:
     """Write a store with one complete run."""
     splits = [(np.arange(4), np.arange(4, 6)), (np.arange(2, 6), np.arange(2))]
-    run = mlp_run(count, splits=splits)
-    return write(path, run, results={run.uid: mlp_results(run)})
+    return write(path, complete(mlp_run(count, splits=splits)))
 
 
 def everything(store: Hdf5Store) -> list[Any]:

@@ -224,6 +224,10 @@ class CheckedGroup:
             )
         return value
 
+    def refuse(self, message: str) -> CorruptStoreError:
+        """Return the error for something that is wrong here."""
+        return corrupt(message, self.path, self.place)
+
     def _open(self, name: str) -> tuple[Any, str]:
         gid = self.gid
         parts = name.split("/")
@@ -303,7 +307,7 @@ class CheckedDataset:
         self.dtype = self._check_type(dtype)
         space = did.get_space()
         if space.get_simple_extent_type() == h5s.NULL:
-            raise self._refuse("holds nothing")
+            raise self.refuse("holds nothing")
         self.shape: tuple[int, ...] = tuple(space.shape)
         self._check_storage()
 
@@ -337,7 +341,7 @@ class CheckedDataset:
                 space.select_hyperslab(first, out.shape)
                 self.did.read(h5s.create_simple(out.shape), space, out, self._type)
             if self.dtype.kind == "b" and out.view(np.uint8).max() > 1:
-                raise self._refuse("has booleans beyond 0 and 1")
+                raise self.refuse("has booleans beyond 0 and 1")
         except WeightSearchError:
             raise
         except TROUBLE as exc:
@@ -348,9 +352,9 @@ class CheckedDataset:
         data = self.read()
         expected = attribute(self.did, A_CRC32, self.path, self.place)
         if not isinstance(expected, int):
-            raise self._refuse("has no checksum")
+            raise self.refuse("has no checksum")
         if crc32(data) != expected:
-            raise self._refuse("the content does not match its checksum")
+            raise self.refuse("the content does not match its checksum")
         return data
 
     def _check_type(self, dtype: np.dtype[Any] | None) -> np.dtype[Any]:
@@ -364,7 +368,7 @@ class CheckedDataset:
                 name = str(found.dtype)
             except TypeError:
                 name = type(found).__name__
-            raise self._refuse(
+            raise self.refuse(
                 f"is of type {name} instead of {dtype if known else 'numbers'}"
             )
         return dtype
@@ -385,9 +389,9 @@ class CheckedDataset:
         dcpl = self.did.get_create_plist()
         layout = dcpl.get_layout()
         if layout not in _LAYOUTS:
-            raise self._refuse("is a virtual dataset, made of others")
+            raise self.refuse("is a virtual dataset, made of others")
         if layout == h5d.CONTIGUOUS and dcpl.get_external_count():
-            raise self._refuse("keeps its content in another file")
+            raise self.refuse("keeps its content in another file")
         inflation = 1
         size = h5i.get_file_id(self.did).get_filesize()
         if layout == h5d.CHUNKED:
@@ -395,29 +399,29 @@ class CheckedDataset:
             chunk = dcpl.get_chunk()
             chunk_bytes = math.prod(chunk) * self.dtype.itemsize
             if chunk_bytes > MAX_CHUNK_BYTES:
-                raise self._refuse(
+                raise self.refuse(
                     f"has chunks of {chunk_bytes} bytes; the limit is {MAX_CHUNK_BYTES}"
                 )
             # Before HDF5 is asked to look at each of them.
             pairs = zip(self.shape, chunk, strict=True)
             if math.prod(-(-length // step) for length, step in pairs) > size:
-                raise self._refuse(
+                raise self.refuse(
                     f"declares {self.nbytes} bytes in more chunks than the file holds"
                 )
         if self.nbytes > size * inflation:
-            raise self._refuse(
+            raise self.refuse(
                 f"declares {self.nbytes} bytes in a file that has {size}"
             )
         stored = self.did.get_storage_size()
         if self.nbytes > stored * inflation:
-            raise self._refuse(
+            raise self.refuse(
                 f"declares {self.nbytes} bytes, but the file holds {stored} of them"
             )
         end = stored
         if layout == h5d.CONTIGUOUS and stored:
             end += self.did.get_offset() or 0
         if end > size:
-            raise self._refuse(f"reaches to byte {end} of a file that has {size} bytes")
+            raise self.refuse(f"reaches to byte {end} of a file that has {size} bytes")
 
     def _check_filters(self, dcpl: Any) -> int:
         """Return the most bytes that a stored one may become."""
@@ -425,16 +429,17 @@ class CheckedDataset:
         codes = [item[0] for item in used]
         for code, _, values, name in used:
             if code not in FILTERS:
-                raise self._refuse(
+                raise self.refuse(
                     f"goes through the filter {name.decode(errors='replace')!r} "
                     f"({code}); a store has {', '.join(FILTERS.values())} only"
                 )
             if max(values, default=0) > MAX_CHUNK_BYTES:
-                raise self._refuse(f"gives impossible options to {FILTERS[code]}")
+                raise self.refuse(f"gives impossible options to {FILTERS[code]}")
         compressors = sum(code in _COMPRESSORS for code in codes)
         if compressors > 1 or len(set(codes)) < len(codes):
-            raise self._refuse("goes through the same kind of filter twice")
+            raise self.refuse("goes through the same kind of filter twice")
         return MAX_INFLATION if compressors else 1
 
-    def _refuse(self, message: str) -> CorruptStoreError:
+    def refuse(self, message: str) -> CorruptStoreError:
+        """Return the error for something that is wrong here."""
         return corrupt(message, self.path, self.place)

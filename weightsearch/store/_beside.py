@@ -1,0 +1,192 @@
+"""Files beside the store: made and opened so that nothing else is ever written to.
+
+A new file is made exclusively, and has the store's mode, owner and group before its
+first byte. A file that is there already is opened only if it is a plain file with one
+name: never through a link, a FIFO or a folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import secrets
+import stat
+from pathlib import Path
+
+from weightsearch.exceptions import StoreWriteError
+
+__all__ = [
+    "create_beside",
+    "in_the_way",
+    "is_plain",
+    "open_ours",
+    "place_new",
+    "random_beside",
+    "remove_leftovers",
+    "sync_data",
+    "sync_folder",
+    "write_error",
+]
+
+_FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
+
+_PLAIN = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+_NO_WAIT = getattr(os, "O_NONBLOCK", 0)
+
+
+def create_beside(path: Path, store: Path) -> int:
+    """Make a new file and return its descriptor, open for reading and writing.
+
+    Parameters
+    ----------
+    path : Path
+    store : Path
+        The store's file, whose mode, owner and group the new one gets. Where there
+        is none, the new file is as any that the user makes.
+
+    Raises
+    ------
+    FileExistsError
+        If there is anything of that name, be it a link that leads nowhere.
+    OSError
+        If it cannot be made.
+    """
+    try:
+        like = store.stat()
+    except FileNotFoundError:
+        like = None
+    mode = 0o666 if like is None else 0o600
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _PLAIN, mode)
+    if like is not None and hasattr(os, "fchmod"):
+        try:
+            os.fchmod(handle, _take_over(handle, like))
+        except BaseException:
+            os.close(handle)
+            path.unlink(missing_ok=True)
+            raise
+    return handle
+
+
+def _take_over(handle: int, like: os.stat_result) -> int:
+    """Give a file another one's owner and group; return the mode that suits it."""
+    mode = stat.S_IMODE(like.st_mode) & 0o666
+    own = os.fstat(handle)
+    if own.st_uid != like.st_uid:
+        with contextlib.suppress(PermissionError):
+            os.fchown(handle, like.st_uid, -1)
+    if own.st_gid != like.st_gid:
+        try:
+            os.fchown(handle, -1, like.st_gid)
+        except PermissionError:
+            # What the store's group may do is not for the group of this process.
+            mode &= ~0o060
+    return mode
+
+
+def open_ours(path: Path, *, write: bool = True) -> int:
+    """Open a file that an earlier writer has left beside the store.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none.
+    StoreWriteError
+        If it is not a plain file with one name.
+    OSError
+        If it cannot be opened.
+    """
+    flags = (os.O_RDWR if write else os.O_RDONLY) | _PLAIN | _NO_WAIT
+    if not is_plain(os.lstat(path)):
+        raise in_the_way(path)
+    handle = os.open(path, flags)
+    if not is_plain(os.fstat(handle)):
+        os.close(handle)
+        raise in_the_way(path)
+    return handle
+
+
+def is_plain(status: os.stat_result) -> bool:
+    """Whether a file is a plain one with at most one name."""
+    return stat.S_ISREG(status.st_mode) and status.st_nlink <= 1
+
+
+def in_the_way(path: Path) -> StoreWriteError:
+    """Return the error for something that lies where a store's file belongs."""
+    return StoreWriteError(
+        f"{path} is in the way: it is a link, a folder or another special file, and "
+        "the store needs a plain file of that name. Move it, or choose another store.",
+        str(path),
+    )
+
+
+def random_beside(store: Path, suffix: str) -> Path:
+    """Return a name beside the store that nobody can foresee."""
+    return store.with_name(f"{store.name}.{secrets.token_hex(8)}{suffix}")
+
+
+def sync_data(handle: int) -> None:
+    """Wait until a file's content is on the disk."""
+    getattr(os, "fdatasync", os.fsync)(handle)
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until a folder's names are on the disk, where the system can."""
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError:
+        # Some network drives cannot sync a folder.
+        pass
+    finally:
+        os.close(handle)
+
+
+def place_new(aside: Path, path: Path) -> None:
+    """Give a file its name, but never that of another file.
+
+    Raises
+    ------
+    FileExistsError
+        If there is anything of that name.
+    OSError
+        If it cannot be done.
+    """
+    try:
+        os.link(aside, path, follow_symlinks=False)
+    except (OSError, NotImplementedError) as exc:
+        if isinstance(exc, FileExistsError) or os.path.lexists(path):
+            raise FileExistsError(errno.EEXIST, "File exists", str(path)) from exc
+        # Some file systems have no second names; nobody else has the lock.
+        aside.rename(path)
+    else:
+        aside.unlink()
+
+
+def remove_leftovers(store: Path) -> None:
+    """Remove files aside that a killed writer left; there is one writer at a time."""
+    pattern = re.compile(re.escape(store.name) + r"\.[0-9a-f]{16}\.tmp")
+    for other in store.parent.iterdir():
+        if pattern.fullmatch(other.name):
+            other.unlink(missing_ok=True)
+
+
+def write_error(exc: OSError, path: Path, safe: str = "") -> StoreWriteError:
+    """Return the error for a store that cannot be written, and how to go on."""
+    if exc.errno in _FULL:
+        way_out = "Make room (or raise the limit) and make the same call again."
+    elif isinstance(exc, PermissionError) and os.name == "nt":
+        way_out = (
+            "Another program has the store open, and Windows replaces no open file: "
+            "close it there and make the same call again."
+        )
+    else:
+        way_out = "Make the place writable and make the same call again."
+    reason = exc.strerror or str(exc)
+    safe = safe or "The store is as it was."
+    return StoreWriteError(
+        f"{path}: cannot be written: {reason}. {safe} {way_out}", str(path)
+    )

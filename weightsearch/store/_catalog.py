@@ -1,0 +1,315 @@
+"""The index of a store: which runs it has, and every fit that can be reused.
+
+Two tables that grow at their end, so that opening a store or looking for a fit
+reads two datasets, however many runs there are. All of it is in the runs too: where
+a record is damaged, the run is found by its group.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from h5py import h5d, h5g, h5p, h5s, h5t
+
+from weightsearch._records import Array, FitTable, RunHeader
+from weightsearch.exceptions import CorruptStoreError, StoreError
+from weightsearch.store import _schema as names
+from weightsearch.store._checked import CheckedDataset, CheckedGroup, as_bytes
+from weightsearch.store._columns import append_block
+from weightsearch.store._names import from_path, to_flat
+
+__all__ = ["Catalog", "CatalogEntry", "CatalogWriter", "FitIndex", "fit_records"]
+
+REMOVED, COMPLETE, INTERRUPTED, KEPT = range(4)
+"""Values of the field ``status``."""
+_STATUS = {COMPLETE: "complete", INTERRUPTED: "interrupted", KEPT: "kept"}
+
+RUN = np.dtype(
+    [
+        (names.F_UID, "S32"),
+        (names.F_NAME, f"S{names.MAX_RUN_NAME_BYTES}"),
+        (names.F_STARTED, "S32"),
+        (names.F_FINGERPRINT, "S32"),
+        (names.F_STATUS, "u1"),
+        (names.F_REFERRERS, "<i8"),
+        (names.F_NBYTES, "<i8"),
+        (names.F_FIRST, "<i8"),
+        (names.F_COUNT, "<i8"),
+        (names.F_FITS_CRC32, "<u4"),
+        (names.F_CRC32, "<u4"),
+    ]
+)
+FIT = np.dtype(
+    [(names.F_KEY, "S32"), (names.F_ROW, "<i8"), (names.F_WEIGHTS, "u1")]
+)
+_CHUNKS = {names.D_INDEX_RUNS: 16, names.D_INDEX_FITS: 256}
+
+
+@dataclass
+class CatalogEntry:
+    """What the index has of a run.
+
+    Attributes
+    ----------
+    uid, name, started : str
+        As in the run's header; `started` is cut to 32 bytes.
+    status : {"complete", "interrupted", "kept"}
+        A kept run was deleted, but others refer to its fits.
+    fingerprint : str
+        Of the run's header; empty where it has none.
+    referrers : int
+        Number of other runs that refer to fits of this one.
+    nbytes : int
+        By how much the file grew for it.
+    """
+
+    uid: str
+    name: str
+    started: str
+    status: str
+    fingerprint: str = ""
+    referrers: int = 0
+    nbytes: int = 0
+    first: int = 0
+    count: int = 0
+    fits_crc32: int = 0
+    number: int = -1
+    """Its record; -1 where the run was found by its group."""
+
+    @property
+    def place(self) -> str:
+        """The path of the run's group."""
+        if self.status == "kept":
+            return f"{names.G_KEPT}/{self.uid}"
+        return f"{names.G_RUNS}/{to_flat(self.name)}"
+
+    def to_record(self) -> Array:
+        """Return the record, an array of one element."""
+        status = next(code for code, text in _STATUS.items() if text == self.status)
+        record = np.zeros(1, RUN)
+        record[0] = (
+            *(text.encode() for text in (self.uid, to_flat(self.name))),
+            self.started.encode()[:32],
+            self.fingerprint.encode(),
+            status,
+            *(self.referrers, self.nbytes, self.first, self.count, self.fits_crc32),
+            0,
+        )
+        return _with_crc(record)
+
+
+def entry_of(header: RunHeader, status: str) -> CatalogEntry:
+    """Return the entry of a run that is about to be written."""
+    fingerprint = header.fingerprint or ""
+    if len(fingerprint.encode()) > 32:
+        fingerprint = ""
+    return CatalogEntry(header.uid, header.name, header.started, status, fingerprint)
+
+
+def fit_records(fits: FitTable) -> Array:
+    """Return the records of the fits that can be reused."""
+    rows = np.flatnonzero(~fits.failed & (fits.key != b""))
+    records = np.zeros(len(rows), FIT)
+    records[names.F_KEY] = fits.key[rows]
+    records[names.F_ROW] = rows
+    records[names.F_WEIGHTS] = fits.has_weights[rows]
+    return records
+
+
+@dataclass(frozen=True)
+class FitIndex:
+    """Finished fits with a key of all visible runs, in the order of their runs."""
+
+    key: Array
+    """S32"""
+    run: Array
+    """int64; number in :attr:`uids`"""
+    row: Array
+    """int64; row of the fit in its run"""
+    has_weights: Array
+    """bool"""
+    uids: list[str]
+
+
+class Catalog:
+    """The index of a store, read whole.
+
+    Parameters
+    ----------
+    root : CheckedGroup
+        The file's root.
+
+    Attributes
+    ----------
+    entries : list of CatalogEntry
+        Oldest first; kept ones too.
+    n_records, n_fits : int
+        Records in the two tables, those of removed runs included.
+    problem : StoreError or None
+        What was wrong with the index, if something was.
+    """
+
+    def __init__(self, root: CheckedGroup):
+        self._root = root
+        self.problem: StoreError | None = None
+        self.entries: list[CatalogEntry] = []
+        self.n_records = self.n_fits = 0
+        try:
+            self._read()
+        except CorruptStoreError as exc:
+            self.problem = exc
+        self._find_others()
+        self.entries.sort(key=lambda entry: (entry.started, entry.name))
+
+    def _read(self) -> None:
+        index = self._root.group(names.G_INDEX)
+        self._fits = index.dataset(names.D_INDEX_FITS, FIT)
+        runs = index.dataset(names.D_INDEX_RUNS, RUN)
+        if len(runs.shape) != 1 or len(self._fits.shape) != 1:
+            raise runs.refuse("is not a table")
+        (self.n_records,), (self.n_fits,) = runs.shape, self._fits.shape
+        records = runs.read()
+        for number in range(len(records)):
+            record = records[number : number + 1]
+            if _with_crc(record.copy())[names.F_CRC32] != record[names.F_CRC32]:
+                self.problem = runs.refuse(
+                    f"record {number} does not match its checksum"
+                )
+            elif record[0][names.F_STATUS] != REMOVED:
+                self.entries.append(self._entry(record[0].tolist(), number, runs))
+
+    def _entry(self, values: Any, number: int, runs: CheckedDataset) -> CatalogEntry:
+        uid, name, started, fingerprint, status, *numbers, _ = values
+        try:
+            return CatalogEntry(
+                uid.decode("ascii"),
+                from_path(name.decode()),
+                started.decode(),
+                _STATUS[status],
+                fingerprint.decode(),
+                *numbers,
+                number,
+            )
+        except (KeyError, UnicodeDecodeError) as exc:
+            raise runs.refuse(f"record {number} makes no sense") from exc
+
+    def _find_others(self) -> None:
+        """Add the runs that have no record, or a damaged one."""
+        for folder, kept in ((names.G_RUNS, False), (names.G_KEPT, True)):
+            group = self._root.group(folder)
+            known = {
+                entry.place.rsplit("/", 1)[1]
+                for entry in self.entries
+                if (entry.status == "kept") == kept
+            }
+            if self.problem is None and group.gid.get_num_objs() == len(known):
+                continue
+            for name in group.names(names.MAX_RUNS):
+                if name in known:
+                    continue
+                try:
+                    run = group.group(name)
+                    texts = (names.A_UID, names.A_STARTED, names.A_STATUS)
+                    uid, started, status = map(run.text, texts)
+                    shown = from_path(name)
+                except (CorruptStoreError, ValueError):
+                    uid, started, status, shown = "", "", "interrupted", name
+                status = "kept" if kept else status
+                self.entries.append(CatalogEntry(uid, shown, started, status))
+
+    def fits(self) -> FitIndex:
+        """Read the table of fits; what does not match its checksum is left out."""
+        visible = [
+            e for e in self.entries if e.status != "kept" and e.number >= 0 and e.count
+        ]
+        visible.sort(key=lambda entry: entry.number)
+        table = self._fits.read() if visible else np.zeros(0, FIT)
+        parts, runs = [np.zeros(0, FIT)], [np.zeros(0, np.int64)]
+        for number, entry in enumerate(visible):
+            part = table[entry.first : entry.first + entry.count]
+            good = 0 <= entry.first and len(part) == entry.count
+            if good and zlib.crc32(as_bytes(part)) == entry.fits_crc32:
+                parts.append(part)
+                runs.append(np.full(len(part), number))
+        every = np.concatenate(parts)
+        return FitIndex(
+            every[names.F_KEY],
+            np.concatenate(runs),
+            every[names.F_ROW],
+            every[names.F_WEIGHTS] != 0,
+            [entry.uid for entry in visible],
+        )
+
+    def problems(self) -> Iterator[StoreError]:
+        """Yield what is wrong with the index."""
+        if self.problem is not None:
+            yield self.problem
+            return
+        for entry in self.entries:
+            if entry.number < 0:
+                yield self._root.refuse(f"/{entry.place} has no record in the index")
+        found = self.fits()
+        indexed = {found.uids[number] for number in np.unique(found.run).tolist()}
+        for entry in self.entries:
+            if entry.status != "kept" and entry.count and entry.uid not in indexed:
+                yield self._root.refuse(f"the index of {entry.place}'s fits is bad")
+
+
+class CatalogWriter:
+    """The index of a store that is being written.
+
+    Parameters
+    ----------
+    index : h5py.h5g.GroupID
+        The group of the index, as :meth:`create` makes it.
+    n_records, n_fits : int
+        How much is in it.
+    """
+
+    def __init__(self, index: h5g.GroupID, n_records: int = 0, n_fits: int = 0):
+        self._runs = h5d.open(index, names.D_INDEX_RUNS.encode())
+        self._fits = h5d.open(index, names.D_INDEX_FITS.encode())
+        self._n_records = n_records
+        self._n_fits = n_fits
+
+    @classmethod
+    def create(cls, root: h5g.GroupID) -> CatalogWriter:
+        """Make the index of a new store."""
+        index = h5g.create(root, names.G_INDEX.encode())
+        for name, dtype in ((names.D_INDEX_RUNS, RUN), (names.D_INDEX_FITS, FIT)):
+            dcpl = h5p.create(h5p.DATASET_CREATE)
+            dcpl.set_obj_track_times(False)
+            dcpl.set_chunk((_CHUNKS[name],))
+            space = h5s.create_simple((0,), (h5s.UNLIMITED,))
+            kind = h5t.py_create(dtype, logical=True)
+            h5d.create(index, name.encode(), kind, space, dcpl)
+        return cls(index)
+
+    def add(self, entry: CatalogEntry, fits: Array) -> None:
+        """Add a run, and the records of its fits."""
+        entry.number = self._n_records
+        entry.first, entry.count = self._n_fits, len(fits)
+        entry.fits_crc32 = zlib.crc32(as_bytes(fits))
+        self._n_records += 1
+        self._n_fits += len(fits)
+        self._fits.set_extent((self._n_fits,))
+        append_block(self._fits, fits, entry.first)
+        self._runs.set_extent((self._n_records,))
+        self.update(entry)
+
+    def update(self, entry: CatalogEntry) -> None:
+        """Write a run's record again."""
+        append_block(self._runs, entry.to_record(), entry.number)
+
+    def remove(self, entry: CatalogEntry) -> None:
+        """Mark a run as removed."""
+        append_block(self._runs, _with_crc(np.zeros(1, RUN)), entry.number)
+
+
+def _with_crc(record: Array) -> Array:
+    record[names.F_CRC32] = zlib.crc32(as_bytes(record)[:-4])
+    return record

@@ -1,0 +1,409 @@
+"""Reading a store: lazy, read only, and safe on a stranger's file."""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+import tempfile
+import time
+import warnings
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, NoReturn, Self
+
+import h5py
+from h5py import h5g
+
+from weightsearch.exceptions import (
+    CorruptStoreError,
+    NotAStoreError,
+    StoreError,
+    StoreVersionError,
+    StoreWriteError,
+    WeightSearchError,
+)
+from weightsearch.store import _schema as names
+from weightsearch.store._append import open_paged
+from weightsearch.store._catalog import Catalog, CatalogEntry, FitIndex
+from weightsearch.store._checked import (
+    TROUBLE,
+    CheckedGroup,
+    attribute,
+    guarded,
+    translate,
+)
+from weightsearch.store._stored_run import Hdf5Run
+
+__all__ = ["Hdf5Run", "Hdf5Store", "StoreView", "check_store_file"]
+
+_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_TRIES = 5
+
+
+class StoreView:
+    """What a store's open file holds.
+
+    Parameters
+    ----------
+    root : CheckedGroup
+        The file's root.
+
+    Attributes
+    ----------
+    uid : str
+        Unique for ever; the same however often the file is written.
+    catalog : Catalog
+    entries : list of CatalogEntry
+        What the index has of each run that was not deleted, oldest first.
+    runs : dict of str -> Hdf5Run
+        The same runs by name. Nothing of them has been read.
+    """
+
+    def __init__(self, root: CheckedGroup):
+        self.root = root
+        _check_root(root)
+        self.uid = root.text(names.A_STORE_UID)
+        self.catalog = Catalog(root)
+        found = [
+            (entry, Hdf5Run(entry, partial(self.open_group, entry.place), self.by_uid))
+            for entry in self.catalog.entries
+        ]
+        self.entries: list[CatalogEntry] = []
+        self.runs: dict[str, Hdf5Run] = {}
+        self._by_uid: dict[str, Hdf5Run] = {}
+        for entry, run in found:
+            self._by_uid.setdefault(entry.uid, run)
+            if entry.status != "kept":
+                self.entries.append(entry)
+                if entry.name in self.runs:
+                    raise root.refuse(f"two runs are named {entry.name!r}")
+                self.runs[entry.name] = run
+
+    def by_uid(self, uid: str) -> Hdf5Run | None:
+        """Return the run of a uid, or None; one that was deleted and is kept too."""
+        return self._by_uid.get(uid) if uid else None
+
+    def index(self) -> FitIndex:
+        """Read all fits of all runs that can be reused."""
+        return self.catalog.fits()
+
+    def open_group(self, place: str) -> CheckedGroup:
+        """Open the group of a run."""
+        return self.root.group(place)
+
+
+class Hdf5Store(StoreView):
+    """A store's file, open for reading.
+
+    Opening reads the index; everything else is read when it is asked for, and
+    compared with its checksum. No lock of HDF5 is taken or needed: what is in the
+    file stays where it is while runs are added.
+
+    Parameters
+    ----------
+    source : path or binary file
+        A path, or an open file that can be read and sought, of any origin.
+
+    Attributes
+    ----------
+    path : str
+        Empty for a file that has no name.
+
+    Raises
+    ------
+    NotAStoreError
+        Not an HDF5 file, or one that another program wrote.
+    StoreVersionError
+        A newer version of the package wrote it.
+    CorruptStoreError
+        It is damaged, or holds what a store must not hold.
+    StoreError
+        It cannot be opened at all.
+    """
+
+    def __init__(self, source: Path | str | BinaryIO):
+        is_path = isinstance(source, (str, os.PathLike))
+        self.path = str(source) if is_path else name_of(source)
+        self._source = source
+        self._files: list[tuple[Any, h5py.File]] = []
+        self._status: tuple[int, ...] = ()
+        for attempt in range(_TRIES):
+            try:
+                super().__init__(self._open_root())
+                return
+            except BaseException as exc:
+                self.close()
+                # A writer may have been in the middle of its commit.
+                if attempt == _TRIES - 1 or not (
+                    is_path and isinstance(exc, CorruptStoreError)
+                ):
+                    raise
+                time.sleep(0.01 * 4**attempt)
+
+    def open_group(self, place: str) -> CheckedGroup:
+        """Open the group of a run."""
+        try:
+            return super().open_group(place)
+        except CorruptStoreError:
+            # The index of groups may have changed since it was read in part.
+            if not self._changed():
+                raise
+            self.root = self._open_root()
+            return super().open_group(place)
+
+    def close(self) -> None:
+        """Close the file; its runs cannot be read any more."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            while self._files:
+                file, opened = self._files.pop()
+                opened.close()
+                if file is not self._source:
+                    file.close()
+
+    @property
+    def closed(self) -> bool:
+        """Whether the file has been closed."""
+        return not self._files
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _open_root(self) -> CheckedGroup:
+        file, opened = _open(self._source, self.path)
+        self._files.append((file, opened))
+        self._status = self._stat()
+        with guarded(self.path, "/"):
+            return CheckedGroup(h5g.open(opened.id, b"/"), self.path, "/")
+
+    def _stat(self) -> tuple[int, ...]:
+        handle = getattr(self._files[-1][0], "handle", -1)
+        if handle < 0:
+            return ()
+        status = os.fstat(handle)
+        return status.st_ino, status.st_size, status.st_mtime_ns
+
+    def _changed(self) -> bool:
+        """Tell whether the open file has been written, and is still at its path."""
+        before = self._status
+        try:
+            there = Path(self._source).stat() if before else None
+            return there is not None and (
+                self._stat() != before and there.st_ino == before[0]
+            )
+        except (OSError, TypeError):
+            return False
+
+
+def check_store_file(path: Path | str) -> None:
+    """Check whether a path may be used as a store; nothing there is changed.
+
+    Raises
+    ------
+    StoreWriteError
+        The folder does not exist or cannot be written to, or the file is read-only.
+    NotAStoreError
+        A folder, a file that is not HDF5 (an empty one too), or one that another
+        program wrote.
+    StoreVersionError
+        A store of a newer version.
+    CorruptStoreError
+        A store that is damaged.
+    """
+    path = Path(path)
+    try:
+        kind = path.stat().st_mode
+    except FileNotFoundError:
+        kind = None
+    except OSError as exc:
+        raise StoreWriteError(f"{path}: cannot be used as a store: {exc}") from exc
+    if kind is not None:
+        if stat.S_ISDIR(kind):
+            raise NotAStoreError(
+                f"{path} is a folder; a store is a file: name one in it", str(path)
+            )
+        with Hdf5Store(path):
+            pass
+        if not os.access(path, os.W_OK):
+            raise StoreWriteError(
+                f"{path} is read-only; make it writable or choose another", str(path)
+            )
+    folder = Path(os.path.realpath(path)).parent
+    if not folder.is_dir():
+        raise StoreWriteError(
+            f"{path}: the folder {folder} does not exist; make it first", str(path)
+        )
+    try:
+        # Asking for permissions does not see read-only disks on every system.
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as exc:
+        raise StoreWriteError(
+            f"{path}: no file can be written in {folder}: {exc.strerror or exc}",
+            str(path),
+        ) from exc
+
+
+def _open(source: Path | str | BinaryIO, path: str) -> tuple[FileObject, h5py.File]:
+    try:
+        if isinstance(source, (str, os.PathLike)):
+            found = Path(source)
+            if not stat.S_ISREG(found.stat().st_mode):
+                # Opening a pipe would wait for ever.
+                raise NotAStoreError(f"{path} is not a file", path)
+            file = FileObject(open_paged(found), path)
+        else:
+            file = FileObject(source)
+    except WeightSearchError:
+        raise
+    except (OSError, ValueError) as exc:
+        reason = getattr(exc, "strerror", None) or exc
+        raise StoreError(f"{path}: cannot be opened: {reason}", path) from exc
+    try:
+        if file.read(len(_SIGNATURE)) != _SIGNATURE:
+            raise NotAStoreError(
+                f"{path or 'It'} is not an HDF5 file, so it is not a store of "
+                "weightsearch; choose another name",
+                path,
+            )
+        try:
+            return file, h5py.File(file, "r")
+        except TROUBLE as exc:
+            if "already open for write" not in str(exc):
+                raise translate(exc, path, "/") from exc
+            raise StoreError(
+                f"{path}: another program has the file open for writing with HDF5, or "
+                "was killed while it had. Close it there; if it was killed, replace "
+                "the file by a copy from before",
+                path,
+            ) from exc
+    except BaseException:
+        file.close()
+        raise
+
+
+def _check_root(root: CheckedGroup) -> None:
+    path = root.path
+    found = attribute(root.gid, names.A_FORMAT, path, "/")
+    if found != names.FORMAT.encode():
+        raise NotAStoreError(
+            f"{path} is an HDF5 file that another program wrote, so it is not a store "
+            "of weightsearch; choose another name",
+            path,
+        )
+    version = root.integer(names.A_FORMAT_VERSION)
+    if version > names.FORMAT_VERSION:
+        raise StoreVersionError(
+            f"{path} has format_version {version}; this version of weightsearch reads "
+            f"up to {names.FORMAT_VERSION}: upgrade it (pip install -U weightsearch)",
+            path,
+        )
+    if version < 1:
+        raise root.refuse(f"format_version is {version}")
+
+
+def name_of(source: Any) -> str:
+    """Name of a file object, for messages; empty where it has none."""
+    found = (getattr(source, attribute, "") for attribute in ("name", "path"))
+    # The name of a file that was opened by its descriptor is a number.
+    return next((name for name in found if name and isinstance(name, str)), "")
+
+
+class FileObject:
+    """A file object of any origin, which says itself what goes wrong with it.
+
+    What a network's library raises in the middle of a read would else be taken for
+    a damaged store, or come out of HDF5 as something that nobody understands.
+
+    Parameters
+    ----------
+    source : binary file object
+        With ``seek``, ``tell`` and ``read`` or ``readinto``.
+    name : str, default=""
+        For messages. With it, `source` is closed with this object.
+
+    Raises
+    ------
+    StoreError
+        If it is none, or is closed, or cannot be read or sought.
+    """
+
+    def __init__(self, source: Any, name: str = ""):
+        self._source = source
+        self._owned = bool(name)
+        self.handle: int = source.fileno() if name else -1
+        self._name = name or name_of(source)
+        kind = type(source).__name__
+        missing = [each for each in ("seek", "tell") if not hasattr(source, each)]
+        if missing or not (hasattr(source, "read") or hasattr(source, "readinto")):
+            hint = ""
+            if hasattr(source, "open") or hasattr(source, "__enter__"):
+                hint = ". Open it first: with it as file: WeightStore(file)"
+            raise StoreError(
+                f"A store is a path or an open binary file, and {kind} is neither{hint}"
+            )
+        if isinstance(source, io.TextIOBase):
+            self._fail(f"this {kind} reads text: open it in mode 'rb'")
+        self.seek(0)
+
+    def close(self) -> None:
+        """Close the file, if it was opened for this object."""
+        if self._owned:
+            self._source.close()
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        try:
+            self._source.seek(offset, whence)
+            return int(self._source.tell())
+        except Exception as error:
+            self._fail(f"cannot be sought: {_text(error)}", error)
+
+    def tell(self) -> int:
+        return self.seek(0, io.SEEK_CUR)
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill a buffer as far as there is something; fewer bytes mean the end."""
+        view = memoryview(buffer).cast("B")
+        done = 0
+        try:
+            while done < len(view):
+                # Raw files and sockets give less than they are asked for.
+                count = self._read(view[done:])
+                if not count:
+                    break
+                done += count
+        except Exception as error:
+            self._fail(f"cannot be read: {_text(error)}", error)
+        return done
+
+    def read(self, size: int) -> bytes:
+        buffer = bytearray(size)
+        return bytes(buffer[: self.readinto(buffer)])
+
+    def _read(self, view: memoryview) -> int:
+        if hasattr(self._source, "readinto"):
+            return self._source.readinto(view) or 0
+        content = self._source.read(len(view))
+        view[: len(content)] = content
+        return len(content)
+
+    def _fail(self, reason: str, error: Exception | None = None) -> NoReturn:
+        # Whatever it is that a foreign file raises, the store cannot be used.
+        where = self._name or f"The {type(self._source).__name__}"
+        raise StoreError(f"{where}: {reason}", self._name) from error
+
+
+def _text(error: Exception) -> str:
+    if isinstance(error, io.UnsupportedOperation) and str(error).isidentifier():
+        return f"{error} is not supported"
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
