@@ -17,7 +17,7 @@ import sys
 import traceback
 from pathlib import Path
 
-from journal_samples import fit, header, mlp_arrays, params, results
+from run_samples import fit, header, mlp_arrays, params, results
 
 from weightsearch.store import WriteSession, _steps
 

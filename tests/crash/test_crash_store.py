@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
-from journal_samples import header, result, same, weights
+from run_samples import header, result, same, weights
 
 from weightsearch.store import (
     Hdf5Store,

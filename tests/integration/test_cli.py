@@ -21,7 +21,7 @@ from weightsearch import WeightStore, WeightTrackingGridSearchCV
 pytest.importorskip("rich")
 typer_testing = pytest.importorskip("typer.testing")
 
-from journal_samples import fit, header, params  # noqa: E402
+from run_samples import fit, header, params  # noqa: E402
 
 from weightsearch.cli import _app  # noqa: E402
 from weightsearch.store import WriteSession  # noqa: E402

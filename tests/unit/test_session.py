@@ -14,7 +14,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from journal_samples import fit, header, key, params, result, results, same, weights
+from run_samples import fit, header, key, params, result, results, same, weights
 
 from weightsearch._records import REFIT
 from weightsearch.exceptions import (
@@ -481,7 +481,7 @@ LIMITED = """
 import resource, signal, sys
 sys.path.insert(0, "tests/unit")
 from pathlib import Path
-from journal_samples import fit, header, params, results
+from run_samples import fit, header, params, results
 from weightsearch.exceptions import StoreWriteError
 from weightsearch.store import WriteSession
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -689,7 +689,7 @@ WRITE = """
 import sys, time
 sys.path.insert(0, "tests/unit")
 from pathlib import Path
-from journal_samples import fit, header, params, results
+from run_samples import fit, header, params, results
 from weightsearch.store import WriteSession
 session = WriteSession.open(Path(sys.argv[1]))
 session.begin(header())

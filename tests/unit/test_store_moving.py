@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from journal_samples import header, key, params, result, results
+from run_samples import header, key, params, result, results
 
 from weightsearch._records import OK, FitRecord, Weights
 from weightsearch.exceptions import CorruptStoreError

@@ -8,7 +8,7 @@ EXAMPLES = ("weightsearch recover search.h5",)
 
 
 def command(store: StorePath) -> None:
-    """Put into a store what a search that died has left in the journal beside it.
+    """Put into a store what a search that died has left in the log beside it.
 
     Only needed to make one file of the two: reading finds both, and the next fit
     does it by itself.
@@ -19,7 +19,7 @@ def command(store: StorePath) -> None:
 
     path = store.expanduser()
     if WeightStore.recover(path):
-        print(f"{clean(path)}: what was in its journal is in the store now")
+        print(f"{clean(path)}: what was in its log is in the store now")
     elif path.exists():
         print(f"{clean(path)}: there was nothing to recover")
     else:

@@ -14,7 +14,7 @@ from weightsearch._display import MAX_ROWS, escape, table
 from weightsearch.exceptions import StoreError, WeightsNotFoundError
 from weightsearch.run._run import Run
 from weightsearch.run._weights import listed
-from weightsearch.store import Hdf5Store, Problem, consolidate, live_run, verify
+from weightsearch.store import Hdf5Store, Problem, consolidate, live_runs, verify
 
 __all__ = ["WeightStore"]
 
@@ -61,19 +61,18 @@ class WeightStore:
     def runs(self) -> Mapping[str, Run]:
         """All runs by name, oldest first.
 
-        The one that is being fitted, or that was interrupted, comes last; each call
+        Those that are being fitted, or were interrupted, come last; each call
         shows what has finished until then.
         """
         if self.path is None:
             return MappingProxyType(self._stored)
-        # In this order, a run that goes from the journal into the file is not missed.
-        live = live_run(self.path)
+        # In this order, a run that goes from the log into the file is not missed.
+        live = live_runs(self.path)
         self._reopen(self.path)
         runs = dict(self._stored)
-        if live is not None and all(
-            run.uid != live.header.uid for run in runs.values()
-        ):
-            runs[live.header.name] = Run(live)
+        for one in live:
+            if not self._files or self._files[-1].by_uid(one.uid) is None:
+                runs[one.header.name] = Run(one)
         return MappingProxyType(runs)
 
     def _reopen(self, path: Path) -> None:
@@ -124,7 +123,7 @@ class WeightStore:
         return pd.concat(frames, names=["run"]).reset_index(level="run")
 
     def verify(self) -> list[Problem]:
-        """Check every checksum, shape and reference of the store and its journal.
+        """Check every checksum, shape and reference of the store and its log.
 
         Returns
         -------
@@ -137,7 +136,7 @@ class WeightStore:
 
     @staticmethod
     def recover(path: str | os.PathLike[str]) -> bool:
-        """Put into the store what a crash has left in the journal beside it.
+        """Put into the store what a crash has left in the log beside it.
 
         Not needed for reading or for the next ``fit``, which does it by itself.
 

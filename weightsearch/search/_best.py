@@ -9,7 +9,7 @@ from typing import Any
 from sklearn.base import clone
 
 from weightsearch._records import ModelState
-from weightsearch.exceptions import RebuildError
+from weightsearch.exceptions import CorruptStoreError, RebuildError
 from weightsearch.frameworks._capture import (
     answers_digest,
     capture,
@@ -33,7 +33,11 @@ def rebuild_best(
     """Make the best estimator of a stored refit; None where something would be lost."""
     if not is_complete(stored.state):
         return None
-    arrays = stored.weights()
+    try:
+        arrays = stored.weights()
+    except CorruptStoreError:
+        # Damage costs what it hits: this fit.
+        return None
     template = clone(call.estimator).set_params(**clone(dict(params), safe=False))
     try:
         with preserved_randomness():
@@ -43,7 +47,7 @@ def rebuild_best(
                 stored.blob,
                 template=template,
             )
-    except (RebuildError, ImportError):
+    except (CorruptStoreError, RebuildError, ImportError):
         # It is refit then, as without a store.
         return None
     rows = partial(some_rows, estimator, call.X, call.y)
@@ -67,11 +71,13 @@ def outcome_of(search: Any, call: FitCall) -> Outcome:
 
 def holds_all_of(stored: StoredFit, outcome: Outcome) -> bool:
     """Whether a stored refit has the same weights, and at least as much besides."""
-    return (
-        outcome.weights is not None
-        and same_bits(stored.weights(), outcome.weights)
-        and not _adds_to(outcome.state, stored.state)
-    )
+    if outcome.weights is None or _adds_to(outcome.state, stored.state):
+        return False
+    try:
+        return same_bits(stored.weights(), outcome.weights)
+    except CorruptStoreError:
+        # Damage costs what it hits: this fit is kept once more.
+        return False
 
 
 def _adds_to(state: ModelState | None, stored: str | None) -> bool:

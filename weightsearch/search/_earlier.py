@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from weightsearch._identity import differences
-from weightsearch._records import Array, RunHeader
+from weightsearch._records import Array, RunHeader, RunSource
 from weightsearch.store import WriteSession
 
-__all__ = ["is_same_run", "superseded", "unfinished_splits", "what_differs"]
+__all__ = ["same_run", "superseded", "unfinished_splits", "what_differs"]
 
 _OF_SPLITS = ("cv", "split_params")
 """Parts of a run's identity that decide its splits, besides its fingerprint."""
@@ -25,13 +25,13 @@ _ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]+")
 _SHORT = 60
 
 
-def what_differs(headers: Sequence[RunHeader], header: RunHeader) -> str | None:
+def what_differs(headers: Iterable[RunHeader], header: RunHeader) -> str | None:
     """Say what differs from the most similar run of the same estimator.
 
     Parameters
     ----------
-    headers : sequence of RunHeader
-        The store's runs, oldest first.
+    headers : iterable of RunHeader
+        The store's runs, newest first.
     header : RunHeader
         The new run.
 
@@ -42,7 +42,7 @@ def what_differs(headers: Sequence[RunHeader], header: RunHeader) -> str | None:
     """
     known = [
         (_reasons(earlier, header), earlier.name)
-        for earlier in reversed(headers)
+        for earlier in headers
         if earlier.estimator.get("class") == header.estimator["class"]
     ]
     reasons, name = min(known, key=lambda one: len(one[0]), default=([], ""))
@@ -99,38 +99,60 @@ def unfinished_splits(
         header.identity[name] for name in _OF_SPLITS
     ):
         return None
-    for earlier in reversed(session.headers):
+    for run in reversed(session.unfinished):
+        earlier = run.header
         if (
-            earlier.status != "complete"
-            and earlier.fingerprint == header.fingerprint
+            earlier.fingerprint == header.fingerprint
             and earlier.settings.get("n_splits") == header.settings["n_splits"]
             and all(
                 earlier.identity.get(name) == header.identity[name]
                 for name in _OF_SPLITS
             )
         ):
-            return session.splits(earlier.uid)
+            return run.splits()
     return None
 
 
-def is_same_run(
+def same_run(
     session: WriteSession,
-    uid: str,
     header: RunHeader,
     params: Sequence[str],
+    kept: Mapping[str, bool],
     best_index: int | None,
-) -> bool:
-    """Whether a run of the store is complete and has these candidates and this best."""
-    stored = next(one for one in session.headers if one.uid == uid)
-    return (
-        stored.status == "complete"
-        and stored.fingerprint == header.fingerprint
-        # Fewer of the same splits would make other results of the same fits.
-        and stored.identity.get("cv") == header.identity.get("cv")
-        and stored.settings.get("refit") == header.settings["refit"]
-        and session.best_index(uid) == best_index
-        and list(session.params(uid)) == list(params)
-    )
+) -> str | None:
+    """Find a complete run of the store that has all of a new one.
+
+    Parameters
+    ----------
+    session : WriteSession
+    header : RunHeader
+        The new run.
+    params : sequence of str
+        Params of its candidates, encoded.
+    kept : mapping of str -> bool
+        Identities of its fits, and whether they have weights.
+    best_index : int or None
+        Its best candidate.
+
+    Returns
+    -------
+    str or None
+        The run's uid.
+    """
+    if header.fingerprint is None:
+        return None
+    for run in session.complete(header.fingerprint):
+        stored = run.header
+        if (
+            # Fewer of the same splits would make other results of the same fits.
+            stored.identity.get("cv") == header.identity.get("cv")
+            and stored.settings.get("refit") == header.settings["refit"]
+            and run.best_index() == best_index
+            and list(run.params()) == list(params)
+            and _has_all(_keys(run), kept)
+        ):
+            return stored.uid
+    return None
 
 
 def superseded(
@@ -154,12 +176,19 @@ def superseded(
     if header.fingerprint is None:
         return []
     return [
-        earlier.uid
-        for earlier in session.headers
-        if earlier.status != "complete"
-        and earlier.fingerprint == header.fingerprint
-        and all(
-            kept.get(key, -1) >= has_weights
-            for key, has_weights in session.keys(earlier.uid)
-        )
+        run.header.uid
+        for run in session.unfinished
+        if run.header.fingerprint == header.fingerprint and _has_all(kept, _keys(run))
     ]
+
+
+def _keys(run: RunSource) -> dict[str, bool]:
+    """Identity, and whether it has weights, of each finished fit of a run."""
+    fits = run.fits()
+    good = ~fits.failed & (fits.key != b"")
+    keys = [key.decode() for key in fits.key[good].tolist()]
+    return dict(zip(keys, fits.has_weights[good].tolist(), strict=True))
+
+
+def _has_all(having: Mapping[str, bool], wanted: Mapping[str, bool]) -> bool:
+    return all(having.get(key, -1) >= weights for key, weights in wanted.items())

@@ -21,13 +21,12 @@ from weightsearch._records import (
     REFIT,
     FitRecord,
     RunResults,
-    Weights,
 )
 from weightsearch.exceptions import RefitFailedWarning
 from weightsearch.search._best import holds_all_of, outcome_of, rebuild_best
 from weightsearch.search._drawing import drawing
 from weightsearch.search._earlier import (
-    is_same_run,
+    same_run,
     superseded,
     unfinished_splits,
     what_differs,
@@ -93,7 +92,6 @@ class SearchRecorder:
         self._fitted: set[int] = set()
         self._failed_refits: list[tuple[int, str]] = []
         self._kept_keys: dict[str, bool] = {}
-        self._reused_from: set[str] = set()
         self._warned: set[tuple[type, str]] = set()
         self._best: StoredFit | None = None
         self._trimmer = Trimmer()
@@ -111,7 +109,7 @@ class SearchRecorder:
     def may_recall(self) -> bool:
         """Whether any stored fit could be reused."""
         return (
-            self._resume and self._identity is not None and bool(self._session.headers)
+            self._resume and self._identity is not None and self._session.has_runs
         )
 
     def splitter(self, cv: Any) -> Any:
@@ -135,7 +133,8 @@ class SearchRecorder:
         """Let a search without a seed draw again what an unfinished run has drawn."""
         if not self._identify:
             return nullcontext()
-        headers = self._session.headers if self._resume else ()
+        seeded = getattr(search, "random_state", 0) is not None
+        headers = () if seeded or not self._resume else self._session.headers
         return drawing(search, X, y, params, headers, self._settings)
 
     def begin(self, call: FitCall) -> None:
@@ -171,7 +170,9 @@ class SearchRecorder:
             earlier = unfinished_splits(self._session, self._header)
             if earlier is not None:
                 splitter.replace(earlier)
-        self._session.begin(self._header, None if splitter is None else splitter.splits)
+        self._header = self._session.begin(
+            self._header, None if splitter is None else splitter.splits
+        )
 
     def plan(self, fit: PlannedFit) -> None:
         """Take a candidate's params in when its first split comes."""
@@ -219,7 +220,7 @@ class SearchRecorder:
             f"{self._session.path}, {n_to_do} to do"
         )
         if n_reused == 0:
-            reasons = what_differs(self._session.headers, self._header)
+            reasons = what_differs(self._session.newest_headers, self._header)
             if reasons:
                 print(reasons)
 
@@ -235,18 +236,18 @@ class SearchRecorder:
 
     @property
     def n_reusable(self) -> int:
-        """Number of new fits that the same call would reuse."""
-        return self._n_reusable
+        """Number of new fits that the same call would reuse, as far as is known now."""
+        return min(self._n_reusable, self._session.n_safe)
 
     # -- refits ---------------------------------------------------------------
 
-    def record_best(self, search: Any) -> Weights | None:
+    def record_best(self, search: Any) -> None:
         """Keep the weights of the best estimator, which scikit-learn has refit."""
         index = int(search.best_index_)
         key = self._refit_key(search.cv_results_["params"][index])
         if self._best is not None:
             self._reuse(index, REFIT, key, self._best)
-            return self._best.weights()
+            return
         outcome = self._storable(outcome_of(search, self.call))
         stored = self._find(key, need_weights=True)
         if stored is not None and holds_all_of(stored, outcome):
@@ -255,7 +256,6 @@ class SearchRecorder:
             self._append(index, REFIT, key, outcome)
             if key is not None and outcome.weights is not None:
                 self._n_reusable += self._resume
-        return outcome.weights
 
     def recall_best(self, params: Mapping[str, Any]) -> Any:
         """Return the best estimator from the store, where nothing of it is lost."""
@@ -329,7 +329,7 @@ class SearchRecorder:
 
     # -- the end --------------------------------------------------------------
 
-    def commit(self, search: Any, best: Weights | None) -> str:
+    def commit(self, search: Any) -> str:
         """End the run and put it into the store.
 
         Returns
@@ -343,22 +343,25 @@ class SearchRecorder:
         results = RunResults(
             cv_results=numeric_columns(search.cv_results_),
             best_index=None if index is None else int(index),
-            best_weights=best,
         )
-        if not self._n_new and len(self._reused_from) == 1:
-            (uid,) = self._reused_from
-            if is_same_run(
-                self._session, uid, self._header, self._params, results.best_index
-            ):
+        if not self._n_new:
+            same = same_run(
+                self._session,
+                self._header,
+                self._params,
+                self._kept_keys,
+                results.best_index,
+            )
+            if same is not None:
                 self._session.discard()
-                return uid
+                return same
         self._session.commit(
             results, supersede=superseded(self._session, self._header, self._kept_keys)
         )
         return self._header.uid
 
     def close(self) -> None:
-        """Leave what was recorded in the journal."""
+        """Leave what was recorded in the log."""
         self._session.close()
 
     # -- small things ---------------------------------------------------------
@@ -391,7 +394,6 @@ class SearchRecorder:
         assert key is not None
         self._store_params()
         self._session.reuse(candidate, split, key, stored)
-        self._reused_from.add(stored.run_uid)
         self._kept_keys[key] = stored.has_weights
 
     def _append(

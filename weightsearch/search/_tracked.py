@@ -148,14 +148,15 @@ class TrackedSearch(DiagramWithStore, StoredModels, CallbackSearch):
         self.__dict__.pop("_reference", None)
         with self._recording(X, y, params) as (recorder, place):
             fit_search(self, X, y, params, recorder)
-            best = recorder.record_best(self) if self.refit else None
+            if self.refit:
+                recorder.record_best(self)
             if self._has_more_tasks:
                 to_do = recorder.refits_to_do(self, self.keep)
                 for candidate, outcome in refit_candidates(self, recorder.call, to_do):
                     params_ = self.cv_results_["params"][candidate]
                     recorder.record_refit(candidate, params_, outcome)
                 recorder.warn_of_failed_refits()
-            uid = recorder.commit(self, best)
+            uid = recorder.commit(self)
         self._end_callbacks()
         self._reference = StoreReference(*place, uid)
         return self

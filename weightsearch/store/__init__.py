@@ -1,17 +1,17 @@
-"""Where runs are kept: an HDF5 file, and beside it the journal of the run under way."""
+"""Where runs are kept: an HDF5 file, and beside it the log of the run under way."""
 
-from weightsearch.store._hdf5._codec import check_storable
-from weightsearch.store._hdf5._filters import check_compression
-from weightsearch.store._hdf5._reader import Hdf5Store, check_store_file
-from weightsearch.store._hdf5._verify import Problem
-from weightsearch.store._journal._check import verify
-from weightsearch.store._journal._reader import JournalRun
-from weightsearch.store._lookup import StoredFit
-from weightsearch.store._session import WriteSession, consolidate, live_run
+from weightsearch.store._columns import check_compression
+from weightsearch.store._dtypes import check_storable
+from weightsearch.store._log_run import LogRun
+from weightsearch.store._lookup import StoredFit, verify
+from weightsearch.store._merge import merge
+from weightsearch.store._reader import Hdf5Store, check_store_file
+from weightsearch.store._session import WriteSession, consolidate, live_runs, locked
+from weightsearch.store._verify import Problem
 
 __all__ = [
     "Hdf5Store",
-    "JournalRun",
+    "LogRun",
     "Problem",
     "StoredFit",
     "WriteSession",
@@ -19,6 +19,8 @@ __all__ = [
     "check_storable",
     "check_store_file",
     "consolidate",
-    "live_run",
+    "live_runs",
+    "locked",
+    "merge",
     "verify",
 ]

@@ -8,7 +8,6 @@ release it. ``flock`` would live on in forked workers after their parent's death
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import errno
 import getpass
@@ -16,21 +15,30 @@ import json
 import os
 import socket
 import sqlite3
-import stat
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
+from urllib.parse import quote
 
 from weightsearch.exceptions import StoreError, StoreLockedError, StoreWriteError
-from weightsearch.store._journal._format import HOLDER, LOCK, file_uri, journal_path
+from weightsearch.store._beside import (
+    create_beside,
+    in_the_way,
+    is_plain,
+    random_beside,
+)
 
-__all__ = ["StoreLock", "is_locked"]
+__all__ = ["StoreLock", "is_locked", "read_holder"]
 
 _TRIES = 20
-_PAUSE = 0.005
+_PAUSE_SECONDS = 0.005
 _HOLDER_LIMIT = 10_000
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
+_MAKING = threading.Lock()
+"""Held while a lock's file is made: closing a file drops every POSIX lock that its
+process has on it, and another thread might have it by then."""
 
 
 class StoreLock:
@@ -39,12 +47,13 @@ class StoreLock:
     Parameters
     ----------
     store : Path
-        The store's resolved path; the lock lies in the journal's folder beside it.
+        The store's resolved path; the lock is a file beside it.
     """
 
     def __init__(self, store: Path):
         self.store = store
-        self._folder = journal_path(store)
+        self._lock = store.with_name(f"{store.name}.lock")
+        self._holder = store.with_name(f"{store.name}.holder")
         self._connection: sqlite3.Connection | None = None
         self._pid = 0
 
@@ -60,28 +69,22 @@ class StoreLock:
         """
         if self._connection is not None:
             raise RuntimeError("This lock is held already.")
-        lock = self._folder / LOCK
         failure: sqlite3.Error | None = None
         for attempt in range(_TRIES):
             if attempt:
                 # A reader that asks whether the lock is held, or a holder that
                 # is just removing it, is gone in a moment.
-                time.sleep(_PAUSE)
-            self._make_folder()
+                time.sleep(_PAUSE_SECONDS)
             connection: sqlite3.Connection | None = None
             try:
-                before = _identity(lock)
-                if before is None:
-                    # Never opened but by SQLite: closing a file drops every POSIX
-                    # lock that its process has on it.
-                    sqlite3.connect(lock).close()
-                    before = _identity(lock)
-                connection = sqlite3.connect(
-                    lock, timeout=0, isolation_level=None, check_same_thread=False
-                )
+                with _MAKING:
+                    before = self._make()
+                    connection = _connect(self._lock, "rw")
                 # Without it, SQLite would keep a file beside the lock.
                 connection.execute("PRAGMA journal_mode=MEMORY")
                 connection.execute("BEGIN EXCLUSIVE")
+            except OSError as error:
+                raise self._unwritable(error) from error
             except sqlite3.Error as error:
                 failure = error
                 if connection is not None:
@@ -89,7 +92,7 @@ class StoreLock:
                 if _is_busy(error) and attempt >= 3:
                     break
                 continue
-            if before is not None and before == _identity(lock):
+            if before is not None and before == _identity(self._lock):
                 self._connection = connection
                 self._pid = os.getpid()
                 self._write_holder()
@@ -98,51 +101,39 @@ class StoreLock:
             connection.close()
         raise self._refusal(failure)
 
-    def release(self, *, remove: bool = False) -> None:
-        """Give the lock back.
-
-        Parameters
-        ----------
-        remove : bool, default=False
-            Remove the lock's files and the folder too, if nothing else is in it.
-        """
+    def release(self, *, remove: bool = True) -> None:
+        """Give the lock back, and remove its files unless told otherwise."""
         connection, self._connection = self._connection, None
         if connection is None or self._pid != os.getpid():
             return
-        (self._folder / HOLDER).unlink(missing_ok=True)
-        if remove and os.name == "posix":
-            # While the lock is held, so that nobody can lock a file that is going.
-            (self._folder / LOCK).unlink(missing_ok=True)
-        connection.close()
-        if remove:
-            # Another fit may have its own files there by now, which is fine.
-            with contextlib.suppress(OSError):
-                if os.name != "posix":
-                    (self._folder / LOCK).unlink(missing_ok=True)
-                self._folder.rmdir()
-
-    def _make_folder(self) -> None:
         try:
-            self._folder.mkdir(exist_ok=True)
-        except FileExistsError as error:
+            if remove:
+                self._holder.unlink(missing_ok=True)
+                if os.name == "posix":
+                    # While the lock is held, so that nobody can lock a file that is
+                    # going.
+                    self._lock.unlink(missing_ok=True)
+        finally:
+            connection.close()
+        if remove and os.name != "posix":
             try:
-                other = not stat.S_ISDIR(self._folder.stat().st_mode)
+                self._lock.unlink(missing_ok=True)
+            except OSError:
+                # Another fit has it open by now, which is fine.
+                pass
+
+    def _make(self) -> tuple[int, int] | None:
+        """Make the lock's file if there is none; return which one it is."""
+        try:
+            os.close(create_beside(self._lock, self.store))
+        except FileExistsError:
+            try:
+                if not is_plain(os.lstat(self._lock)):
+                    raise in_the_way(self._lock) from None
             except FileNotFoundError:
-                other = False
-            if not other:
-                # Removed by a holder that ended, or made anew, at this moment.
-                return
-            raise StoreWriteError(
-                f"{self._folder} is in the way: the store {self.store} needs a folder "
-                "of that name for its journal. Move the file, or choose another store.",
-                str(self.store),
-            ) from error
-        except OSError as error:
-            raise StoreWriteError(
-                f"The store {self.store} cannot be written: {error}. Choose a folder "
-                "that exists and that you may write to.",
-                str(self.store),
-            ) from error
+                # Removed by a holder that ended at this moment.
+                pass
+        return _identity(self._lock)
 
     def _write_holder(self) -> None:
         holder = {
@@ -154,70 +145,63 @@ class StoreLock:
             ),
             "program": Path(sys.argv[0]).name if sys.argv else "",
         }
-        path = self._folder / HOLDER
-        aside = path.with_suffix(".new")
         try:
-            aside.write_text(json.dumps(holder), encoding="utf-8")
-            aside.replace(path)
+            aside = random_beside(self.store, ".tmp")
+            with open(create_beside(aside, self.store), "wb") as file:
+                file.write(json.dumps(holder).encode())
+            # Takes the place of a link, too, instead of following it.
+            aside.replace(self._holder)
         except OSError as error:
             self.release()
-            raise StoreWriteError(
-                f"The store {self.store} cannot be written: {error}. Make room, or "
-                "choose another folder.",
-                str(self.store),
-            ) from error
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> StoreError:
+        if isinstance(error, StoreError):
+            return error
+        return StoreWriteError(
+            f"The store {self.store} cannot be written: {error}. Choose a folder that "
+            "exists and that you may write to, and make room if its disk is full.",
+            str(self.store),
+        )
 
     def _refusal(self, failure: sqlite3.Error | None) -> StoreError:
-        store = self.store
-        reason = _cannot_lock(self._folder)
+        store, holder = self.store, ""
+        reason = _cannot_lock(store.parent)
         if reason:
-            return StoreLockedError(
-                f"The store {store} cannot be locked: its file system has no locks "
-                f"({reason}), as some network drives have none. Put the store on a "
-                "local disk, and copy the file when the search has ended "
-                "(save_store).",
-                str(store),
+            what = (
+                f"cannot be locked: its file system has no locks ({reason}), as some "
+                "network drives have none. Put the store on a local disk, and copy the "
+                "file when the search has ended (save_store)."
             )
-        if failure is None or _is_busy(failure):
-            holder = read_holder(store)
-            if holder:
-                return StoreLockedError(
-                    f"The store {store} is being written by another fit: {holder}. "
-                    "Wait until it has ended, or give this fit another store.",
-                    str(store),
-                    holder,
-                )
-            return StoreLockedError(
-                f"The store {store} is locked, and nothing tells by whom: another fit "
-                "is just starting or ending (try again), or its file system locks "
-                "files badly, as some network drives do (put the store on a local "
-                "disk).",
-                str(store),
+        elif failure is not None and not _is_busy(failure):
+            what = (
+                f"cannot be locked ({failure}). Its file system may not lock files, as "
+                "some network drives do not: put the store on a local disk. Or "
+                f"{self._lock} is another program's file: move it."
             )
-        if "unable to open" in str(failure) or "readonly" in str(failure):
-            return StoreWriteError(
-                f"The store {store} cannot be written: nothing can be written to "
-                f"{self._folder} ({failure}). Choose a folder that you may write to.",
-                str(store),
+        elif holder := read_holder(store):
+            what = (
+                f"is being written by another fit: {holder}. Wait until it has ended, "
+                "or give this fit another store."
             )
-        return StoreLockedError(
-            f"The store {store} cannot be locked ({failure}). Its file system may not "
-            "lock files, as some network drives do not: put the store on a local disk.",
-            str(store),
-        )
+        else:
+            what = (
+                "is locked, and nothing tells by whom: another fit is just starting or "
+                "ending (try again), or its file system locks files badly, as some "
+                "network drives do (put the store on a local disk)."
+            )
+        return StoreLockedError(f"The store {store} {what}", str(store), holder)
 
 
 def is_locked(store: Path) -> bool:
     """Whether a fit is writing to the store; asks without changing anything."""
-    lock = journal_path(store) / LOCK
-    if not lock.exists():
-        return False
+    lock = store.with_name(f"{store.name}.lock")
     try:
-        connection = sqlite3.connect(
-            file_uri(lock, "mode=ro"), uri=True, timeout=0, isolation_level=None
-        )
-    except sqlite3.Error:
-        # It has gone since.
+        if not is_plain(os.lstat(lock)):
+            return False
+        connection = _connect(lock, "ro")
+    except (OSError, sqlite3.Error):
+        # There is none, or it has gone since.
         return False
     try:
         connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -230,8 +214,10 @@ def is_locked(store: Path) -> bool:
 
 def read_holder(store: Path) -> str:
     """Return who holds a store, in words; empty where it is not known."""
-    path = journal_path(store) / HOLDER
+    path = store.with_name(f"{store.name}.holder")
     try:
+        if not is_plain(os.lstat(path)):
+            return ""
         with path.open("rb") as file:
             holder = json.loads(file.read(_HOLDER_LIMIT))
     except (OSError, ValueError):
@@ -243,6 +229,20 @@ def read_holder(store: Path) -> str:
     return (
         f"{program}process {holder.get('pid')}{user} on {holder.get('host')}, "
         f"since {holder.get('started')}"
+    )
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    """Open a file that is there, by SQLite alone."""
+    text = path.absolute().as_posix()
+    # Windows: C:/x needs a slash in front; //server/share must not lose its own.
+    text = text if text.startswith("/") else "/" + text
+    return sqlite3.connect(
+        f"file://{quote(text)}?mode={mode}",
+        uri=True,
+        timeout=0,
+        isolation_level=None,
+        check_same_thread=False,
     )
 
 
@@ -270,7 +270,7 @@ def _is_busy(error: sqlite3.Error) -> bool:
 
 def _identity(path: Path) -> tuple[int, int] | None:
     try:
-        status = path.stat()
+        status = os.lstat(path)
     except FileNotFoundError:
         return None
     return status.st_dev, status.st_ino

@@ -1,9 +1,9 @@
-"""The runs of a store's file, and every finished fit in it by its identity."""
+"""The runs of a store, and every finished fit of them by its identity."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,13 @@ from typing import Any
 import numpy as np
 
 from weightsearch._records import Array, RunHeader, RunSource, Weights
-from weightsearch.store._hdf5._reader import Hdf5Store
+from weightsearch.exceptions import StoreError
+from weightsearch.store._log import log_path
+from weightsearch.store._log_run import LogFile, LogRun
+from weightsearch.store._reader import Hdf5Store
+from weightsearch.store._verify import Problem, verify_file
 
-__all__ = ["StoreLookup", "StoredFit"]
+__all__ = ["StoreLookup", "StoredFit", "verify"]
 
 _KEY = "S32"
 
@@ -34,44 +38,68 @@ class StoredFit:
     run_uid: str
     row: int
     has_weights: bool
-    _source: RunSource = field(repr=False, compare=False)
+    source: RunSource = field(repr=False, compare=False)
 
     @property
     def result(self) -> dict[str, Any]:
         """``FitRecord.result``; read when asked for, while the session is open."""
-        return self._source.result(self.row)
+        return self.source.result(self.row)
 
     def weights(self) -> Weights:
         """All its weights; read when asked for, while the session is open."""
-        return self._source.read_all(self.row)
+        return self.source.read_all(self.row)
 
     @property
     def state(self) -> str | None:
         """What besides weights is kept of its model."""
-        state = self._source.state(self.row)
+        state = self.source.state(self.row)
         return None if state is None else state[0]
 
     def blob(self, name: str) -> bytes:
         """One content that the state names."""
-        return self._source.blob(name)
+        return self.source.blob(name)
+
+    def holder(self) -> tuple[str, int]:
+        """The run that holds the fit, and its row there (in a log: its number)."""
+        if isinstance(self.source, LogRun):
+            number = self.source.number(self.row)
+            return self.source.holder(self.row) or (self.run_uid, number)
+        fits = self.source.fits()
+        uid = fits.origin[self.row]
+        if uid:
+            return uid.decode(), int(fits.origin_row[self.row])
+        return self.run_uid, self.row
 
 
 class StoreLookup:
-    """The file of a store, opened for reading when somebody asks.
+    """The runs of a store: those in its file, then those in its log.
+
+    The file is opened when somebody asks for it, and then read until :meth:`close`,
+    even if another one has taken its place.
 
     Parameters
     ----------
     path : Path
         Resolved. There may be no file yet.
+    log : LogFile, default=None
+        The log beside it.
+    status : {"running", "interrupted"}, default="interrupted"
+        Of the last run of the log, if it has not ended.
     """
 
-    def __init__(self, path: Path):
+    def __init__(
+        self, path: Path, log: LogFile | None = None, *, status: str = "interrupted"
+    ):
         self._path = path
+        self._log = log
+        self._status = status
         self._store: Hdf5Store | None = None
         self._opened = False
-        self._by_uid: dict[str, RunSource] = {}
+        self._runs: dict[str, LogRun] | None = None
         self._index: _KeyIndex | None = None
         self._mutex = threading.RLock()
+
+    # -- runs -----------------------------------------------------------------
 
     @property
     def uid(self) -> str | None:
@@ -80,34 +108,144 @@ class StoreLookup:
         return None if store is None else store.uid
 
     @property
-    def runs(self) -> Sequence[RunSource]:
-        """The file's runs, oldest first."""
-        self._open()
-        return list(self._by_uid.values())
+    def names(self) -> set[str]:
+        """The names of all runs."""
+        store = self._open()
+        names = set() if store is None else set(store.runs)
+        return names | {run.header.name for run in self.log_runs}
 
     @property
-    def headers(self) -> Sequence[RunHeader]:
-        """The headers of the file's runs, oldest first."""
-        return [run.header for run in self.runs]
+    def runs(self) -> list[RunSource]:
+        """All runs, oldest first, without those of which not even the fits are whole."""
+        store = self._open()
+        stored = list(store.runs.values()) if store is not None else []
+        return [run for run in stored if _readable(run)] + [
+            run for run in self.log_runs if run.complete or len(run.fits())
+        ]
+
+    @property
+    def log_runs(self) -> list[LogRun]:
+        """The runs of the log that count: without those in the file or replaced."""
+        with self._mutex:
+            if self._runs is None:
+                self._runs = self._find_log_runs()
+            return list(self._runs.values())
+
+    @property
+    def newest_headers(self) -> Iterator[RunHeader]:
+        """The headers of all runs, newest first."""
+        for run in reversed(self.log_runs):
+            yield run.header
+        store = self._open()
+        for run in reversed(list(store.runs.values()) if store is not None else []):
+            try:
+                yield run.header
+            except StoreError:
+                # A damaged run is as good as none; verify tells of it.
+                continue
+
+    def unfinished(self) -> list[RunSource]:
+        """Runs that have not come to their end, oldest first."""
+        store = self._open()
+        found: list[RunSource] = []
+        if store is not None:
+            for entry in store.entries:
+                run = store.by_uid(entry.uid) if entry.status != "complete" else None
+                if run is not None and _readable(run):
+                    found.append(run)
+        return found + [run for run in self.log_runs if not run.complete]
+
+    def complete(self, fingerprint: str) -> list[RunSource]:
+        """Runs of an identity that have come to their end, newest first."""
+        store = self._open()
+        found: list[RunSource] = [
+            run
+            for run in self.log_runs
+            if run.complete and run.header.fingerprint == fingerprint
+        ]
+        if store is not None:
+            for entry in store.entries:
+                if (entry.status, entry.fingerprint) == ("complete", fingerprint):
+                    run = store.by_uid(entry.uid)
+                    if run is not None and _readable(run):
+                        found.insert(0, run)
+        return found[::-1]
+
+    def __bool__(self) -> bool:
+        store = self._open()
+        return bool(store is not None and store.entries) or bool(self.log_runs)
 
     def resolve(self, uid: str) -> RunSource | None:
         """Return the run of a uid, or None."""
-        self._open()
-        return self._by_uid.get(uid)
+        store = self._open()
+        run = None if store is None else store.by_uid(uid)
+        if run is not None or self._log is None:
+            return run
+        with self._mutex:
+            if self._runs is not None and uid in self._runs:
+                return self._runs[uid]
+        known = {content.uid for content in self._log.contents}
+        # Replaced by another run of the log, which may refer to it.
+        return LogRun(self._log, uid, self.resolve) if uid in known else None
+
+    def _find_log_runs(self) -> dict[str, LogRun]:
+        if self._log is None:
+            return {}
+        store = self._open()
+        contents = self._log.contents
+        gone: set[str] = set()
+        for content in contents:
+            if content.end is not None:
+                gone |= content.end["supersede"]
+        last = contents[-1].uid if contents else ""
+        return {
+            content.uid: LogRun(
+                self._log,
+                content.uid,
+                self.resolve,
+                status=self._status if content.uid == last else "interrupted",
+                superseded=gone,
+            )
+            for content in contents
+            if content.uid not in gone
+            and (store is None or store.by_uid(content.uid) is None)
+        }
+
+    # -- fits -----------------------------------------------------------------
 
     def find(self, key: str, *, need_weights: bool) -> StoredFit | None:
-        """Return the newest finished fit of an identity, or None."""
+        """Return the newest finished fit of an identity that is whole, or None."""
         with self._mutex:
             if self._index is None:
-                self._index = _KeyIndex(self.runs)
-            return self._index.find(key, need_weights=need_weights)
+                self._index = _KeyIndex(self._open(), self.log_runs)
+            index = self._index
+        for uid, row, has_weights in index.find(key):
+            source = self.resolve(uid)
+            if source is None or (need_weights and not has_weights):
+                continue
+            if isinstance(source, LogRun):
+                if source.problem(row) is not None:
+                    continue
+            elif not _has_result(source, row):
+                continue
+            return StoredFit(uid, row, has_weights, source)
+        return None
+
+    # -- the files ------------------------------------------------------------
+
+    def refresh_log(self, log: LogFile | None) -> None:
+        """See the log as it is now."""
+        with self._mutex:
+            self._log = log
+            self._runs = None
+            self._index = None
 
     def close(self) -> None:
         """Close the file; it is opened again when somebody asks."""
         with self._mutex:
             store, self._store = self._store, None
             self._opened = False
-            self._by_uid = {}
+            self._runs = None
             self._index = None
             if store is not None:
                 store.close()
@@ -117,26 +255,102 @@ class StoreLookup:
             if not self._opened:
                 if self._path.exists():
                     self._store = Hdf5Store(self._path)
-                    runs = self._store.runs.values()
-                    self._by_uid = {run.header.uid: run for run in runs}
                 self._opened = True
             return self._store
+
+
+def verify(path: Path) -> list[Problem]:
+    """Check every checksum, shape and reference of a store and of its log.
+
+    Parameters
+    ----------
+    path : Path
+        The store's file; there may be a log alone.
+
+    Returns
+    -------
+    list of Problem
+        Empty where all is well.
+
+    Raises
+    ------
+    StoreError
+        If there is neither a file nor a log.
+    """
+    path = Path(path).resolve()
+    problems = list(verify_file(path)) if path.exists() else []
+    try:
+        log = LogFile(log_path(path))
+    except FileNotFoundError:
+        if not path.exists():
+            raise StoreError(f"There is no store at {path}.", str(path)) from None
+        return problems
+    except StoreError as error:
+        return [*problems, Problem(str(log_path(path)), str(error))]
+    lookup = StoreLookup(path, log)
+    try:
+        return [*problems, *_log_problems(log, lookup)]
+    finally:
+        log.close()
+        lookup.close()
+
+
+def _log_problems(log: LogFile, lookup: StoreLookup) -> Iterator[Problem]:
+    place = str(log.path)
+    for start, end in log.skipped:
+        yield Problem(place, f"bytes {start} to {end - 1} are damaged")
+    if log.torn:
+        yield Problem(place, f"what follows byte {log.end} is damaged")
+    for run in lookup.log_runs:
+        name = f"{place}, run {run.header.name}"
+        n_rows = len(run.fits())
+        if run.n_lost:
+            yield Problem(name, f"{run.n_lost} of {n_rows + run.n_lost} fits are lost")
+        for row, problem in run.damaged():
+            yield Problem(f"{name}, fit {run.number(row)}", problem)
+        for read in (run.cv_results, run.splits):
+            try:
+                read()
+            except StoreError as error:
+                yield Problem(name, str(error))
+
+
+def _readable(run: RunSource) -> bool:
+    try:
+        run.header, run.fits()
+    except StoreError:
+        return False
+    return True
+
+
+def _has_result(run: RunSource, row: int) -> bool:
+    try:
+        run.result(row)
+    except StoreError:
+        return False
+    return True
 
 
 class _KeyIndex:
     """Sorted identities of all fits that did not fail; some 50 bytes each."""
 
-    def __init__(self, runs: Sequence[RunSource]):
-        self._runs = runs
+    def __init__(self, store: Hdf5Store | None, runs: Sequence[LogRun]):
+        self._uids: list[str] = []
         keys: list[Array] = [np.empty(0, _KEY)]
         places: list[Array] = [np.empty((0, 3), np.int64)]
-        for number, run in enumerate(runs):
+        if store is not None:
+            found = store.index()
+            keys.append(found.key)
+            places.append(np.stack([found.run, found.row, found.has_weights], axis=1))
+            self._uids = list(found.uids)
+        for run in runs:
             fits = run.fits()
             rows = np.flatnonzero(~fits.failed & (fits.key != b""))
             place = np.empty((len(rows), 3), np.int64)
-            place[:, 0] = number
+            place[:, 0] = len(self._uids)
             place[:, 1] = rows
             place[:, 2] = fits.has_weights[rows]
+            self._uids.append(run.uid)
             keys.append(fits.key[rows].astype(_KEY))
             places.append(place)
         together = np.concatenate(keys)
@@ -145,12 +359,10 @@ class _KeyIndex:
         self._keys = together[order]
         self._places = np.concatenate(places)[order]
 
-    def find(self, key: str, *, need_weights: bool) -> StoredFit | None:
+    def find(self, key: str) -> Iterator[tuple[str, int, bool]]:
+        """Uid, row and whether it has weights, of each fit of a key, newest first."""
         wanted = np.array(key.encode(), _KEY)
         first = int(np.searchsorted(self._keys, wanted, "left"))
         last = int(np.searchsorted(self._keys, wanted, "right"))
         for number, row, has_weights in self._places[first:last][::-1].tolist():
-            if has_weights or not need_weights:
-                source = self._runs[number]
-                return StoredFit(source.header.uid, row, bool(has_weights), source)
-        return None
+            yield self._uids[number], row, bool(has_weights)

@@ -1,10 +1,13 @@
-"""Writing a run to a store: lock, journal, and the way into the HDF5 file."""
+"""Writing to a store: lock, log, and the way into the HDF5 file."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import uuid
+import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn, Self
 
@@ -16,20 +19,25 @@ from weightsearch._records import (
     RunSource,
     Weights,
 )
-from weightsearch.exceptions import StoreWriteError, WeightsNotFoundError
+from weightsearch.exceptions import (
+    CorruptStoreError,
+    StoreError,
+    StoreWriteError,
+    WeightsNotFoundError,
+)
 from weightsearch.store import _steps
-from weightsearch.store._hdf5._filters import check_compression
-from weightsearch.store._hdf5._reader import check_store_file
-from weightsearch.store._hdf5._writer import write_store
-from weightsearch.store._journal._format import DATABASE, journal_path
-from weightsearch.store._journal._reader import JournalRun
-from weightsearch.store._journal._rows import remove_journal
-from weightsearch.store._journal._writer import Journal
-from weightsearch.store._leftovers import put_leftovers_away
+from weightsearch.store._append import recover as recover_file
+from weightsearch.store._append import redo_path
+from weightsearch.store._beside import random_beside
+from weightsearch.store._columns import check_compression
 from weightsearch.store._lock import StoreLock, is_locked
+from weightsearch.store._log import MAGIC, Log, log_path
+from weightsearch.store._log_run import LogFile, LogRun
 from weightsearch.store._lookup import StoredFit, StoreLookup
+from weightsearch.store._reader import check_store_file
+from weightsearch.store._writer import append_runs
 
-__all__ = ["WriteSession", "consolidate", "live_run"]
+__all__ = ["WriteSession", "consolidate", "live_runs", "locked"]
 
 Compression = str | Mapping[str, Any] | None
 
@@ -39,12 +47,15 @@ class WriteSession:
 
     It ends with one of :meth:`commit`, :meth:`discard` and :meth:`close`; after each
     of them nothing is open and the store is free for the next writer. Leaving the
-    ``with`` block closes it.
+    ``with`` block closes it. Runs that earlier writers have left in the log are
+    reused where they are, and go into the file with this session's run.
 
     Attributes
     ----------
     path : Path
         The store's file, links resolved.
+    lookup : StoreLookup
+        What the store has.
     """
 
     def __init__(
@@ -54,16 +65,18 @@ class WriteSession:
         self._lock = lock
         self._durable = durable
         self._compression = compression
-        self._folder = journal_path(path)
-        self._lookup = StoreLookup(path)
-        self._journal: Journal | None = None
+        self._log_path = log_path(path)
+        self._file: LogFile | None = None
+        self.lookup = StoreLookup(path)
+        self._log: Log | None = None
+        self._n_safe = 0
         self._pid = os.getpid()
 
     @classmethod
     def open(
         cls, path: Path, *, durable: bool = True, compression: Compression = None
     ) -> Self:
-        """Take the lock and put what a crash has left into the store.
+        """Take the lock and see what the store and its log have.
 
         Parameters
         ----------
@@ -80,9 +93,9 @@ class WriteSession:
         StoreLockedError
             If another fit is writing to the store.
         NotAStoreError, StoreVersionError
-            If the file there is no store, or a newer one.
+            If the file there is not a store, or a newer one.
         CorruptStoreError
-            If the store, or a journal that a crash has left, is damaged.
+            If the store's file is damaged as a whole.
         ValueError
             If `compression` is none of these.
         StoreWriteError
@@ -95,7 +108,8 @@ class WriteSession:
         lock.acquire()
         session = cls(path, lock, durable=durable, compression=compression)
         try:
-            session._put_leftovers_away(salvage=False)
+            recover_file(path)
+            session._open_log()
         except BaseException:
             session.close()
             raise
@@ -116,31 +130,38 @@ class WriteSession:
     # -- what the store has ---------------------------------------------------
 
     @property
+    def has_runs(self) -> bool:
+        """Whether the store has any run."""
+        return bool(self.lookup)
+
+    @property
     def headers(self) -> Sequence[RunHeader]:
-        """The headers of the runs in the file, oldest first."""
-        return self._lookup.headers
+        """The headers of all runs of the store, oldest first."""
+        return list(self.lookup.newest_headers)[::-1]
 
-    def params(self, run_uid: str) -> Sequence[str]:
-        """Params of every candidate of a run in the file, encoded as JSON."""
-        return self._run(run_uid).params()
+    @property
+    def newest_headers(self) -> Iterator[RunHeader]:
+        """The headers of the store's runs, newest first, read as they are asked for."""
+        return self.lookup.newest_headers
 
-    def best_index(self, run_uid: str) -> int | None:
-        """The best candidate of a run in the file; None where it has none."""
-        return self._run(run_uid).best_index()
+    @property
+    def unfinished(self) -> Sequence[RunSource]:
+        """The runs that have not come to their end, oldest first."""
+        return self.lookup.unfinished()
 
-    def splits(self, run_uid: str) -> list[tuple[Array, Array]] | None:
-        """(train, test) indices of a run in the file, where it had to keep them."""
-        return self._run(run_uid).splits()
+    def complete(self, fingerprint: str) -> Sequence[RunSource]:
+        """The complete runs of an identity, newest first."""
+        return self.lookup.complete(fingerprint)
 
-    def keys(self, run_uid: str) -> list[tuple[str, bool]]:
-        """Identity, and whether it has weights, of each finished fit of a run."""
-        fits = self._run(run_uid).fits()
-        good = ~fits.failed & (fits.key != b"")
-        keys = [key.decode() for key in fits.key[good].tolist()]
-        return list(zip(keys, fits.has_weights[good].tolist(), strict=True))
+    def run(self, uid: str) -> RunSource:
+        """One run of the store."""
+        run = self.lookup.resolve(uid)
+        if run is None:
+            raise WeightsNotFoundError(f"{self.path} has no run of uid {uid}.")
+        return run
 
     def find(self, key: str, *, need_weights: bool) -> StoredFit | None:
-        """Find a finished fit in the file by its identity, the newest first.
+        """Find a finished fit in the store by its identity, the newest first.
 
         Parameters
         ----------
@@ -154,17 +175,17 @@ class WriteSession:
         StoredFit or None
             Never a failed fit.
         """
-        return self._lookup.find(key, need_weights=need_weights)
+        return self.lookup.find(key, need_weights=need_weights)
 
     def weights(self, stored: StoredFit) -> Weights:
-        """All weights of a fit in the file."""
+        """All weights of a fit in the store."""
         return stored.weights()
 
     # -- what comes in --------------------------------------------------------
 
     def begin(
         self, header: RunHeader, splits: Sequence[tuple[Array, Array]] | None = None
-    ) -> None:
+    ) -> RunHeader:
         """Start the run.
 
         Parameters
@@ -172,12 +193,27 @@ class WriteSession:
         header : RunHeader
         splits : list of (train, test) index arrays, or None
             Kept where the splitter would not give them again.
+
+        Returns
+        -------
+        RunHeader
+            With another name if the store has a run of that name already.
         """
-        if self._journal is not None:
+        if self._log is not None:
             raise RuntimeError("A session writes one run, which has begun already.")
-        journal = Journal(self._folder, durable=self._durable)
-        journal.begin(header, splits)
-        self._journal = journal
+        header = _renamed(header, self.lookup.names)
+        end = None if self._file is None else self._file.end
+        log = Log(self.path, end, durable=self._durable)
+        try:
+            log.begin(header, splits)
+        except BaseException:
+            log.close()
+            if end is None:
+                with contextlib.suppress(OSError):
+                    self._log_path.unlink()
+            raise
+        self._log = log
+        return header
 
     def set_params(self, start: int, encoded: Sequence[str]) -> None:
         """Add params of candidates, from ``start`` on, encoded as JSON."""
@@ -198,13 +234,13 @@ class WriteSession:
     ) -> None:
         """Take a fit over that the store has already."""
         self._begun().append_reference(
-            candidate,
-            split,
-            key,
-            stored.run_uid,
-            stored.row,
-            has_weights=stored.has_weights,
+            candidate, split, key, *stored.holder(), has_weights=stored.has_weights
         )
+
+    @property
+    def n_safe(self) -> int:
+        """Fits of this run that are in the log and need not be made again."""
+        return self._n_safe if self._log is None else self._log.n_safe
 
     # -- the end --------------------------------------------------------------
 
@@ -215,105 +251,253 @@ class WriteSession:
         ----------
         results : RunResults
         supersede : collection of str
-            Uids of runs in the file that this one replaces.
+            Uids of runs in the store that this one replaces.
 
         Raises
         ------
         StoreWriteError
-            If there is no room. The run is safe in the journal, finished, and the
-            next session puts it into the file.
+            If there is no room. The run is safe in the log, finished, and the next
+            session puts it into the file.
         """
-        journal = self._begun()
+        log = self._begun()
         try:
-            journal.finish(results)
-            journal.close()
-            with JournalRun(self._folder, self._lookup.resolve) as run:
-                self._consolidate(run, supersede)
-            self._remove_journal()
+            log.finish(results, supersede)
+            if not log.in_place:
+                raise StoreWriteError(
+                    f"{self._log_path} is not there any more: its folder was moved or "
+                    "removed while the search ran. If it was moved, its finished fits "
+                    "are in the log in the folder's new place: call fit with the "
+                    "store's new path.",
+                    str(self.path),
+                )
+            self.empty_log()
         finally:
             self.close()
 
     def discard(self) -> None:
         """Forget the run, whose fits are all in the store already."""
         try:
-            if self._journal is not None:
-                self._journal.close()
-                self._remove_journal()
+            if self._log is not None:
+                self._log.take_back()
+            self.empty_log()
         finally:
             self.close()
 
     def close(self) -> None:
-        """End the session; what was finished stays in the journal."""
-        journal, self._journal = self._journal, None
+        """End the session; what was finished stays in the log."""
+        log, self._log = self._log, None
         if self._pid != os.getpid():
             # A forked child must leave its parent's files and locks alone.
             return
         try:
-            if journal is not None:
-                journal.close()
-                if journal.n_fits == 0:
-                    remove_journal(self._folder)
-            self._lookup.close()
+            if log is not None:
+                self._close_log(log)
+            if self._file is not None:
+                self._file.close()
+            self.lookup.close()
         finally:
-            empty = not (self._folder / DATABASE).exists()
-            self._lock.release(remove=empty)
+            self._lock.release()
+
+    def empty_log(self) -> bool:
+        """Put every run of the log into the file, and remove the log.
+
+        What is damaged is left out, with a warning, and the log is moved aside then.
+
+        Returns
+        -------
+        bool
+            Whether there was a run with fits, or one that has ended.
+        """
+        if self._log is not None:
+            self._log.sync()
+        if self._file is None:
+            self._file = _log_file(self._log_path)
+            if self._file is None:
+                return False
+        self._file.refresh()
+        self.lookup.refresh_log(self._file)
+        damaged = self._file.damaged
+        supersede = {
+            uid
+            for content in self._file.contents
+            if content.end is not None
+            for uid in content.end["supersede"]
+        }
+        runs = [run for run in self.lookup.log_runs if run.complete or len(run.fits())]
+        if runs:
+            _steps.reached(_steps.CONSOLIDATION_BEGUN)
+            damaged |= self._append(runs, supersede)
+        if damaged:
+            self._move_aside(runs)
+        else:
+            self._remove_log()
+        return bool(runs)
+
+    def add(self, runs: Sequence[RunSource]) -> None:
+        """Put runs of other stores into the file."""
+        append_runs(
+            self.path,
+            runs,
+            store_uid=self.lookup.uid or uuid.uuid4().hex,
+            durable=self._durable,
+            compression=self._compression,
+        )
 
     # -- inside ---------------------------------------------------------------
 
-    def _begun(self) -> Journal:
-        if self._journal is None:
+    def _begun(self) -> Log:
+        if self._log is None:
             raise RuntimeError("No run has begun in this session.")
-        return self._journal
+        return self._log
 
-    def _run(self, uid: str) -> RunSource:
-        run = self._lookup.resolve(uid)
-        if run is None:
-            raise WeightsNotFoundError(f"{self.path} has no run of uid {uid}.")
-        return run
+    def _open_log(self) -> None:
+        self._file = _log_file(self._log_path)
+        if self._file is None:
+            return
+        self.lookup.refresh_log(self._file)
+        runs = self.lookup.log_runs
+        if self._file.end == 0 and not self._file.begins_well:
+            # Not a log, or one that is damaged from its beginning to its end.
+            self._move_aside([])
+        elif self._file.damaged:
+            self.empty_log()
+        elif self._file.contents and not any(
+            run.complete or len(run.fits()) for run in runs
+        ):
+            # All of it is in the file already, or there is not a fit in it.
+            self._remove_log()
 
-    def _consolidate(self, run: JournalRun, supersede: Collection[str] = ()) -> None:
-        """Write the file anew, with the journal's run."""
-        lookup = self._lookup
-        replaced = frozenset(supersede)
+    def _append(self, runs: Sequence[LogRun], supersede: Collection[str]) -> bool:
+        """Append runs to the file; returns whether damaged fits were left out."""
+        dropped = False
+        while True:
+            try:
+                append_runs(
+                    self.path,
+                    runs,
+                    store_uid=self.lookup.uid or uuid.uuid4().hex,
+                    remove=supersede,
+                    durable=self._durable,
+                    compression=self._compression,
+                )
+                return dropped
+            except CorruptStoreError as error:
+                n_bad = 0
+                for run in runs:
+                    bad = [row for row, _ in run.damaged()]
+                    run.drop(bad)
+                    n_bad += len(bad)
+                if not n_bad:
+                    raise self._safe(error, runs) from error
+                dropped = True
+            except StoreError as error:
+                raise self._safe(error, runs) from error
 
-        def added() -> Iterator[RunSource]:
-            yield run
-            # All is read by now, and Windows renames nothing over an open file.
-            lookup.close()
-
-        _steps.reached(_steps.CONSOLIDATION_BEGUN)
-        try:
-            write_store(
-                self.path,
-                store_uid=lookup.uid or uuid.uuid4().hex,
-                keep=[old for old in lookup.runs if old.header.uid not in replaced],
-                add=added(),
-                results={},
-                durable=self._durable,
-                compression=self._compression,
-            )
-        except StoreWriteError as error:
-            raise StoreWriteError(
-                f"{error} {len(run.fits())} finished fits of run {run.header.name} "
-                f"are safe in {self._folder}.",
-                str(self.path),
-            ) from error
-        _steps.reached(_steps.FILE_RENAMED)
-
-    def _put_leftovers_away(self, *, salvage: bool) -> bool:
-        return put_leftovers_away(
-            self.path, self._lookup, self._consolidate, salvage=salvage
+    def _safe(self, error: StoreError, runs: Sequence[LogRun]) -> StoreError:
+        """Add to an error what is safe, if that is so."""
+        n_fits = sum(len(run.fits()) for run in runs)
+        if not self._in_place() or not n_fits:
+            return error
+        names = ", ".join(run.header.name for run in runs)
+        return type(error)(
+            f"{error} {n_fits} finished fits of run {names} are safe in "
+            f"{self._log_path}; the next fit or recover puts them into the store.",
+            str(self.path),
         )
 
-    def _remove_journal(self) -> None:
-        remove_journal(self._folder)
-        _steps.reached(_steps.JOURNAL_REMOVED)
+    def _in_place(self) -> bool:
+        try:
+            return self._file is not None and os.path.samestat(
+                os.lstat(self._log_path), self._file.status()
+            )
+        except OSError:
+            return False
+
+    def _move_aside(self, runs: Sequence[LogRun]) -> None:
+        """Move a damaged log out of the way, and say what is lost."""
+        assert self._file is not None
+        aside = random_beside(self.path, ".damaged.log")
+        skipped = [f"bytes {start} to {end - 1}" for start, end in self._file.skipped]
+        n_lost = sum(run.n_lost for run in runs)
+        self._log_path.rename(aside)
+        self._forget_log()
+        where = f" ({', '.join(skipped[:3])})" if skipped else ""
+        warnings.warn(
+            f"The log {self._log_path} is damaged{where}: {n_lost} fits cannot be read "
+            "and are left out; they will be fitted again. What is whole in it is in "
+            f"the store, and the damaged log is kept as {aside}.",
+            RuntimeWarning,
+            stacklevel=4,
+        )
+
+    def _remove_log(self) -> None:
+        """Remove a log whose runs are all in the file."""
+        if self._log is not None:
+            self._log.close()
+        try:
+            self._log_path.unlink(missing_ok=True)
+        except PermissionError:
+            # Windows removes no file that a reader has open; empty, it says nothing.
+            with self._log_path.open("r+b") as file:
+                file.truncate(0)
+        self._forget_log()
+        _steps.reached(_steps.LOG_REMOVED)
+
+    def _forget_log(self) -> None:
+        log, self._log = self._log, None
+        if log is not None:
+            log.close()
+        if self._file is not None:
+            self._file.close()
+        self._file = None
+        self.lookup.close()
+        self.lookup.refresh_log(None)
+
+    def _close_log(self, log: Log) -> None:
+        self._n_safe = log.n_safe
+        try:
+            if log.n_rows == 0:
+                log.take_back()
+                if log.is_empty and log.in_place:
+                    self._log_path.unlink(missing_ok=True)
+            else:
+                log.sync()
+        except OSError:
+            # What cannot be synced now is as safe as it was.
+            pass
+        finally:
+            log.close()
+
+
+def _log_file(path: Path) -> LogFile | None:
+    try:
+        return LogFile(path)
+    except FileNotFoundError:
+        return None
+
+
+def _renamed(header: RunHeader, names: Collection[str]) -> RunHeader:
+    """Give a run another name if the store has one of its name."""
+    name, number = header.name, 1
+    while name in names:
+        number += 1
+        name = f"{header.name}-{number}"
+    return replace(header, name=name)
+
+
+@contextlib.contextmanager
+def locked(path: Path, *, compression: Compression = None) -> Iterator[WriteSession]:
+    """Hold a store's lock, with all that was beside it in its file."""
+    with WriteSession.open(path, compression=compression) as session:
+        session.empty_log()
+        session._lookup.close()
+        yield session
 
 
 def consolidate(path: Path, compression: Compression = None) -> bool:
-    """Put into a store what a crash has left in its journal.
+    """Put into a store what a crash has left beside it.
 
-    What is damaged in the journal is left out, with a warning that counts it.
+    What is damaged in the log is left out, with a warning that counts it.
 
     Parameters
     ----------
@@ -335,29 +519,58 @@ def consolidate(path: Path, compression: Compression = None) -> bool:
         As :meth:`WriteSession.open` raises them.
     """
     path = Path(path).resolve()
-    if not journal_path(path).exists():
+    left = [log_path(path), redo_path(path)]
+    if not any(os.path.lexists(one) for one in left):
         return False
     check_store_file(path)
     lock = StoreLock(path)
     lock.acquire()
     with WriteSession(path, lock, durable=True, compression=compression) as session:
-        return session._put_leftovers_away(salvage=True)
+        finished = recover_file(path)
+        session._file = _log_file(session._log_path)
+        if session._file is not None and session._file.end == 0:
+            session._open_log()
+            return finished
+        return session.empty_log() or finished
 
 
-def live_run(path: Path) -> JournalRun | None:
-    """Return the run in a store's journal, if there is one, as it is just now.
+def live_runs(path: Path) -> list[LogRun]:
+    """Return the runs in a store's log as they are just now, oldest first.
 
-    Ask before the store's file is opened, and leave the run out if the file has one
-    of its uid: then a run that is put into the file at that moment is never missed.
+    Ask before the store's file is opened, and leave out runs that the file has: then
+    a run that is put into the file at that moment is never missed.
     """
     path = Path(path).resolve()
-    folder = journal_path(path)
-    if not (folder / DATABASE).exists():
-        return None
-    lookup = StoreLookup(path)
-    status = "running" if is_locked(path) else "interrupted"
     try:
-        return JournalRun(folder, lookup.resolve, status=status, on_close=lookup.close)
+        # Before the log is read, so that a run that ends just now is not taken for one
+        # that was interrupted.
+        running = is_locked(path)
+        file = LogFile(log_path(path))
     except FileNotFoundError:
-        # It has gone into the store since.
-        return None
+        return []
+    except StoreError as error:
+        warnings.warn(f"{error} Its runs are not shown.", RuntimeWarning, stacklevel=3)
+        return []
+    if file.damaged:
+        warnings.warn(
+            f"The log {file.path} is damaged; fits that it hits are not shown. "
+            f"WeightStore.recover({str(path)!r}) saves what is whole.",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+    lookup = StoreLookup(path, file, status="running" if running else "interrupted")
+    runs = lookup.log_runs
+    # The lookup must not hold the runs that hold it: they are closed when dropped.
+    lookup.refresh_log(file)
+    left = len(runs)
+
+    def close_one() -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            file.close()
+            lookup.close()
+
+    for run in runs:
+        run.on_close = close_one
+    return runs

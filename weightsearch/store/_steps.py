@@ -7,35 +7,48 @@ process to die at each.
 from __future__ import annotations
 
 __all__ = [
-    "BYTES_WRITTEN",
+    "APPEND_WRITTEN",
     "CONSOLIDATION_BEGUN",
     "FILE_RENAMED",
     "FILE_WRITTEN",
-    "JOURNAL_REMOVED",
-    "ROW_WRITTEN",
+    "FIT_WRITTEN",
+    "LOG_REMOVED",
+    "PAGES_WRITTEN",
+    "REDO_REMOVED",
+    "REDO_WRITTEN",
     "RUN_FINISHED",
     "STEPS",
     "reached",
 ]
 
-BYTES_WRITTEN = "bytes written"
-ROW_WRITTEN = "row written"
+FIT_WRITTEN = "fit written"
 RUN_FINISHED = "run finished"
 CONSOLIDATION_BEGUN = "consolidation begun"
+LOG_REMOVED = "log removed"
+
+APPEND_WRITTEN = "append written"
+REDO_WRITTEN = "redo written"
+PAGES_WRITTEN = "pages written"
+REDO_REMOVED = "redo removed"
+
 FILE_WRITTEN = "file written"
 FILE_RENAMED = "file renamed"
-JOURNAL_REMOVED = "journal removed"
 
 STEPS = (
-    BYTES_WRITTEN,
-    ROW_WRITTEN,
+    FIT_WRITTEN,
     RUN_FINISHED,
     CONSOLIDATION_BEGUN,
+    APPEND_WRITTEN,
+    REDO_WRITTEN,
+    PAGES_WRITTEN,
+    REDO_REMOVED,
     FILE_WRITTEN,
     FILE_RENAMED,
-    JOURNAL_REMOVED,
+    LOG_REMOVED,
 )
 
 
 def reached(step: str) -> None:
     """Note that a step has been done."""
+
+

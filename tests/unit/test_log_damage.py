@@ -10,7 +10,7 @@ import zlib
 
 import numpy as np
 import pytest
-from journal_samples import fit, header, key, params, result, results
+from run_samples import fit, header, key, params, result, results
 
 from weightsearch._records import OK, FitRecord, Weights
 from weightsearch.exceptions import CorruptStoreError, StoreError

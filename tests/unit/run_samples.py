@@ -1,4 +1,4 @@
-"""What the tests of journal and session write: weights of models fit to iris."""
+"""What the tests of log and session write: weights of models fit to iris."""
 
 from __future__ import annotations
 
@@ -96,7 +96,6 @@ def results(count, best=0):
             "rank_test_score": np.arange(count, dtype=np.int32),
         },
         best_index=best,
-        best_weights=weights(best),
     )
 
 

@@ -1,1 +1,0 @@
-"""The journal beside a store: fits of the run under way, each durable when it ends."""

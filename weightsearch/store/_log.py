@@ -1,0 +1,419 @@
+"""The log beside a store: one append-only file, a frame per event.
+
+A frame is a head, header lines and the bytes of its arrays. It counts if it is whole
+and its checksums agree, and needs no other frame to be understood, so that damage
+costs the frames that it hits and no others. ``docs/format.md`` is the normative page.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import json
+import os
+import struct
+import threading
+import time
+import zlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+from weightsearch._records import FAILED, Array, FitRecord, RunHeader, RunResults
+from weightsearch.exceptions import StoreWriteError
+from weightsearch.store import _json, _steps
+from weightsearch.store._arrays import Record, pack
+from weightsearch.store._beside import create_beside, open_ours, sync_data, sync_folder
+
+__all__ = ["HEAD", "MAGIC", "Log", "head_of", "log_path", "unpack_head"]
+
+MAGIC: Final = b"WSL1"
+"""Begins every frame; the last byte is the format's version."""
+HEAD: Final = struct.Struct("<4sIQII")
+"""Magic, bytes of the header lines, bytes of the arrays, CRC-32 of the head, CRC-32
+of the header lines."""
+_CHECKED: Final = struct.Struct("<Q4sIQ")
+"""The head's checksum covers the frame's place in the file too."""
+
+BEGIN, PARAMS, BLOB, FIT, REUSE, END = (
+    "begin",
+    "params",
+    "blob",
+    "fit",
+    "reuse",
+    "end",
+)
+
+_SYNC_SECONDS = 5.0
+_MAX_PIECES = 1000
+"""Buffers in one call; systems take 1024."""
+_PARAMS_BYTES = 8 << 20
+"""Of params in one frame."""
+PARAMS_WITH_FIT = 4096
+"""Up to here a fit's frame repeats its candidate's params."""
+
+
+def log_path(store: Path) -> Path:
+    """Return the path of a store's log."""
+    return store.with_name(f"{store.name}.log")
+
+
+def head_of(at: int, n_header: int, n_payload: int, crc: int) -> bytes:
+    """Return the head of a frame that begins at byte `at` of the file."""
+    checked = zlib.crc32(_CHECKED.pack(at, MAGIC, n_header, n_payload))
+    return HEAD.pack(MAGIC, n_header, n_payload, checked, crc)
+
+
+def unpack_head(raw: bytes, at: int) -> tuple[int, int, int] | None:
+    """Return lengths of header and arrays and the header's CRC; None if no head."""
+    if len(raw) < HEAD.size:
+        return None
+    magic, n_header, n_payload, checked, crc = HEAD.unpack_from(raw)
+    if (
+        magic != MAGIC
+        or zlib.crc32(_CHECKED.pack(at, magic, n_header, n_payload)) != checked
+    ):
+        return None
+    return n_header, n_payload, crc
+
+
+class Log:
+    """The log of a store, for the one process that writes it.
+
+    It holds any number of runs, one after another. Methods may be called from any
+    thread; one at a time goes on.
+
+    Parameters
+    ----------
+    store : Path
+        The store's file, whose lock is held.
+    end : int or None
+        Where a log that is there already ends; what follows is cut off. None: there
+        is none, and a new one is made.
+    durable : bool, default=True
+        Whether a power cut may cost no more than the last seconds. The death of the
+        process costs nothing in either case.
+
+    Raises
+    ------
+    StoreWriteError
+        If the file cannot be written, or is not a plain file.
+
+    Attributes
+    ----------
+    path : Path
+    run : RunHeader or None
+        The run that is under way.
+    """
+
+    def __init__(self, store: Path, end: int | None = None, *, durable: bool = True):
+        self.path = log_path(store)
+        self.run: RunHeader | None = None
+        self._durable = durable
+        self._mutex = threading.RLock()
+        self._end = self._start = end or 0
+        self._n_rows = 0
+        self._n_safe = 0
+        self._params: dict[int, str] = {}
+        self._blobs: set[str] = set()
+        self._synced_at = time.monotonic()
+        self._handle = -1
+        with self._explaining():
+            if end is None:
+                self._handle = create_beside(self.path, store)
+                if durable:
+                    sync_folder(store.parent)
+            else:
+                self._handle = open_ours(self.path)
+                os.ftruncate(self._handle, end)
+
+    @property
+    def in_place(self) -> bool:
+        """Whether the file at :attr:`path` is still the one that is written."""
+        try:
+            there, own = os.lstat(self.path), os.fstat(self._handle)
+        except OSError:
+            return False
+        return (there.st_dev, there.st_ino) == (own.st_dev, own.st_ino)
+
+    @property
+    def n_rows(self) -> int:
+        """Fits of the run in the log, those that failed and that it reuses too."""
+        return self._n_rows
+
+    @property
+    def n_safe(self) -> int:
+        """Fits of the run that need not be made again; 0 if the log is not in place."""
+        return self._n_safe if self.in_place else 0
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing in the log."""
+        return self._end == 0
+
+    # -- one run --------------------------------------------------------------
+
+    def begin(
+        self, header: RunHeader, splits: Sequence[tuple[Array, Array]] | None = None
+    ) -> None:
+        """Begin a run.
+
+        Parameters
+        ----------
+        header : RunHeader
+        splits : list of (train, test) index arrays, or None
+            Kept where the splitter would not give them again.
+        """
+        arrays = {
+            f"{number}/{role}": indices
+            for number, pair in enumerate(splits or ())
+            for role, indices in zip(("train", "test"), pair, strict=True)
+        }
+        with self._mutex:
+            self.run = header
+            self._start = self._end
+            self._n_rows = self._n_safe = 0
+            self._params.clear()
+            self._write(
+                BEGIN,
+                {
+                    "header": asdict(header),
+                    "n_splits": None if splits is None else len(splits),
+                },
+                pack(arrays),
+            )
+
+    def set_params(self, start: int, encoded: Sequence[str]) -> None:
+        """Add candidates' params, from candidate ``start`` on, each as JSON text."""
+        with self._mutex:
+            for first, block in _blocks(encoded):
+                self._write(PARAMS, {"start": start + first, "params": list(block)})
+            self._params.update(enumerate(encoded, start))
+
+    def append(self, record: FitRecord) -> None:
+        """Make a finished fit safe.
+
+        Raises
+        ------
+        StoreWriteError
+            If it cannot be written; fits appended before are safe.
+        TypeError
+            If an array is of a type that a store does not hold.
+        """
+        weights, state = record.weights, record.state
+        arrays = None
+        if weights is not None:
+            arrays = pack(weights, weights.ties, weights.encodings)
+        result = _json.dumps(record.result).encode()
+        failed = record.status == FAILED
+        with self._mutex:
+            for name, content in ({} if state is None else state.blobs).items():
+                if name not in self._blobs:
+                    self._write(BLOB, {"name": name}, _raw(content))
+                    self._blobs.add(name)
+            meta = self._place(record.candidate, record.split, record.key)
+            meta += f',"failed":{"true" if failed else "false"}'
+            if state is not None:
+                meta += f',"blobs":{json.dumps(list(state.blobs))}'
+            text = None if state is None else state.text.encode()
+            self._write(FIT, meta, arrays, self._known(record.candidate), result, text)
+            self._n_rows += 1
+            self._n_safe += not failed
+            _steps.reached(_steps.FIT_WRITTEN)
+            self._sync_sometimes()
+
+    def append_reference(
+        self,
+        candidate: int,
+        split: int,
+        key: str | None,
+        source_uid: str,
+        source_row: int,
+        *,
+        has_weights: bool = True,
+    ) -> None:
+        """Note a fit that another run has already.
+
+        Parameters
+        ----------
+        source_uid, source_row : str, int
+            The run that holds it; its row there, or its number if that run is in this
+            log.
+        has_weights : bool
+            Whether that row has weights.
+        """
+        with self._mutex:
+            meta = self._place(candidate, split, key)
+            meta += f',"origin":{json.dumps(source_uid)},"row":{int(source_row)}'
+            meta += f',"weights":{"true" if has_weights else "false"}'
+            self._write(REUSE, meta, None, self._known(candidate))
+            self._n_rows += 1
+            self._n_safe += 1
+
+    def finish(self, results: RunResults, supersede: Collection[str] = ()) -> None:
+        """Add what is known at the end and mark the run as complete, durably.
+
+        Parameters
+        ----------
+        results : RunResults
+        supersede : collection of str
+            Uids of runs that this one replaces.
+        """
+        meta = {
+            "best_index": results.best_index,
+            "finished": datetime.datetime.now(datetime.UTC).isoformat(),
+            "n_fits": self._n_rows,
+            "supersede": sorted(supersede),
+        }
+        with self._mutex:
+            self._write(END, meta, pack(results.cv_results))
+            self.sync()
+        _steps.reached(_steps.RUN_FINISHED)
+
+    def take_back(self) -> None:
+        """Forget the run that is under way."""
+        with self._mutex, self._explaining():
+            os.ftruncate(self._handle, self._start)
+            self._end = self._start
+            self.run = None
+
+    # -- the file -------------------------------------------------------------
+
+    def sync(self) -> None:
+        """Wait until all is on the disk, if the log is durable."""
+        if self._durable:
+            with self._mutex, self._explaining():
+                sync_data(self._handle)
+                self._synced_at = time.monotonic()
+
+    def close(self) -> None:
+        """Close the file; what was appended stays."""
+        with self._mutex:
+            handle, self._handle = self._handle, -1
+            if handle >= 0:
+                os.close(handle)
+
+    def _place(self, candidate: int, split: int, key: str | None) -> str:
+        # As text at once: an encoder takes longer than writing the frame.
+        return (
+            f'"number":{self._n_rows},"candidate":{int(candidate)},'
+            f'"split":{int(split)},"key":{json.dumps(key)},'
+            f'"ended":{int(time.time() * 1000)}'
+        )
+
+    def _known(self, candidate: int) -> bytes:
+        text = self._params.get(candidate, "")
+        return text.encode() if len(text) <= PARAMS_WITH_FIT else b""
+
+    def _sync_sometimes(self) -> None:
+        if self._durable and time.monotonic() - self._synced_at >= _SYNC_SECONDS:
+            self.sync()
+
+    def _write(
+        self,
+        event: str,
+        meta: Mapping[str, Any] | str,
+        arrays: Record | None = None,
+        params: bytes = b"",
+        result: bytes = b"",
+        state: bytes | None = None,
+    ) -> None:
+        """Write one frame, whole or not at all."""
+        if self.run is None:
+            raise RuntimeError("No run has begun in this log.")
+        text = meta if isinstance(meta, str) else _json.dumps(meta)[1:-1]
+        line = f'{{"event":"{event}","run":"{self.run.uid}",{text}'
+        spec = b""
+        n_payload = 0
+        if arrays is not None:
+            spec = arrays.spec
+            n_payload = sum(arrays.sizes)
+            line += f',"sizes":{arrays.sizes},"crcs":{arrays.crcs}'
+        lines = [f"{line}}}".encode(), spec, params, result]
+        if state is not None:
+            # Last, since it may have lines of its own.
+            lines.append(state)
+        header = b"\n".join(lines)
+        head = head_of(self._end, len(header), n_payload, zlib.crc32(header))
+        pieces = [head, header, *(arrays.pieces if arrays is not None else ())]
+        total = len(head) + len(header) + n_payload
+        with self._explaining():
+            if os.fstat(self._handle).st_nlink == 0:
+                raise StoreWriteError(
+                    f"The log {self.path} was removed while the search ran, and with "
+                    "it every fit of this run. Call fit again.",
+                    str(self.path),
+                )
+            try:
+                _write_at(self._handle, pieces, self._end, total)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    os.ftruncate(self._handle, self._end)
+                raise
+        self._end += total
+
+    @contextlib.contextmanager
+    def _explaining(self) -> Iterator[None]:
+        """Turn what the system says into what the user can do."""
+        try:
+            yield
+        except StoreWriteError:
+            raise
+        except FileExistsError as error:
+            raise StoreWriteError(
+                f"{self.path} is in the way: the store needs a log of that name. Move "
+                "it, or choose another store.",
+                str(self.path),
+            ) from error
+        except OSError as error:
+            safe = self.n_safe
+            kept = (
+                f"{safe} finished fit{'' if safe == 1 else 's'} of this run are safe in "
+                f"{self.path}"
+                if safe
+                else "No fit of this run had been kept yet"
+            )
+            raise StoreWriteError(
+                f"The log {self.path} cannot be written: {error}. {kept}, and what was "
+                "in the store before is untouched. Make room on that disk, or see that "
+                "it can be written to, and call fit again: it resumes where it "
+                "stopped.",
+                str(self.path),
+            ) from error
+
+
+def _raw(content: bytes) -> Record:
+    view = memoryview(content)
+    return Record(b"", [view], [view.nbytes], [zlib.crc32(view)])
+
+
+def _blocks(texts: Sequence[str]) -> Iterator[tuple[int, Sequence[str]]]:
+    """Cut texts into blocks of limited size; yields position and texts."""
+    first = size = 0
+    for number, text in enumerate(texts):
+        if size and size + len(text) > _PARAMS_BYTES:
+            yield first, texts[first:number]
+            first, size = number, 0
+        size += len(text)
+    if first < len(texts):
+        yield first, texts[first:]
+
+
+def _write_at(handle: int, pieces: list[Any], at: int, total: int) -> None:
+    """Write buffers, one after the other, from a place in the file on."""
+    if hasattr(os, "pwritev") and len(pieces) <= _MAX_PIECES:
+        done = os.pwritev(handle, pieces, at)
+        if done == total:
+            return
+        # A disk that is just full takes a part, and says why at the next call.
+        pieces = [b"".join(pieces)[done:]]
+        at += done
+    for piece in pieces:
+        view = memoryview(piece)
+        view = view.cast("B") if view.nbytes else view
+        while view.nbytes:
+            os.lseek(handle, at, os.SEEK_SET)
+            done = os.write(handle, view)
+            at += done
+            view = view[done:]

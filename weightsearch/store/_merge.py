@@ -1,0 +1,163 @@
+"""Putting the runs of several stores into one, each fit once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from weightsearch._records import FitTable, RunSource
+from weightsearch.exceptions import StoreError, StoreLockedError
+from weightsearch.store._lock import is_locked, read_holder
+from weightsearch.store._log import log_path
+from weightsearch.store._log_run import LogFile
+from weightsearch.store._lookup import StoreLookup
+from weightsearch.store._session import locked
+
+__all__ = ["merge"]
+
+
+def merge(
+    path: Path,
+    others: Iterable[Path],
+    *,
+    compression: str | Mapping[str, Any] | None = None,
+) -> int:
+    """Add the runs of other stores to one, which is made if it is not there.
+
+    A fit that is there already, by its identity, is referred to and not copied. The
+    other stores stay as they are. All is added in one commit, or nothing.
+
+    Parameters
+    ----------
+    path : Path
+        The store to add to.
+    others : iterable of Path
+        Stores of finished searches.
+    compression : None, "gzip", "lzf" or mapping
+        Of the weights that are added.
+
+    Returns
+    -------
+    int
+        Number of runs that were added; those that are there already do not count.
+
+    Raises
+    ------
+    StoreLockedError
+        If a fit is writing to one of the stores.
+    StoreError
+        If one of them is missing or damaged.
+    """
+    path = Path(path).resolve()
+    with locked(path, compression=compression) as session:
+        lookups: list[StoreLookup] = []
+        try:
+            for other in dict.fromkeys(Path(one).resolve() for one in others):
+                if other != path:
+                    lookups.append(_opened(other))
+            added = _new_runs(session.lookup.runs, lookups)
+            if added:
+                session.add(added)
+            return len(added)
+        finally:
+            for lookup in lookups:
+                lookup.close()
+
+
+def _opened(path: Path) -> StoreLookup:
+    if is_locked(path):
+        holder = read_holder(path)
+        raise StoreLockedError(
+            f"The store {path} is being written by another fit: {holder}. Merge it "
+            "when that has ended.",
+            str(path),
+            holder,
+        )
+    try:
+        log = LogFile(log_path(path))
+    except FileNotFoundError:
+        log = None
+        if not path.exists():
+            raise StoreError(f"There is no store at {path}.", str(path)) from None
+    return StoreLookup(path, log)
+
+
+class _Merged:
+    """A run of another store, some of whose fits are in the target already.
+
+    What it does not say itself is the run's own.
+    """
+
+    def __init__(self, run: RunSource, fits: FitTable):
+        self._run = run
+        self._fits = fits
+
+    def fits(self) -> FitTable:
+        """The fits, with references to those that are in the target."""
+        return self._fits
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._run, name)
+
+
+class _Known:
+    """Fits that the target has or will have, by their identity."""
+
+    def __init__(self) -> None:
+        self._places: dict[bytes, tuple[str, int, bool, bool]] = {}
+
+    def referring(self, run: RunSource) -> FitTable:
+        """Return a run's fits with references to those that are known."""
+        fits = run.fits()
+        origin, origin_row = fits.origin.copy(), fits.origin_row.copy()
+        for row in _identified(fits):
+            found = self._places.get(fits.key[row])
+            if found is not None:
+                uid, at, has_weights, has_state = found
+                if has_weights >= fits.has_weights[row] and (
+                    has_state or run.state(row) is None
+                ):
+                    origin[row], origin_row[row] = uid.encode(), at
+        return replace(fits, origin=origin, origin_row=origin_row)
+
+    def add(self, run: RunSource) -> None:
+        """Note the fits of a run."""
+        fits = run.fits()
+        for row in _identified(fits):
+            here = (
+                run.header.uid,
+                row,
+                bool(fits.has_weights[row]),
+                run.state(row) is not None,
+            )
+            before = self._places.get(fits.key[row])
+            if before is None or here[2:] > before[2:]:
+                self._places[fits.key[row]] = here
+
+
+def _identified(fits: FitTable) -> list[int]:
+    rows: list[int] = np.flatnonzero(~fits.failed & (fits.key != b"")).tolist()
+    return rows
+
+
+def _new_runs(
+    target: Iterable[RunSource], lookups: Iterable[StoreLookup]
+) -> list[RunSource]:
+    """Return the runs that the target lacks, referring to what it has."""
+    known = _Known()
+    uids: set[str] = set()
+    for run in target:
+        uids.add(run.header.uid)
+        known.add(run)
+    added: list[RunSource] = []
+    for lookup in lookups:
+        for run in lookup.runs:
+            if run.header.uid not in uids:
+                uids.add(run.header.uid)
+                added.append(_Merged(run, known.referring(run)))
+                known.add(run)
+    return added
