@@ -116,7 +116,12 @@ class MemoryRun:
         return weights
 
     def stack(self, name: str, rows: Sequence[int]) -> Array:
-        return np.stack([self.read(row, name) for row in rows])
+        arrays = [self.read(row, name) for row in rows]
+        # Numpy's own stack drops the padding of structured types.
+        out = np.empty((len(arrays), *arrays[0].shape), arrays[0].dtype)
+        for place, array in enumerate(arrays):
+            out[place] = array
+        return out
 
     def cv_results(self) -> dict[str, Array]:
         return {} if self.results is None else dict(self.results.cv_results)

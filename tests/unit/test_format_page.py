@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from store_memory import MemoryRun, good_store, mlp_run, mlp_weights, refit, write
 
-from weightsearch.store._hdf5 import _layout
-from weightsearch.store._hdf5._codec import dtype_text, stored_as
-from weightsearch.store._hdf5._names import to_paths
-from weightsearch.store._hdf5._reader import Hdf5Store
+from weightsearch.store import _schema
+from weightsearch.store._dtypes import dtype_text, stored_as
+from weightsearch.store._names import to_paths
+from weightsearch.store._reader import Hdf5Store
 from weightsearch.store._hdf5._safe_dataset import FILTERS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "format.md").read_text(encoding="utf-8")

@@ -14,7 +14,7 @@ from sklearn.tree import DecisionTreeClassifier
 from store_memory import same
 
 from weightsearch.exceptions import UnstorableWeightsWarning
-from weightsearch.store._hdf5._codec import (
+from weightsearch.store._dtypes import (
     Stored,
     check_storable,
     dtype_text,
@@ -23,7 +23,7 @@ from weightsearch.store._hdf5._codec import (
     stored_as,
     to_stored,
 )
-from weightsearch.store._hdf5._names import from_path, to_flat, to_paths
+from weightsearch.store._names import from_path, to_flat, to_paths
 
 PADDED = np.dtype(
     {"names": ["a", "b"], "formats": ["u1", "<f8"], "offsets": [0, 8], "itemsize": 24}

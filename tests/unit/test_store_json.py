@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from weightsearch.exceptions import CorruptStoreError
 from weightsearch.store import _json
-from weightsearch.store._hdf5._layout import MAX_JSON_BYTES
+from weightsearch.store._schema import MAX_JSON_BYTES
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,9 @@ from sklearn.tree import DecisionTreeClassifier
 from store_memory import (
     STORE_UID,
     MemoryRun,
+    complete,
     everything,
     good_store,
-    mlp_results,
     mlp_run,
     mlp_weights,
     refit,
@@ -29,8 +30,8 @@ from store_memory import (
 )
 
 from weightsearch._records import FAILED, REFIT, FitRecord, RunResults, Weights
-from weightsearch.store._hdf5._reader import Hdf5Store
-from weightsearch.store._hdf5._verify import verify_file
+from weightsearch.store._reader import Hdf5Store
+from weightsearch.store._verify import verify_file
 
 PADDED = np.dtype(
     {"names": ["a", "b"], "formats": ["u1", "<f8"], "offsets": [0, 8], "itemsize": 24}
@@ -60,6 +61,7 @@ WEIGHTS = st.dictionaries(NAMES, ORDERED, max_size=3).map(Weights)
 
 def back(run: MemoryRun, path: Path, **options: Any) -> Hdf5Store:
     """Write a run and open what was written, from memory."""
+    path.unlink(missing_ok=True)
     write(path, run, **options)
     return Hdf5Store(io.BytesIO(path.read_bytes()))
 
@@ -168,9 +170,10 @@ def test_a_complete_run_comes_back(tmp_path: Path):
     """Header, params, results, best weights and splits come back."""
     splits = [(np.arange(4), np.arange(4, 6)), (np.array([True, False]), np.arange(2))]
     run = mlp_run(5, splits=splits, params=['{"a":"é\\u0000"}', "{}", "", "1", "2"])
-    results = mlp_results(run)
+    results = complete(run).results
+    best = run.records[-1].weights
 
-    with back(run, tmp_path / "a.h5", results={run.uid: results}) as store:
+    with back(run, tmp_path / "a.h5") as store:
         (stored,) = store.runs.values()
         assert store.uid == STORE_UID
         assert stored.uid == run.uid
@@ -179,7 +182,7 @@ def test_a_complete_run_comes_back(tmp_path: Path):
         assert list(stored.params()) == list(run.params())
         assert same(stored.cv_results(), dict(results.cv_results))
         assert stored.best_index() == 4
-        for name, array in results.best_weights.items():
+        for name, array in best.items():
             assert same(stored.read_best(name), array)
         assert same(stored.splits(), splits)
         assert same(vars(stored.fits()), vars(run.fits()))
@@ -219,10 +222,11 @@ def test_a_run_without_fits_comes_back(tmp_path: Path):
 
 def test_results_without_best_weights_come_back(tmp_path: Path):
     """A search without refit has results and a best index, but no best weights."""
-    run = mlp_run(2)
-    results = RunResults({"mean_test_score": np.zeros(2)}, 1, None)
+    records = [replace(record, split=0) for record in mlp_run(2).records]
+    results = RunResults({"mean_test_score": np.zeros(2)}, 1)
+    run = MemoryRun(records, results=results)
 
-    with back(run, tmp_path / "a.h5", results={run.uid: results}) as store:
+    with back(run, tmp_path / "a.h5") as store:
         (stored,) = store.runs.values()
         assert stored.best_index() == 1
         assert stored.best_specs() is None
@@ -260,7 +264,7 @@ def test_blocks_of_any_size_give_the_same_store(
     run = MemoryRun(
         [refit(i, mlp_weights(rng, 3 + i * ragged)) for i in range(20)],
     )
-    monkeypatch.setattr("weightsearch.store._hdf5._layout.BLOCK_BYTES", block)
+    monkeypatch.setattr("weightsearch.store._schema.BLOCK_BYTES", block)
 
     with back(run, tmp_path / "a.h5") as store:
         assert_equal(run, store)

@@ -11,11 +11,10 @@ from store_memory import MemoryRun, mlp_run, mlp_weights, refit, write
 
 from weightsearch._records import Weights, WeightSpec, WeightSpecs
 from weightsearch.exceptions import CorruptStoreError, WeightsNotFoundError
-from weightsearch.store._hdf5 import _rows
-from weightsearch.store._hdf5._crc import combine, crc32
-from weightsearch.store._hdf5._layout import MAX_FAMILIES, MAX_SHAPES, RAGGED, STACKED
-from weightsearch.store._hdf5._plan import plan
-from weightsearch.store._hdf5._reader import Hdf5Store
+from weightsearch.store import _stacks
+from weightsearch.store._schema import MAX_FAMILIES, MAX_SHAPES, RAGGED, STACKED
+from weightsearch.store._plan import plan
+from weightsearch.store._reader import Hdf5Store
 
 ROWS = [
     range(40),
@@ -39,12 +38,12 @@ def expected(run: MemoryRun, name: str, rows: object) -> np.ndarray:
 
 
 @pytest.mark.parametrize("rows", ROWS, ids=str)
-@pytest.mark.parametrize("gap", [0, 50, 2**16])
+@pytest.mark.parametrize("sparse", [0, 1, 8])
 def test_any_rows_of_a_stack(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: object, gap: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: object, sparse: int
 ):
     """Any selection comes back in its order, however the reads are joined."""
-    monkeypatch.setattr(_rows, "GAP_BYTES", gap)
+    monkeypatch.setattr(_stacks, "SPARSE", sparse)
     run = run_of(40)
     with Hdf5Store(write(tmp_path / "a.h5", run)) as store:
         (stored,) = store.runs.values()
@@ -85,7 +84,7 @@ def test_large_stacks_are_read_by_several_threads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """Beyond a size the checksums are compared elsewhere; the result is the same."""
-    monkeypatch.setattr(_rows, "PARALLEL_BYTES", 1000)
+    monkeypatch.setattr(_stacks, "PARALLEL_BYTES", 1000)
     run = run_of(200)
     with Hdf5Store(write(tmp_path / "a.h5", run)) as store:
         (stored,) = store.runs.values()
@@ -100,7 +99,7 @@ def test_damage_is_found_in_every_way_of_reading(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parallel: int, rows: object
 ):
     """One wrong bit is reported with its row, whichever way the row is read."""
-    monkeypatch.setattr(_rows, "PARALLEL_BYTES", parallel)
+    monkeypatch.setattr(_stacks, "PARALLEL_BYTES", parallel)
     path = write(tmp_path / "a.h5", run_of(200))
     place = "/runs/20250101T000000Z-aaaa/layouts/0/weights/coefs_/0"
     rows = sorted({*rows, 17})
@@ -229,13 +228,3 @@ def test_families_with_a_contradiction_stay_apart():
         [MAX_FAMILIES],
         [MAX_FAMILIES + 2],
     ]
-
-
-@pytest.mark.parametrize("count", [0, 1, 2, 3, 8, 13])
-@pytest.mark.parametrize("length", [0, 1, 7, 4096])
-def test_checksums_of_rows_combine(count: int, length: int):
-    """The checksum of the whole follows from those of the rows."""
-    rows = np.random.default_rng(0).integers(0, 256, (count, length), dtype=np.uint8)
-    crcs = np.array([crc32(row) for row in rows], np.uint32)
-
-    assert combine(crcs, length) == crc32(rows)

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from store_memory import (
     MemoryRun,
+    complete,
     everything,
     good_store,
-    mlp_results,
     mlp_run,
     refit,
     same,
@@ -23,9 +23,9 @@ from store_memory import (
 
 from weightsearch._records import Weights
 from weightsearch.exceptions import StoreError
-from weightsearch.store._hdf5._columns import write_column, write_text
-from weightsearch.store._hdf5._reader import Hdf5Store
-from weightsearch.store._hdf5._verify import Problem, verify_file
+from weightsearch.store._columns import write_column, write_text
+from weightsearch.store._reader import Hdf5Store
+from weightsearch.store._verify import Problem, verify_file
 
 RUN = "/runs/20250101T000000Z-aaaa"
 
@@ -37,8 +37,7 @@ def rich_store(path: Path) -> Path:
         for i in range(20)
     ]
     runs = [mlp_run(6), MemoryRun(ragged, name="ragged", uid="b" * 32)]
-    results = {run.uid: mlp_results(run) for run in runs}
-    return write(path, *runs, results=results, compression="gzip")
+    return write(path, *map(complete, runs), compression="gzip")
 
 
 @pytest.mark.parametrize("make", [good_store, rich_store])
@@ -108,10 +107,6 @@ def set_attribute(name: str, value: Any) -> Callable[[h5py.File], None]:
     return change
 
 
-def other_candidates(file: h5py.File) -> None:
-    replaced(file, "layouts/0/candidate", np.full(4, 1))
-
-
 def foreign_candidate(file: h5py.File) -> None:
     replaced(file, "fits/candidate", np.full(8, 99))
 
@@ -161,8 +156,8 @@ def missing_checksum(file: h5py.File) -> None:
     del file[RUN]["params"].attrs["crc32"]
 
 
-def changed_best(file: h5py.File) -> None:
-    file[RUN]["best/coefs_/0"][0] += 1
+def changed_weight(file: h5py.File) -> None:
+    file[RUN]["layouts/0/weights/coefs_/0"][2] += 1
 
 
 def second_uid(file: h5py.File) -> None:
@@ -172,7 +167,6 @@ def second_uid(file: h5py.File) -> None:
 @pytest.mark.parametrize(
     ("damage", "place"),
     [
-        (other_candidates, f"{RUN}/layouts/0/candidate"),
         (foreign_candidate, f"{RUN}/fits/candidate"),
         (foreign_split, f"{RUN}/fits/split"),
         (foreign_layout, f"{RUN}/fits/layout"),
@@ -185,7 +179,7 @@ def second_uid(file: h5py.File) -> None:
         (missing_layout, f"{RUN}/layouts"),
         (missing_header, f"{RUN}/header"),
         (missing_checksum, f"{RUN}/params"),
-        (changed_best, f"{RUN}/best/coefs_/0"),
+        (changed_weight, f"{RUN}/layouts/0/weights/coefs_/0[2]"),
         (second_uid, "/runs/copy"),
         (set_attribute("best_index", 8), RUN),
         (set_attribute("n_splits", 9), RUN),

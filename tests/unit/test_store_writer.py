@@ -1,4 +1,4 @@
-"""Writing a store: whole or not at all, kept runs as they were."""
+"""Writing a store: whole or not at all, earlier runs as they were."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 from store_memory import (
     MemoryRun,
+    complete,
     everything,
     good_store,
-    mlp_results,
     mlp_run,
     refit,
     same,
@@ -25,11 +27,11 @@ from store_memory import (
 
 from weightsearch._records import Array, Weights
 from weightsearch.exceptions import CorruptStoreError, StoreWriteError
-from weightsearch.store._hdf5 import _aside
-from weightsearch.store._hdf5._filters import check_compression
-from weightsearch.store._hdf5._reader import Hdf5Store
-from weightsearch.store._hdf5._verify import verify_file
-from weightsearch.store._hdf5._writer import write_store
+from weightsearch.store import _append
+from weightsearch.store._columns import check_compression
+from weightsearch.store._reader import Hdf5Store
+from weightsearch.store._verify import verify_file
+from weightsearch.store._writer import append_runs, rewrite
 
 
 class FailingRun(MemoryRun):
@@ -40,14 +42,11 @@ class FailingRun(MemoryRun):
         self.error = error
         self.left = 5
 
-    def read_all(self, row: int) -> Weights:
+    def stack(self, name: str, rows: Sequence[int]) -> Array:
         self.left -= 1
         if self.left < 0:
             raise self.error
-        return super().read_all(row)
-
-    def read(self, row: int, name: str) -> Array:
-        raise AssertionError("small rows are read whole")
+        return super().stack(name, rows)
 
 
 @pytest.mark.parametrize("there", [False, True])
@@ -60,15 +59,19 @@ def test_an_error_leaves_all_as_it_was(
     """Whatever goes wrong on the way comes through; no file is changed or left."""
     path = tmp_path / "a.h5"
     before = good_store(path).read_bytes() if there else None
-    mtime = path.stat().st_mtime_ns if there else None
 
     with pytest.raises(type(error)):
-        write(path, mlp_run(), FailingRun(error, name="other"))
+        write(path, new_run(8), FailingRun(error, name="other", uid="e" * 32))
 
     assert [item.name for item in tmp_path.iterdir()] == (["a.h5"] if there else [])
     if there:
         assert path.read_bytes() == before
-        assert path.stat().st_mtime_ns == mtime
+
+
+def new_run(count: int, number: int = 1, **options: Any) -> MemoryRun:
+    """A run that the good store does not have."""
+    name, uid = f"20260101T00000{number}Z", f"{number:032x}"
+    return mlp_run(count, name=name, uid=uid, **options)
 
 
 FULL_DISK = """
@@ -79,14 +82,14 @@ from weightsearch.exceptions import StoreWriteError
 limit = int(sys.argv[2])
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
 try:
-    write(Path(sys.argv[1]), mlp_run(400))
+    write(Path(sys.argv[1]), mlp_run(400, name="b", uid="b" * 32))
 except StoreWriteError as exc:
     print(exc)
 """
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no limit on file sizes there")
-@pytest.mark.parametrize("limit", [1, 100, 5000, 50_000])
+@pytest.mark.parametrize("limit", [1, 100, 5000, 33_000, 50_000])
 def test_a_full_disk_leaves_all_as_it_was(tmp_path: Path, limit: int):
     """A write that stops at any place is told so, and the process goes on living."""
     path = good_store(tmp_path / "a.h5")
@@ -100,7 +103,7 @@ def test_a_full_disk_leaves_all_as_it_was(tmp_path: Path, limit: int):
         env=os.environ | {"PYTHONPATH": os.pathsep.join(import_path())},
     )
 
-    assert "untouched" in done.stdout
+    assert "as it was" in done.stdout
     assert "Make room" in done.stdout
     assert done.stderr == ""
     assert path.read_bytes() == before
@@ -120,17 +123,17 @@ def test_any_failed_write_is_reported(
     """The error of the disk is in the message, not what HDF5 makes of it."""
     path = good_store(tmp_path / "a.h5")
     before = path.read_bytes()
-    write_through = _aside.AsideFile.write
+    write_through = _append.AppendFile.write
     calls = iter(range(10**6))
 
-    def failing(self: _aside.AsideFile, data: Any, /) -> int:
+    def failing(self: _append.AppendFile, data: Any, /) -> int:
         if next(calls) >= after and self.error is None:
             self.error = OSError(code, os.strerror(code))
         return write_through(self, data)
 
-    monkeypatch.setattr(_aside.AsideFile, "write", failing)
+    monkeypatch.setattr(_append.AppendFile, "write", failing)
     with pytest.raises(StoreWriteError, match=os.strerror(code)) as caught:
-        write(path, mlp_run())
+        write(path, new_run(8))
 
     assert isinstance(caught.value.__cause__, OSError)
     assert path.read_bytes() == before
@@ -147,10 +150,11 @@ def test_leftovers_of_a_killed_writer_are_removed(tmp_path: Path):
     """What a killed writer left aside goes; files of other names stay."""
     gone = tmp_path / f"a.h5.{'0' * 16}.tmp"
     stays = [tmp_path / f"b.h5.{'0' * 16}.tmp", tmp_path / "a.h5.tmp"]
+    path = good_store(tmp_path / "a.h5")
     for item in (gone, *stays):
         item.write_bytes(b"x")
 
-    path = good_store(tmp_path / "a.h5")
+    write(path, new_run(2))
 
     assert sorted(tmp_path.iterdir()) == sorted([path, *stays])
 
@@ -164,29 +168,40 @@ def test_links_and_permissions_stay(tmp_path: Path):
     link = tmp_path / "a.h5"
     link.symlink_to(real)
 
-    write(link, mlp_run(3))
+    write(link, new_run(3))
+    rewrite(link)
 
     assert link.is_symlink()
     assert real.stat().st_mode & 0o777 == 0o640
     with Hdf5Store(real) as store:
-        (run,) = store.runs.values()
-        assert len(run.params()) == 3
+        assert [len(run.params()) for run in store.runs.values()] == [8, 3]
 
 
-def test_a_reader_goes_on_while_the_store_is_replaced(tmp_path: Path):
-    """Who has the old store open reads the old store to the end."""
-    if sys.platform == "win32":
+@pytest.mark.parametrize("how", ["append", "rewrite"])
+def test_a_reader_goes_on_while_the_store_is_written(tmp_path: Path, how: str):
+    """A reader that has the store open reads all its runs to the end."""
+    if sys.platform == "win32" and how == "rewrite":
         pytest.skip("Windows replaces no open file")
     path = good_store(tmp_path / "a.h5")
-    with Hdf5Store(path) as old:
-        before = everything(old)
-        write(path, mlp_run(3))
+    with Hdf5Store(path) as old, h5py.File(path, "r") as plain:
+        (run,) = old.runs.values()
+        params = plain["runs"][run.name]["params"][:].tolist()
+        for number in range(1, 20):
+            write(path, new_run(3, number))
+        if how == "rewrite":
+            rewrite(path)
 
-        assert same(everything(old), before)
+        found = everything(old)
+        assert plain["runs"][run.name]["params"][:].tolist() == params
+        assert len(plain["runs"][run.name]["fits/candidate"][:]) == 8
+    with Hdf5Store(path) as new:
+        assert len(new.runs) == 20
+        assert same(everything(new)[: len(found)], found)
 
 
-def test_kept_runs_stay_as_they_were(tmp_path: Path):
-    """Runs of an open store are carried over, in order, next to a new one."""
+@pytest.mark.parametrize("rewritten", [False, True])
+def test_earlier_runs_stay_as_they_were(tmp_path: Path, rewritten: bool):
+    """What was in the store reads the same after more was added."""
     path = tmp_path / "a.h5"
     first, second, third = (
         mlp_run(
@@ -197,12 +212,14 @@ def test_kept_runs_stay_as_they_were(tmp_path: Path):
         )
         for index in range(3)
     )
-    write(path, second, first, results={first.uid: mlp_results(first)})
-
+    write(path, second, complete(first))
     with Hdf5Store(path) as old:
         before = everything(old)
-        write(path, third, keep=list(old.runs.values()))
         assert list(old.runs) == [first.header.name, second.header.name]
+
+    write(path, third)
+    if rewritten:
+        rewrite(path)
 
     with Hdf5Store(path) as new:
         names = [run.header.name for run in (first, second, third)]
@@ -214,27 +231,44 @@ def test_kept_runs_stay_as_they_were(tmp_path: Path):
     assert verify_file(path) == []
 
 
-def test_a_run_of_another_kind_is_kept_too(tmp_path: Path):
-    """A run that lies in no file can be kept, and one that does can be added."""
-    one, other = mlp_run(3), mlp_run(4, name="other", uid="b" * 32)
-    path = write(tmp_path / "a.h5", one, results={one.uid: mlp_results(one)})
+def test_a_run_of_another_store_can_be_added(tmp_path: Path):
+    """A run that is in a file already can be added to another one."""
+    path = write(tmp_path / "a.h5", complete(mlp_run(3)))
 
     with Hdf5Store(path) as store:
-        write(tmp_path / "b.h5", *store.runs.values(), keep=[other])
+        write(tmp_path / "b.h5", new_run(4), *store.runs.values())
         with Hdf5Store(tmp_path / "b.h5") as copy:
-            assert same(everything(store), [x for x in _of(copy, one.header.name)])
-            assert len(copy.runs["other"].params()) == 4
+            (name,) = store.runs
+            only = {name: copy.runs[name]}
+            found = everything(type("Only", (), {"runs": only})())
+            assert same(everything(store), found)
+            assert len(copy.runs) == 2
+    assert verify_file(tmp_path / "b.h5") == []
 
 
-def _of(store: Hdf5Store, name: str) -> list[Any]:
-    only = {name: store.runs[name]}
-    return everything(type("Only", (), {"runs": only})())
+def test_a_name_that_is_taken_is_changed(tmp_path: Path):
+    """Two runs that began in one instant are both there, under two names."""
+    one = mlp_run(2, name="now")
+    write(tmp_path / "a.h5", one, mlp_run(3, name="now", uid="b" * 32))
+
+    with Hdf5Store(tmp_path / "a.h5") as store:
+        assert {name: run.uid for name, run in store.runs.items()} == {
+            "now": one.uid,
+            "now-1": "b" * 32,
+        }
+        assert store.runs["now-1"].header.name == "now-1"
+    assert verify_file(tmp_path / "a.h5") == []
 
 
-def test_two_runs_of_one_name_are_refused(tmp_path: Path):
-    """A name can be given to one run only."""
-    with pytest.raises(ValueError, match="two runs are named"):
-        write(tmp_path / "a.h5", mlp_run(), mlp_run())
+def test_one_run_is_not_added_twice(tmp_path: Path):
+    """A run that the store has is left out; others of the same call are added."""
+    path = good_store(tmp_path / "a.h5")
+
+    write(path, mlp_run(), new_run(2))
+
+    with Hdf5Store(path) as store:
+        assert [len(run.params()) for run in store.runs.values()] == [8, 2]
+    assert verify_file(path) == []
 
 
 @pytest.mark.parametrize(
@@ -267,8 +301,8 @@ def test_objects_are_refused(tmp_path: Path):
 
 def test_a_source_that_contradicts_itself_is_refused(tmp_path: Path):
     """An array of another shape than announced is not stored as if it were right."""
-    run = mlp_run(3)
-    announced = run.specs(0)
+    run = MemoryRun(mlp_run(3).records[::2])
+    announced = mlp_run(3).specs(1)
     run.specs = lambda row: announced
 
     with pytest.raises(ValueError, match="announced"):
@@ -292,15 +326,7 @@ def test_the_file_is_hardly_larger_than_what_it_holds(tmp_path: Path):
     rng = np.random.default_rng(0)
     weights = Weights({"w": rng.normal(size=(36, 32)), "b": rng.normal(size=32)})
     run = MemoryRun([refit(index, weights) for index in range(100)])
-    write_store(
-        tmp_path / "a.h5",
-        store_uid="c" * 32,
-        keep=[],
-        add=[run],
-        results={},
-        durable=True,
-        compression=None,
-    )
+    append_runs(tmp_path / "a.h5", [run], store_uid="c" * 32)
 
     size = (tmp_path / "a.h5").stat().st_size
     assert size <= 1.02 * 100 * weights.nbytes

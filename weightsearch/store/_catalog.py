@@ -46,7 +46,7 @@ RUN = np.dtype(
 FIT = np.dtype(
     [(names.F_KEY, "S32"), (names.F_ROW, "<i8"), (names.F_WEIGHTS, "u1")]
 )
-_CHUNKS = {names.D_INDEX_RUNS: 16, names.D_INDEX_FITS: 256}
+_CHUNKS = {names.D_INDEX_RUNS: 8, names.D_INDEX_FITS: 64}
 
 
 @dataclass

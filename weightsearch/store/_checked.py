@@ -224,9 +224,9 @@ class CheckedGroup:
             )
         return value
 
-    def refuse(self, message: str) -> CorruptStoreError:
-        """Return the error for something that is wrong here."""
-        return corrupt(message, self.path, self.place)
+    def refuse(self, message: str, name: str = "") -> CorruptStoreError:
+        """Return the error for something that is wrong here, or with a member."""
+        return corrupt(message, self.path, self.at(name) if name else self.place)
 
     def _open(self, name: str) -> tuple[Any, str]:
         gid = self.gid

@@ -22,7 +22,6 @@ from weightsearch.store._checked import (
     FILTERS,
     CheckedDataset,
     CheckedGroup,
-    corrupt,
     crc32,
     guarded,
 )
@@ -227,9 +226,7 @@ def read_text(group: CheckedGroup, name: str) -> str:
     """Read what :func:`write_text` wrote."""
     dataset = group.dataset(name, shape=())
     if dataset.dtype.kind != "S" or dataset.nbytes > MAX_JSON_BYTES:
-        raise corrupt(
-            "is not a text, or one that is too long", group.path, group.at(name)
-        )
+        raise group.refuse("is not a text, or one that is too long", name)
     return _decode(dataset.read_checked().item(), group, name)
 
 
@@ -237,23 +234,22 @@ def read_json(group: CheckedGroup, name: str, kind: type) -> Any:
     """Read a JSON text that must hold a value of this kind."""
     value = _json.loads(read_text(group, name), path=group.path, place=group.at(name))
     if not isinstance(value, kind):
-        raise corrupt(f"is not a JSON {kind.__name__}", group.path, group.at(name))
+        raise group.refuse(f"is not a JSON {kind.__name__}", name)
     return value
 
 
 def read_texts(group: CheckedGroup, name: str, count: int) -> list[str]:
     """Read what :func:`write_texts` wrote, in either form."""
-    place = group.at(name)
     member = group.member(name)
     if isinstance(member, CheckedDataset):
         data = member.read_checked()
         if data.dtype.kind != "S" or data.shape != (count,):
-            raise corrupt(f"is not a column of {count} texts", group.path, place)
+            raise group.refuse(f"is not a column of {count} texts", name)
         return [_decode(raw, group, name) for raw in data.tolist()]
     text = read_column(member, D_TEXT, "u1")
     offset = read_column(member, D_TEXT_OFFSET, "<i8", (count + 1,))
     if offset[0] != 0 or offset[-1] != len(text) or (np.diff(offset) < 0).any():
-        raise corrupt("offsets that do not fit the text", group.path, place)
+        raise group.refuse("offsets that do not fit the text", name)
     raw = text.tobytes()
     return [
         _decode(raw[start:stop], group, name)

@@ -59,6 +59,8 @@ class StoreView:
         What the index has of each run that was not deleted, oldest first.
     runs : dict of str -> Hdf5Run
         The same runs by name. Nothing of them has been read.
+    every_run : list of Hdf5Run
+        With those that were deleted and are kept.
     """
 
     def __init__(self, root: CheckedGroup):
@@ -66,19 +68,18 @@ class StoreView:
         _check_root(root)
         self.uid = root.text(names.A_STORE_UID)
         self.catalog = Catalog(root)
-        found = [
-            (entry, Hdf5Run(entry, partial(self.open_group, entry.place), self.by_uid))
-            for entry in self.catalog.entries
-        ]
         self.entries: list[CatalogEntry] = []
         self.runs: dict[str, Hdf5Run] = {}
+        self.every_run: list[Hdf5Run] = []
         self._by_uid: dict[str, Hdf5Run] = {}
-        for entry, run in found:
+        for entry in self.catalog.entries:
+            run = Hdf5Run(entry, partial(self.open_group, entry.place), self.by_uid)
+            self.every_run.append(run)
             self._by_uid.setdefault(entry.uid, run)
             if entry.status != "kept":
-                self.entries.append(entry)
                 if entry.name in self.runs:
                     raise root.refuse(f"two runs are named {entry.name!r}")
+                self.entries.append(entry)
                 self.runs[entry.name] = run
 
     def by_uid(self, uid: str) -> Hdf5Run | None:

@@ -11,6 +11,7 @@ from weightsearch.store import _json
 from weightsearch.store import _schema as names
 from weightsearch.store._checked import corrupt
 from weightsearch.store._dtypes import parse_dtype
+from weightsearch.store._names import to_paths
 
 __all__ = ["parse_specs", "specs_json"]
 
@@ -69,8 +70,12 @@ def parse_specs(text: str | bytes, *, path: str, place: str) -> tuple[str, Weigh
         if not isinstance(listed, list) or len(listed) > names.MAX_ARRAYS:
             raise ValueError("no list of arrays, or one that is too long")
         arrays = tuple(_array(item, kind) for item in listed)
-        if len({spec.name for spec in arrays}) < len(arrays):
-            raise ValueError("an array is listed more than once")
+        paths = to_paths(spec.name for spec in arrays)
+        if any(
+            item.get(names.J_PATH, path) != path
+            for item, path in zip(listed, paths, strict=True)
+        ):
+            raise ValueError("paths that do not follow from the names")
         ties = _texts(value.get(names.J_TIES, {}))
         encodings = _texts(value.get(names.J_ENCODINGS, {}))
     except (ValueError, TypeError, KeyError, AttributeError) as exc:
@@ -79,25 +84,27 @@ def parse_specs(text: str | bytes, *, path: str, place: str) -> tuple[str, Weigh
 
 
 def _array(item: Any, kind: str) -> WeightSpec:
+    if not isinstance(item, dict):
+        raise TypeError("an array's entry is not an object")
     name, order, dtype = (item[key] for key in ("name", "order", "dtype"))
-    if kind == names.STACKED:
-        shape = item[names.J_SHAPE]
-    else:
-        ndim = item[names.J_NDIM]
-        shape = [-1] * (ndim if type(ndim) is int and ndim <= names.MAX_NDIM else -1)
-        if len(shape) != ndim:
-            raise ValueError(f"{name!r} has {ndim!r} axes")
     if not isinstance(name, str) or order not in ("C", "F"):
         raise ValueError(f"{name!r} has no name or no memory order")
-    low = 0 if kind == names.STACKED else -1
-    if len(shape) > names.MAX_NDIM or not all(
-        type(length) is int and low <= length < 2**62 for length in shape
-    ):
+    if kind == names.STACKED:
+        shape = item[names.J_SHAPE]
+        good = isinstance(shape, list) and all(
+            type(length) is int and 0 <= length < 2**62 for length in shape
+        )
+    else:
+        ndim = item[names.J_NDIM]
+        good = type(ndim) is int and 0 <= ndim <= names.MAX_NDIM
+        shape = [-1] * ndim if good else []
+    if not good or len(shape) > names.MAX_NDIM:
         raise ValueError(f"{name!r} has no possible shape")
     text = json.dumps(dtype) if isinstance(dtype, dict) else dtype
-    if not isinstance(text, str):
-        raise TypeError(f"{name!r} has no type")
-    parse_dtype(text)
+    try:
+        parse_dtype(text)
+    except (ValueError, TypeError, KeyError, AttributeError) as exc:
+        raise ValueError(f"{name!r} has no possible type: {exc}") from exc
     return WeightSpec(name, tuple(shape), text, order)
 
 

@@ -22,7 +22,7 @@ from h5py import h5d, h5g, h5t
 from weightsearch._records import Array, RunSource, Weights, WeightSpec, WeightSpecs
 from weightsearch.exceptions import CorruptStoreError, WeightsNotFoundError
 from weightsearch.store import _schema as names
-from weightsearch.store._checked import CheckedDataset, CheckedGroup, as_bytes, corrupt
+from weightsearch.store._checked import CheckedDataset, CheckedGroup, as_bytes
 from weightsearch.store._columns import (
     Filters,
     append_block,
@@ -250,11 +250,7 @@ class StoredLayout:
         self._open: dict[int, tuple[CheckedDataset, Stored]] = {}
         self.crcs = read_column(group, names.D_ROW_CRC32, "<u4")
         if self.crcs.ndim != 2 or self.crcs.shape[1] != len(arrays):
-            raise corrupt(
-                "has no checksum per row and weight",
-                group.path,
-                group.at(names.D_ROW_CRC32),
-            )
+            raise group.refuse("has no checksum per row and weight", names.D_ROW_CRC32)
         self.count: int = self.crcs.shape[0]
         self._axis_of = [0, *itertools.accumulate(len(spec.shape) for spec in arrays)]
 
@@ -393,9 +389,7 @@ class StoredLayout:
         start, count = int(self._offset[row, index]), math.prod(shape)
         dataset = self._dataset(index)[0]
         if min(shape, default=0) < 0 or start < 0 or start + count > dataset.shape[0]:
-            raise corrupt(
-                f"row {row} reaches out of the dataset", dataset.path, dataset.place
-            )
+            raise dataset.refuse(f"row {row} reaches out of the dataset")
         return start, count, shape
 
     def _shape_of(self, row: int, index: int) -> tuple[int, ...]:
@@ -416,9 +410,8 @@ class StoredLayout:
         return found
 
     def _damaged(self, row: int, index: int) -> CorruptStoreError:
-        place = f"{self._weights.at(self._paths[index])}[{row}]"
-        return corrupt(
-            "the content does not match its checksum", self.group.path, place
+        return self._weights.refuse(
+            "the content does not match its checksum", f"{self._paths[index]}[{row}]"
         )
 
 
@@ -433,11 +426,7 @@ def _open_array(
     if true is None:
         dataset = group.dataset(path)
         if dataset.dtype.kind != "u":
-            raise corrupt(
-                f"{spec.dtype} must be kept as unsigned integers",
-                group.path,
-                dataset.place,
-            )
+            raise dataset.refuse(f"{spec.dtype} must be kept as unsigned integers")
         stored = Stored(None, dataset.dtype)
     else:
         stored = stored_as(true)
@@ -445,9 +434,7 @@ def _open_array(
     found = dataset.shape
     expected = (found[:1] if shape is None else shape) + stored.extra
     if found != expected or (not found and shape is None):
-        raise corrupt(
-            f"has shape {found} instead of {expected}", group.path, dataset.place
-        )
+        raise dataset.refuse(f"has shape {found} instead of {expected}")
     return dataset, stored
 
 

@@ -14,7 +14,7 @@ from weightsearch._records import Array, RunSource
 from weightsearch.exceptions import CorruptStoreError, StoreError, WeightsNotFoundError
 from weightsearch.store import _json
 from weightsearch.store import _schema as names
-from weightsearch.store._checked import CheckedDataset, CheckedGroup, corrupt
+from weightsearch.store._checked import CheckedDataset, CheckedGroup
 from weightsearch.store._columns import (
     append_block,
     create_dataset,
@@ -101,18 +101,19 @@ class StoredStates:
         if number < 0:
             return None
         if number >= len(self._models):
-            raise corrupt(
-                "points at a state that is not there",
-                self._table.path,
-                self._table.at(names.D_STATE),
+            raise self._table.refuse(
+                "points at a state that is not there", names.D_STATE
             )
-        place = f"{self._group.at(names.D_NEEDS)}[{number}]"
-        needs = _json.loads(self._needs[number], path=self._group.path, place=place)
+        place = f"{names.D_NEEDS}[{number}]"
+        at = self._group.at(place)
+        needs = _json.loads(self._needs[number], path=self._group.path, place=at)
         known = list(self._numbers)
         if not isinstance(needs, list) or not all(
             type(item) is int and 0 <= item < len(known) for item in needs
         ):
-            raise corrupt("names contents that are not there", self._group.path, place)
+            raise self._group.refuse(
+                "names contents that are not there", place
+            )
         return self._models[number], tuple(known[item] for item in needs)
 
     def __contains__(self, name: str) -> bool:
@@ -129,7 +130,7 @@ class StoredStates:
         raw = self._content.read(start, stop - start)
         number = self._numbers[name]
         if zlib.crc32(raw.data) != int(self._crcs[number]):
-            raise self._wrong(
+            raise self._group.refuse(
                 f"content {number} does not match its checksum", names.D_CONTENT
             )
         return raw.tobytes()
@@ -161,7 +162,7 @@ class StoredStates:
     def _n_states(self) -> int:
         count = self._group.integer(names.A_N_STATES)
         if not 0 <= count <= self._n_fits:
-            raise corrupt(f"n_states is {count}", self._group.path, self._group.place)
+            raise self._group.refuse(f"n_states is {count}")
         return count
 
     @cached_property
@@ -179,10 +180,10 @@ class StoredStates:
             return {}
         column = read_column(self._group, names.D_NAMES, "S32")
         if column.ndim != 1:
-            raise self._wrong("is not a column", names.D_NAMES)
+            raise self._group.refuse("is not a column", names.D_NAMES)
         numbers = {raw.decode("ascii", "replace"): n for n, raw in enumerate(column)}
         if len(numbers) != len(column):
-            raise self._wrong("has a name twice", names.D_NAMES)
+            raise self._group.refuse("has a name twice", names.D_NAMES)
         return numbers
 
     @cached_property
@@ -191,7 +192,7 @@ class StoredStates:
         offset = read_column(self._group, names.D_OFFSET, "<i8", shape)
         (size,) = self._content.shape
         if offset[0] != 0 or offset[-1] != size or (np.diff(offset) < 0).any():
-            raise self._wrong("does not fit the content", names.D_OFFSET)
+            raise self._group.refuse("does not fit the content", names.D_OFFSET)
         return offset
 
     @cached_property
@@ -202,7 +203,7 @@ class StoredStates:
     def _content(self) -> CheckedDataset:
         dataset = self._group.dataset(names.D_CONTENT, np.dtype("u1"))
         if len(dataset.shape) != 1:
-            raise self._wrong("is not a column", names.D_CONTENT)
+            raise self._group.refuse("is not a column", names.D_CONTENT)
         return dataset
 
     def _extent(self, name: str) -> tuple[int, int]:
@@ -210,6 +211,3 @@ class StoredStates:
         if number is None:
             raise WeightsNotFoundError(f"There is no content {name!r} in this run.")
         return int(self._offset[number]), int(self._offset[number + 1])
-
-    def _wrong(self, message: str, name: str) -> CorruptStoreError:
-        return corrupt(message, self._group.path, self._group.at(name))

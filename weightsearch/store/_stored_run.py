@@ -99,9 +99,12 @@ class Hdf5Run:
             key for key, kind in _HEADER.items() if not isinstance(value.get(key), kind)
         ]
         if wrong:
-            raise self.group.refuse(f"the header lacks {wrong}, or has them wrong")
-        if value["uid"] != self.uid or value["name"] != self.name:
-            raise self.group.refuse("the header belongs to another run")
+            raise self.group.refuse(
+                f"lacks {wrong}, or has them wrong", names.D_HEADER
+            )
+        uids = {value["uid"], self.uid, self.group.text(names.A_UID)}
+        if len(uids) > 1 or value["name"] != self.name:
+            raise self.group.refuse("belongs to another run", names.D_HEADER)
         return RunHeader(**{key: value[key] for key in _HEADER})
 
     @cached_property
@@ -144,7 +147,9 @@ class Hdf5Run:
         places = np.stack(columns, axis=1)
         low, high = places.min(initial=0), places[:, 0].max(initial=-1)
         if low < -1 or high >= self.n_layouts:
-            raise self.table.refuse("points at a layout that is not there")
+            raise self.table.refuse(
+                "points at a layout that is not there", names.D_LAYOUT
+            )
         return places
 
     @cached_property
@@ -152,7 +157,7 @@ class Hdf5Run:
         table = self.table
         candidate = read_column(table, names.D_CANDIDATE, "<i8")
         if candidate.ndim != 1:
-            raise table.refuse(f"{names.D_CANDIDATE} is not a column")
+            raise table.refuse("is not a column", names.D_CANDIDATE)
         shape = candidate.shape
 
         def column(name: str, dtype: Any) -> Array:
@@ -193,7 +198,8 @@ class Hdf5Run:
         run, at = self._resolve(origin), int(self._fits.origin_row[row])
         if run is None or not 0 <= at < len(run.fits()) or run.fits().origin[at]:
             raise self.table.refuse(
-                f"fit {row} points at fit {at} of run {origin}, which does not hold it"
+                f"fit {row} points at fit {at} of run {origin}, which does not hold it",
+                names.D_ORIGIN,
             )
         return run, at
 
@@ -207,7 +213,7 @@ class Hdf5Run:
         place = f"{self.table.at(names.D_RESULT)}[{row}]"
         value = _json.loads(text, path=self.path, place=place)
         if not isinstance(value, dict):
-            raise self.table.refuse(f"the result of fit {row} is not a JSON object")
+            raise self.table.refuse("is not a JSON object", f"{names.D_RESULT}[{row}]")
         return value
 
     def result_text(self, row: int) -> str:
@@ -315,7 +321,7 @@ class Hdf5Run:
             layout, _ = self._find(int(rows[of_it[0]]))
             at = places[of_it, 1]
             if at.min() < 0 or at.max() >= layout.count:
-                raise self.table.refuse("points out of its layout")
+                raise self.table.refuse("points out of its layout", names.D_ROW)
             stored, shape = layout.kind_of(int(at[0]), name)
             # All rows of a stacked layout are alike, those of a ragged one are not.
             for place in at.tolist() if layout.ragged else ():
@@ -358,7 +364,7 @@ class Hdf5Run:
             raise WeightsNotFoundError(f"fit {row} has no weights")
         layout = self.layout(number)
         if not 0 <= at < layout.count:
-            raise self.table.refuse("points out of its layout")
+            raise self.table.refuse("points out of its layout", names.D_ROW)
         return layout, at
 
     # -- states ---------------------------------------------------------------
@@ -409,7 +415,7 @@ class Hdf5Run:
                 name, path = str(item[names.J_NAME]), str(item[names.J_PATH])
             except (TypeError, KeyError) as exc:
                 raise self.group.refuse(
-                    f"{names.D_CV_COLUMNS} is not a list of names and paths"
+                    "is not a list of names and paths", names.D_CV_COLUMNS
                 ) from exc
             columns[name] = read_column(group, path, shape=(self.n_candidates,))
         return columns
@@ -470,8 +476,8 @@ def _joined(name: str, count: int, parts: list[tuple[Array, Array]]) -> Array:
         return first
     for other, _ in parts:
         if (other.dtype, other.shape[1:]) != (first.dtype, first.shape[1:]):
-            kinds = (f"{one.shape[1:]} of {one.dtype}" for one in (first, other))
-            raise _unlike(name, " and ".join(kinds))
+            shapes = f"{first.shape[1:]} and {other.shape[1:]}"
+            raise _unlike(name, f"{shapes} of {first.dtype} and {other.dtype}")
     out = np.empty((count, *first.shape[1:]), first.dtype)
     for part, of_it in parts:
         out[of_it] = part

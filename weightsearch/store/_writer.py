@@ -15,7 +15,7 @@ import numpy as np
 from h5py import h5f, h5g, h5o
 
 from weightsearch._records import Array, FitTable, RunHeader, RunSource
-from weightsearch.exceptions import StoreError, StoreWriteError, WeightsNotFoundError
+from weightsearch.exceptions import StoreError, StoreWriteError
 from weightsearch.store import _json
 from weightsearch.store import _schema as names
 from weightsearch.store._append import AppendFile, new_file, opened_for_append
@@ -29,7 +29,6 @@ from weightsearch.store._checked import TROUBLE, CheckedGroup
 from weightsearch.store._columns import (
     Filters,
     check_compression,
-    filters_of,
     write_attribute,
     write_column,
     write_text,
@@ -72,11 +71,13 @@ def append_runs(
         Their arrays pass through in blocks of bounded size. A row whose origin is
         another run of the file, or one before it here, is stored as a reference;
         where the origin is neither, the fit is written. A run that is still running
-        is stored as interrupted; one whose name is taken gets another.
+        is stored as interrupted; one whose name is taken gets another; one that the
+        store has already is left out.
     store_uid : str
         Of a store that is made: unique for ever, 32 hexadecimal digits.
     remove : collection of str
-        Uids of runs to remove. What other runs refer to is kept, out of sight.
+        Uids of runs to remove; those that are not there are ignored. What other runs
+        refer to is kept, out of sight.
     durable : bool, default=True
         Whether all is on the disk before this returns.
     compression : None, "gzip", "lzf" or mapping
@@ -91,9 +92,7 @@ def append_runs(
     TypeError
         A weight of a type that a store does not hold.
     ValueError
-        An unknown compression, or a run that is there already.
-    WeightsNotFoundError
-        A run to remove is not there.
+        An unknown compression, or a source that contradicts itself.
     """
     filters = check_compression(compression)
     path = Path(os.path.realpath(path))
@@ -218,8 +217,17 @@ class _Writer:
         return sum(entry.nbytes for entry in self._entries.values())
 
     def add(self, run: RunSource) -> None:
-        """Write a run."""
+        """Write a run; one that is there already stays as it is."""
         header = run.header
+        known = self._entries.get(header.uid)
+        if known is not None:
+            if known.status == "kept":
+                self._show(known, header)
+            return
+        plain = isinstance(run, Hdf5Run) and not run.fits().origin.any()
+        if plain and self._free_name(run.name) == run.name:
+            self.copy(run)
+            return
         if header.status == "running":
             header = replace(header, status="interrupted")
         header = replace(header, name=self._free_name(header.name))
@@ -243,14 +251,21 @@ class _Writer:
         """Remove a run; keep it out of sight while others refer to it."""
         entry = self._entries.get(uid)
         if entry is None or entry.status == "kept":
-            raise WeightsNotFoundError(f"{self._root.path} has no run of uid {uid}.")
-        place = entry.place.encode()
-        if entry.referrers:
-            entry.status = "kept"
-            self._root.gid.links.move(place, self._root.gid, entry.place.encode())
-            self._index.update(entry)
             return
-        self._unlink(entry)
+        if entry.referrers:
+            self._move(entry, "kept")
+        else:
+            self._unlink(entry)
+
+    def _show(self, entry: CatalogEntry, header: RunHeader) -> None:
+        """Bring back a run that was removed, but kept."""
+        if self._free_name(entry.name) == entry.name:
+            self._move(entry, header.status)
+
+    def _move(self, entry: CatalogEntry, status: str) -> None:
+        before, entry.status = entry.place.encode(), status
+        self._root.gid.links.move(before, self._root.gid, entry.place.encode())
+        self._index.update(entry)
 
     def _unlink(self, entry: CatalogEntry) -> None:
         run = self._view.by_uid(entry.uid)
@@ -269,8 +284,6 @@ class _Writer:
                 self._index.update(holder)
 
     def _begun(self, header: RunHeader) -> tuple[h5g.GroupID, CatalogEntry]:
-        if header.uid in self._entries:
-            raise ValueError(f"{self._root.path} has run {header.uid} already")
         if len(to_flat(header.name).encode()) > names.MAX_RUN_NAME_BYTES:
             raise ValueError(
                 f"the run's name {header.name[:40]!r}... has more than "
@@ -306,7 +319,7 @@ class _Writer:
         return replace(fits, origin=origin, origin_row=row)
 
     def _free_name(self, name: str) -> str:
-        taken = {entry.name for entry in self._entries.values()}
+        taken = {e.name for e in self._entries.values() if e.status != "kept"}
         return next(
             free
             for number in range(len(taken) + 2)
@@ -326,7 +339,8 @@ class _Writer:
                 fits = run.fits()
                 entry.fingerprint = run.header.fingerprint or ""
             except StoreError:
-                fits = FitTable(*(np.zeros(0, d) for d in ("i8", "i8", "?", "?", "S32")))
+                kinds = ("i8", "i8", "?", "?", "S32")
+                fits = FitTable(*(np.zeros(0, kind) for kind in kinds))
             index.add(entry, fit_records(fits))
             for holder in _holders(fits):
                 referrers[holder] = referrers.get(holder, 0) + 1

@@ -1,0 +1,151 @@
+"""Checking a store's whole file: every checksum, shape and reference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from weightsearch.exceptions import StoreError
+from weightsearch.store import _schema as names
+from weightsearch.store._checked import dangers
+from weightsearch.store._reader import Hdf5Store
+from weightsearch.store._stored_run import Hdf5Run
+
+__all__ = ["Problem", "verify_file"]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that is wrong in a store.
+
+    Attributes
+    ----------
+    place : str
+        Where: an HDF5 path, or a place in the log.
+    message : str
+        What.
+    """
+
+    place: str
+    message: str
+
+
+def verify_file(path: Path | str | BinaryIO) -> list[Problem]:
+    """Check all that a store's file holds.
+
+    Parameters
+    ----------
+    path : path or binary file
+
+    Returns
+    -------
+    list of Problem
+        Empty if all is well. Damage, in whatever form, is listed and never raised.
+    """
+    found: dict[Problem, None] = {}
+    try:
+        with Hdf5Store(path) as store:
+            for problem in _problems(store):
+                found[problem] = None
+    except StoreError as exc:
+        found[_problem(exc)] = None
+    return list(found)
+
+
+def _problems(store: Hdf5Store) -> Iterator[Problem]:
+    for danger in dangers(store.root.gid, store.path, "/"):
+        yield _problem(danger)
+    yield from map(_problem, store.catalog.problems())
+    referrers: dict[str, int] = {}
+    uids: set[str] = set()
+    for run in store.every_run:
+        yield from _run_problems(run)
+        try:
+            if run.uid in uids:
+                place = f"/{run.entry.place}"
+                yield Problem(place, f"another run has the uid {run.uid} too")
+            uids.add(run.uid)
+            for origin in set(run.fits().origin.tolist()) - {b""}:
+                uid = origin.decode("ascii", "replace")
+                referrers[uid] = referrers.get(uid, 0) + 1
+        except StoreError as exc:
+            yield _problem(exc)
+    for entry in store.catalog.entries:
+        found = referrers.get(entry.uid, 0)
+        if entry.number >= 0 and entry.referrers != found:
+            message = f"{found} runs refer to it; the index has {entry.referrers}"
+            yield Problem(f"/{entry.place}", message)
+
+
+def _run_problems(run: Hdf5Run) -> Iterator[Problem]:
+    checks: list[Callable[[], Iterator[Problem]]] = [
+        lambda: _header(run),
+        lambda: _read(run.params),
+        lambda: _read(run.cv_results),
+        lambda: _read(run.best_index),
+        lambda: _read(run.splits),
+        lambda: _fits(run),
+        lambda: _layouts(run),
+        lambda: map(_problem, run.problems()),
+        lambda: map(_problem, run.states.problems()),
+    ]
+    for check in checks:
+        try:
+            yield from check()
+        except StoreError as exc:
+            yield _problem(exc)
+
+
+def _read(method: Callable[[], object]) -> Iterator[Problem]:
+    method()
+    return iter(())
+
+
+def _header(run: Hdf5Run) -> Iterator[Problem]:
+    header, place = run.header, run.group.place
+    for name in (names.A_UID, names.A_STATUS, names.A_STARTED, names.A_FINISHED):
+        if run.group.text(name) != getattr(header, name):
+            yield Problem(place, f"the attribute {name} is not the header's")
+    if run.group.integer(names.A_N_SPLITS) != int(header.settings.get("n_splits") or 0):
+        yield Problem(place, "the attribute n_splits is not the header's")
+    entry = run.entry
+    if entry.started != header.started[:32] or (
+        entry.status not in ("kept", header.status)
+    ):
+        yield Problem(place, "the index and the header do not agree")
+
+
+def _fits(run: Hdf5Run) -> Iterator[Problem]:
+    fits, table = run.fits(), run.table
+    if ((fits.candidate < 0) | (fits.candidate >= run.n_candidates)).any():
+        place = table.at(names.D_CANDIDATE)
+        yield Problem(place, "candidates that the run does not have")
+    if (fits.split < -1).any():
+        yield Problem(table.at(names.D_SPLIT), "splits below -1")
+    for row in range(len(fits)):
+        try:
+            run.result(row)
+        except StoreError as exc:
+            yield _problem(exc)
+
+
+def _layouts(run: Hdf5Run) -> Iterator[Problem]:
+    places = run.places
+    for number in range(run.n_layouts):
+        try:
+            layout = run.layout(number)
+            rows = np.sort(places[places[:, 0] == number, 1])
+            if not np.array_equal(rows, np.arange(layout.count)):
+                place = layout.group.place
+                yield Problem(place, "its rows are not those that the fits point at")
+            yield from map(_problem, layout.verify())
+        except StoreError as exc:
+            yield _problem(exc)
+
+
+def _problem(exc: StoreError) -> Problem:
+    return Problem(getattr(exc, "place", "") or "/", str(exc))
