@@ -23,6 +23,7 @@ typer_testing = pytest.importorskip("typer.testing")
 
 from run_samples import fit, header, params  # noqa: E402
 
+from weightsearch._records import RunResults  # noqa: E402
 from weightsearch.cli import _app  # noqa: E402
 from weightsearch.store import WriteSession  # noqa: E402
 
@@ -339,6 +340,30 @@ def test_recover_puts_the_journal_into_the_store(tmp_path):
     assert weightsearch("show", path, 0, "--split", 2)[0].count("coef_") == 1
 
 
+def test_removed_runs_go_and_their_room_with_repack(tmp_path):
+    """Rm removes the run that is named, and repack makes the file smaller."""
+    path = tmp_path / "two.h5"
+    for number in range(2):
+        with WriteSession.open(path, durable=False) as session:
+            session.begin(header(number))
+            session.set_params(0, params(3))
+            session.append(fit(0))
+            session.commit(RunResults({}, None))
+    first, second = (row["run"] for row in json.loads(runs_json(path)))
+    before = path.stat().st_size
+
+    assert "is removed" in weightsearch("rm", path, first)[0]
+    assert [row["run"] for row in json.loads(runs_json(path))] == [second]
+    assert f"{before} bytes before" in weightsearch("repack", path)[0]
+    assert path.stat().st_size < before
+    assert weightsearch("verify", path)[0] == ""
+
+
+def runs_json(path):
+    """The runs of a store as JSON."""
+    return weightsearch("runs", path, "--json")[0]
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -348,6 +373,8 @@ def test_recover_puts_the_journal_into_the_store(tmp_path):
         (("runs", "{folder}/text.h5"), "text.h5"),
         (("recover", "{folder}/none.h5"), "There is no store at"),
         (("verify", "{folder}/none.h5"), "There is no store at"),
+        (("repack", "{folder}/none.h5"), "There is no store at"),
+        (("rm", "{store}", "none"), "does not have a run 'none'"),
         (("ls", "{store}", "--run", "last"), "does not have a run 'last'"),
         (("ls", "{store}", "--json", "--csv"), "one of --json and --csv"),
         (("ls", "{store}", "--columns", "alfa"), "Did you mean alpha?"),

@@ -136,7 +136,7 @@ def test_shell_completion():
     }
     process = start(stdout=subprocess.PIPE, env=environment(**variables))
 
-    assert process.communicate()[0].split() == ["report", "recover"]
+    assert process.communicate()[0].split() == ["report", "recover", "repack"]
 
 
 @pytest.mark.parametrize("missing", ["typer", "rich"])

@@ -14,7 +14,9 @@ from weightsearch.cli import (
     ls,
     query,
     recover,
+    repack,
     report,
+    rm,
     runs,
     show,
     stats,
@@ -35,6 +37,8 @@ _COMMANDS: tuple[ModuleType, ...] = (
     report,
     verify,
     recover,
+    rm,
+    repack,
     demo,
 )
 
@@ -85,8 +89,8 @@ def _root(
 ) -> None:
     """Look into stores of what every candidate of a grid search has learned.
 
-    All commands but recover and demo only read, and do so while a search still
-    writes.
+    All commands but recover, rm, repack and demo only read, and do so while a
+    search still writes.
     """
 
 

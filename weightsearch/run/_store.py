@@ -14,7 +14,16 @@ from weightsearch._display import MAX_ROWS, escape, table
 from weightsearch.exceptions import StoreError, WeightsNotFoundError
 from weightsearch.run._run import Run
 from weightsearch.run._weights import listed
-from weightsearch.store import Hdf5Store, Problem, consolidate, live_runs, verify
+from weightsearch.store import (
+    Hdf5Store,
+    Problem,
+    append_runs,
+    consolidate,
+    live_runs,
+    locked,
+    rewrite,
+    verify,
+)
 
 __all__ = ["WeightStore"]
 
@@ -156,6 +165,60 @@ class WeightStore:
             If a fit is writing to the store.
         """
         return consolidate(Path(path).expanduser())
+
+    def delete(self, run: str) -> None:
+        """Remove a run from the store.
+
+        What other runs refer to, since they reused fits of this one, is kept. The
+        room of the rest is used again when the file is rewritten, which happens by
+        itself when more than half of it is unused; see also :meth:`repack`.
+
+        Parameters
+        ----------
+        run : str
+            The run's name.
+
+        Raises
+        ------
+        WeightsNotFoundError
+            If there is no such run.
+        StoreLockedError
+            If a fit is writing to the store.
+        StoreWriteError
+            If the store cannot be written.
+        """
+        uid = self.run(run).uid
+        if self.path is None:
+            raise StoreError("delete needs a store that was opened by its path.")
+        with locked(self.path) as session:
+            append_runs(session.path, [], store_uid=uid, remove=[uid])
+
+    @staticmethod
+    def repack(path: str | os.PathLike[str]) -> None:
+        """Write a store's file again, without the room that deleted runs took.
+
+        The new file is written beside the old one and takes its place when it is
+        complete; readers of the old one go on reading it.
+
+        Parameters
+        ----------
+        path : path-like
+            The store's path.
+
+        Raises
+        ------
+        StoreError
+            If there is no store, or it is damaged.
+        StoreLockedError
+            If a fit is writing to the store.
+        StoreWriteError
+            If the new file cannot be written; the old one stays as it is.
+        """
+        path = Path(path).expanduser()
+        if not path.exists():
+            raise StoreError(f"There is no store at {path}.", str(path))
+        with locked(path) as session:
+            rewrite(session.path)
 
     def close(self) -> None:
         """Close the file."""

@@ -8,6 +8,7 @@ from weightsearch.store._merge import merge
 from weightsearch.store._reader import Hdf5Store, check_store_file
 from weightsearch.store._session import WriteSession, consolidate, live_runs, locked
 from weightsearch.store._verify import Problem
+from weightsearch.store._writer import append_runs, rewrite
 
 __all__ = [
     "Hdf5Store",
@@ -15,6 +16,7 @@ __all__ = [
     "Problem",
     "StoredFit",
     "WriteSession",
+    "append_runs",
     "check_compression",
     "check_storable",
     "check_store_file",
@@ -22,5 +24,6 @@ __all__ = [
     "live_runs",
     "locked",
     "merge",
+    "rewrite",
     "verify",
 ]
