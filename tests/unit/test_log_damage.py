@@ -1,376 +1,347 @@
-"""Damage to a journal is reported, or it does no harm; it is never read as good."""
+"""Damage to a log is reported, or it does no harm; it is never read as good."""
 
 from __future__ import annotations
 
+import json
 import os
 import random
-import shutil
-import sqlite3
+import resource
 import zlib
 
 import numpy as np
 import pytest
 from run_samples import fit, header, key, params, result, results
 
-from weightsearch._records import OK, FitRecord, Weights
+from weightsearch._records import OK, FitRecord, ModelState, Weights
 from weightsearch.exceptions import CorruptStoreError, StoreError
 from weightsearch.store import verify
-from weightsearch.store._journal import _format as fmt
-from weightsearch.store._journal._reader import JournalRun
-from weightsearch.store._journal._writer import Journal
+from weightsearch.store._log import HEAD, Log, head_of, log_path
+from weightsearch.store._log_run import LogFile, LogRun
 
 COUNT = 12
 
 
 @pytest.fixture
-def folder(tmp_path):
-    """The journal's folder of a store at ``tmp_path / "search.h5"``."""
-    path = tmp_path.resolve() / "search.h5.journal"
-    path.mkdir()
-    return path
+def store(tmp_path):
+    """A store's path; the log lies beside it."""
+    return tmp_path.resolve() / "search.h5"
 
 
-def write(folder, *, end):
-    """Write a journal, left as by `end`: "killed", "closed" or "finished"."""
-    place = folder if end != "killed" else folder.with_name("writing")
-    place.mkdir(exist_ok=True)
-    journal = Journal(place)
-    journal.begin(header(), [(np.arange(90), np.arange(60))])
-    journal.set_params(0, params(COUNT))
+def write(store, *, finished=False):
+    """Write a log."""
+    log = Log(store)
+    log.begin(header(), [(np.arange(90), np.arange(60))])
+    log.set_params(0, params(COUNT))
     for number in range(COUNT):
-        journal.append(fit(number, failed=number == 3, hidden=8 + number % 2))
-    if end == "finished":
-        journal.finish(results(COUNT))
-    if end == "killed":
-        shutil.copytree(place, folder, dirs_exist_ok=True)
-    journal.close()
-    if end == "killed":
-        shutil.rmtree(place)
+        record = fit(number, failed=number == 3, hidden=8 + number % 2)
+        state = ModelState("{}", {"a" * 32: b"shared"}) if number % 2 else None
+        log.append(FitRecord(*(getattr(record, f) for f in FIELDS), state))
+    if finished:
+        log.finish(results(COUNT))
+    log.close()
 
 
-def content(folder):
-    """Everything that a journal gives, in a form that can be compared."""
-    with JournalRun(folder) as run:
-        table = run.fits()
-        got = [run.header, tuple(run.params()), run.best_index()]
-        for column in (table.candidate, table.split, table.failed, table.has_weights):
-            got.append(column.tolist())
-        got.append(table.key.tolist())
-        for row in range(len(table)):
-            got.append(repr(run.result(row)))
-            got.append(run.specs(row))
-            if table.has_weights[row]:
-                weights = run.read_all(row)
-                got.append([(n, a.dtype.str, a.tobytes()) for n, a in weights.items()])
-        got.append([(n, a.tobytes()) for n, a in run.cv_results().items()])
-        got.append([a.tobytes() for pair in run.splits() for a in pair])
-        specs = run.best_specs()
-        if specs is not None:
-            got.append([run.read_best(spec.name).tobytes() for spec in specs.arrays])
-        return got
+FIELDS = ("candidate", "split", "status", "key", "result", "weights")
 
 
-@pytest.mark.parametrize("end", ["killed", "closed", "finished"])
-def test_every_bit_flip_is_reported_or_harmless(folder, end):
-    """200 flips: an error, a problem of verify, or exactly what was written."""
-    write(folder, end=end)
-    good = content(folder)
-    store = folder.with_name("search.h5")
+def opened(store):
+    """Open the log's run."""
+    return LogRun(LogFile(log_path(store)), header().uid, lambda uid: None)
+
+
+def content(store):
+    """Everything that a log gives, in a form that can be compared."""
+    run = opened(store)
+    table = run.fits()
+    got = [run.header, tuple(run.params()), run.best_index()]
+    for column in (table.candidate, table.split, table.failed, table.has_weights):
+        got.append(column.tolist())
+    got.append(table.key.tolist())
+    for row in range(len(table)):
+        got.append(repr(run.result(row)))
+        got.append(run.specs(row))
+        got.append(run.state(row))
+        got += [run.blob(name) for name in (run.state(row) or ("", ()))[1]]
+        if table.has_weights[row]:
+            weights = run.read_all(row)
+            got.append([(n, a.dtype.str, a.tobytes()) for n, a in weights.items()])
+    got.append([(n, a.tobytes()) for n, a in run.cv_results().items()])
+    got.append([a.tobytes() for pair in run.splits() or () for a in pair])
+    specs = run.best_specs()
+    if specs is not None:
+        got.append([run.read_best(spec.name).tobytes() for spec in specs.arrays])
+    return got
+
+
+def frames(store):
+    """First byte and end of each frame of an undamaged log."""
+    raw = log_path(store).read_bytes()
+    at, found = 0, []
+    while at < len(raw):
+        _, n_header, n_payload, _, _ = HEAD.unpack_from(raw, at)
+        found.append((at, at + HEAD.size + n_header + n_payload))
+        at = found[-1][1]
+    return found
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_every_bit_flip_is_reported(store, finished):
+    """300 flips: each is a problem of verify, whether reading meets it or not."""
+    write(store, finished=finished)
+    good = content(store)
     assert verify(store) == []
-    files = [path for path in folder.iterdir() if not path.name.endswith("-shm")]
-    places = [(p, p.stat().st_size) for p in sorted(files) if p.stat().st_size]
-    chance = random.Random(f"flips of a {end} journal")
-    outcomes = {"error": 0, "verify": 0, "harmless": 0}
+    path = log_path(store)
+    original = path.read_bytes()
+    chance = random.Random(f"flips, {finished}")
+    outcomes = {"error": 0, "verify": 0}
     silent = []
-    for number in range(200):
-        # Half of the flips in each file, so that no file is too small to be hit.
-        path, size = places[number % len(places)]
-        byte, bit = chance.randrange(size), chance.randrange(8)
-        original = path.read_bytes()
+    for _ in range(300):
+        byte, bit = chance.randrange(len(original)), chance.randrange(8)
         damaged = bytearray(original)
         damaged[byte] ^= 1 << bit
         path.write_bytes(damaged)
         try:
-            if content(folder) == good:
-                outcomes["harmless"] += 1
-            elif verify(store):
+            content(store)
+            if verify(store):
                 outcomes["verify"] += 1
             else:
-                silent.append(f"{path.name} byte {byte} bit {bit}")
+                silent.append((byte, bit))
         except StoreError:
             outcomes["error"] += 1
             assert verify(store), "verify is silent about what reading reports"
-        path.write_bytes(original)
+    path.write_bytes(original)
 
-    print(end, outcomes)
+    print(outcomes)
     assert silent == []
-    assert outcomes["error"] > 0
-    assert content(folder) == good
+    assert min(outcomes.values()) > 0
+    assert content(store) == good
 
 
-@pytest.mark.parametrize("end", ["killed", "closed", "finished"])
-def test_every_truncation_is_reported_or_costs_the_tail(folder, end):
-    """A journal's file cut at any place gives an error or the first fits."""
-    write(folder, end=end)
-    good = content(folder)
-    candidates = good[3]
+def test_damage_costs_the_frames_that_it_hits(store):
+    """Whichever frame is overwritten, all fits of the others can be read."""
+    write(store, finished=True)
+    path = log_path(store)
+    original = path.read_bytes()
+    for number, (start, end) in enumerate(frames(store)):
+        for first, last in ((start, end), (start, start + 1), (start + 30, start + 31)):
+            damaged = bytearray(original)
+            damaged[first:last] = b"\xaa" * (last - first)
+            path.write_bytes(damaged)
+            run = opened(store)
+            event = json.loads(original[start + HEAD.size :].split(b"\n")[0])["event"]
+            run.fits()
+            whole = COUNT - len(list(run.damaged()))
+            lost = {"fit": 1, "blob": COUNT // 2}.get(event, 0)
+            assert whole - run.n_lost == COUNT - lost, (number, event)
+            assert run.file.damaged
+            if first < start + 20 and end < len(original):
+                assert run.file.skipped == [(start, end)]
+
+
+def test_every_truncation_costs_the_tail(store):
+    """A log cut at any place gives the first fits, each whole."""
+    write(store)
+    good = content(store)
+    path = log_path(store)
+    original = path.read_bytes()
+    ends = frames(store)
     chance = random.Random("truncations")
-    for name in (fmt.ARRAYS, fmt.DATABASE, fmt.DATABASE + "-wal"):
-        path = folder / name
-        if not path.exists():
-            continue
-        original = path.read_bytes()
-        for _ in range(15):
-            path.write_bytes(original[: chance.randrange(len(original))])
-            try:
-                found = content(folder)[3]
-            except StoreError:
-                continue
-            assert found == candidates[: len(found)]
-        path.write_bytes(original)
+    begun = ends[1][1]
+    for size in [chance.randrange(begun, len(original)) for _ in range(30)]:
+        path.write_bytes(original[:size])
+        found = content(store)[3]
+        assert found == good[3][: len(found)]
+        n_frames = sum(end <= size for _, end in ends)
+        assert LogFile(path).end == ends[n_frames - 1][1]
+        assert not LogFile(path).damaged
 
 
-def test_damaged_array_is_named_and_the_others_can_be_read(folder):
+def test_writer_goes_on_after_an_unfinished_frame(store):
+    """What a killed writer had written of its next fit is cut off, and no more."""
+    write(store)
+    path = log_path(store)
+    raw = path.read_bytes()
+    path.write_bytes(raw + head_of(len(raw), 1000, 1000, 0) + b"x" * 500)
+    log = Log(store, LogFile(path).end)
+    assert path.read_bytes() == raw
+    log.begin(header(1))
+    log.close()
+
+    assert len(opened(store).fits()) == COUNT
+    assert verify(store) == []
+
+
+def test_damaged_array_is_named_and_the_others_can_be_read(store):
     """One flipped byte costs one array, and the error says which."""
-    write(folder, end="closed")
-    with JournalRun(folder) as run:
-        position = run.content.row(5)[7]
-    path = folder / fmt.ARRAYS
+    write(store)
+    path = log_path(store)
     raw = bytearray(path.read_bytes())
-    raw[position] ^= 1
+    raw[raw.index(opened(store).read(5, "coefs_/0").tobytes())] ^= 1
     path.write_bytes(raw)
 
-    with JournalRun(folder) as run:
-        with pytest.raises(CorruptStoreError, match="coefs_/0") as caught:
-            run.read(5, "coefs_/0")
-        assert caught.value.place == "fit 5"
-        assert run.read(5, "coefs_/1").size
-        assert [row for row, _ in run.damaged()] == [5]
+    run = opened(store)
+    with pytest.raises(CorruptStoreError, match="coefs_/0") as caught:
+        run.read(5, "coefs_/0")
+    assert caught.value.place.startswith("fit at byte")
+    assert run.read(5, "coefs_/1").size
+    assert [row for row, _ in run.damaged()] == [5]
 
 
-def test_bytes_behind_the_last_row_are_ignored(folder):
-    """What a killed writer had written of its next fit does not count."""
-    write(folder, end="killed")
-    good = content(folder)
-    with (folder / fmt.ARRAYS).open("ab") as file:
-        file.write(fmt.pack_frame(fmt.FIT, COUNT, 1000) + b"x" * 500)
-
-    assert content(folder) == good
-    assert verify(folder.with_name("search.h5")) == []
+def forged(at, meta, spec=b"", params=b"", result=b"{}", payload=b""):
+    """A frame as a stranger could write it, checksums included."""
+    lines = [json.dumps(meta).encode(), spec, params, result]
+    header_lines = b"\n".join(lines)
+    head = head_of(at, len(header_lines), len(payload), zlib.crc32(header_lines))
+    return head + header_lines + payload
 
 
-def test_lost_rows_are_noticed(folder):
-    """Rows that vanish with their log are missed, since the bytes are there."""
-    write(folder, end="killed")
-    log = folder / (fmt.DATABASE + "-wal")
-    raw = bytearray(log.read_bytes())
-    raw[len(raw) // 2] ^= 1
-    log.write_bytes(raw)
-
-    problems = verify(folder.with_name("search.h5"))
-    assert any("missing" in problem.message for problem in problems)
+def fit_meta(**changes):
+    """The first line of a fit's frame."""
+    meta = {"event": "fit", "run": header().uid, "number": COUNT, "candidate": 0}
+    meta |= {"split": 0, "key": key(0), "ended": 0, "failed": False}
+    return {**meta, "sizes": [16], "crcs": [zlib.crc32(bytes(16))], **changes}
 
 
-def test_lost_last_row_of_a_closed_journal_is_an_error(folder):
-    """The last frame counts the rows, so that none of them can go unseen."""
-    write(folder, end="closed")
-    with sqlite3.connect(folder / fmt.DATABASE) as database:
-        database.execute("DELETE FROM fit WHERE id=?", (COUNT - 1,))
-    database.close()
-
-    with pytest.raises(CorruptStoreError, match=f"fit {COUNT - 1}"):
-        JournalRun(folder)
-
-
-def test_missing_row_in_the_middle_is_an_error(folder):
-    """Damage in the middle is no torn tail."""
-    write(folder, end="closed")
-    with sqlite3.connect(folder / fmt.DATABASE) as database:
-        database.execute("DELETE FROM fit WHERE id=4")
-    database.close()
-
-    with pytest.raises(CorruptStoreError, match="fit 4"):
-        JournalRun(folder)
-    with JournalRun(folder, salvage=True) as run:
-        assert len(run.fits()) == COUNT - 1
-        assert run.n_lost == 1
-
-
-def test_missing_file_of_bytes_is_an_error(folder):
-    """A database without its arrays is damage, not an absent journal."""
-    write(folder, end="closed")
-    (folder / fmt.ARRAYS).unlink()
-
-    with pytest.raises(CorruptStoreError, match="missing"):
-        JournalRun(folder)
-
-
-def forge(folder, statement, *values):
-    """Change a journal as a stranger could, checksums included."""
-    database = sqlite3.connect(folder / fmt.DATABASE)
-    database.execute(statement, values)
-    database.commit()
-    for table in fmt.TABLES:
-        for *row, _ in database.execute(f"SELECT * FROM {table}").fetchall():
-            crc = fmt.row_crc(table, row)
-            database.execute(f"UPDATE {table} SET crc=? WHERE id=?", (crc, row[0]))
-    database.commit()
-    database.close()
+SPEC = {"kind": "stacked", "ties": {}, "encodings": {}}
+GOOD = {"name": "w", "dtype": "<f8", "shape": [2], "order": "C"}
 
 
 @pytest.mark.parametrize(
-    "spec",
+    "array",
     [
-        '{"arrays":[["w","<f8",[1000000,1000000],"C",8]],"ties":{},"encodings":{}}',
-        '{"arrays":[["w","|O",[2],"C",8]],"ties":{},"encodings":{}}',
-        '{"arrays":[["w","<f8",[-1],"C",8]],"ties":{},"encodings":{}}',
-        '{"arrays":[["w","<f8",[2],"K",8]],"ties":{},"encodings":{}}',
-        '{"arrays":[["w","<f8",[2],"C",1]],"ties":{},"encodings":{}}',
-        '{"arrays":[["w","<f8",[2.5],"C",8]],"ties":{},"encodings":{}}',
-        '{"arrays":[["w","unknown_type",[2],"C",10000]],"ties":{},"encodings":{}}',
-        '{"arrays":[["w","<f8",[2],"C",8],["w","<f8",[2],"C",8]],"ties":{},'
-        '"encodings":{}}',
-        '{"arrays":[["w"]],"ties":{},"encodings":{}}',
-        '{"arrays":{},"ties":[],"encodings":{}}',
-        "[" * 100_000,
-        "null",
+        {"shape": [1000000, 1000000]},
+        {"dtype": "|O"},
+        {"shape": [-1]},
+        {"order": "K"},
+        {"dtype": "<f4"},
+        {"shape": [2.5]},
+        {"dtype": "unknown_type", "shape": [3]},
+        {"shape": [1] * 40},
+        {"name": 3},
     ],
-    ids=range(12),
+    ids=str,
 )
-def test_forged_layouts_are_refused(folder, spec):
-    """A stranger's layout asks for nothing that the bytes do not have."""
-    write(folder, end="closed")
-    forge(folder, "UPDATE layout SET spec=? WHERE id=1", spec)
+def test_forged_specs_are_refused(store, array):
+    """A stranger's spec asks for nothing that the bytes do not have."""
+    write(store)
+    spec = json.dumps({**SPEC, "arrays": [GOOD | array]}).encode()
+    with log_path(store).open("ab") as file:
+        file.write(forged(file.tell(), fit_meta(), spec, payload=bytes(16)))
+
+    assert len(opened(store).fits()) == COUNT
+    assert verify(store)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"candidate": -5},
+        {"candidate": 2**70},
+        {"candidate": True},
+        {"split": -2},
+        {"split": "0"},
+        {"number": None},
+        {"key": "k" * 1000},
+        {"key": 5},
+        {"sizes": [8]},
+        {"sizes": [16, 16]},
+        {"crcs": []},
+        {"run": "nobody"},
+        {"ended": -1},
+        {"event": ["fit"]},
+    ],
+    ids=str,
+)
+def test_forged_fits_are_refused(store, changes):
+    """A stranger's frame with right checksums is held to what it may hold."""
+    write(store)
+    spec = json.dumps({**SPEC, "arrays": [GOOD]}).encode()
+    with log_path(store).open("ab") as file:
+        file.write(forged(file.tell(), fit_meta(**changes), spec, payload=bytes(16)))
+
+    assert len(opened(store).fits()) == COUNT
+    assert verify(store)
+
+
+@pytest.mark.parametrize("text", [b"[]", b'{"a":', b"\xff", b"[" * 100_000])
+def test_forged_results_are_errors(store, text):
+    """A result that is not what it must be is an error that names its place."""
+    write(store)
+    spec = json.dumps({**SPEC, "arrays": [GOOD]}).encode()
+    with log_path(store).open("ab") as file:
+        file.write(
+            forged(file.tell(), fit_meta(), spec, result=text, payload=bytes(16))
+        )
 
     with pytest.raises(CorruptStoreError):
-        content(folder)
-    assert verify(folder.with_name("search.h5"))
+        opened(store).result(COUNT)
+    assert verify(store)
 
 
-@pytest.mark.parametrize(
-    ("column", "value"),
-    [
-        ("candidate", -5),
-        ("split", -2),
-        ("failed", 7),
-        ("weights", 0),
-        ("position", -1),
-        ("position", 2**60),
-        ("layout", 999),
-        ("crcs", b""),
-        ("result", "[]"),
-        ("result", '{"a":'),
-        ("source_uid", "nobody"),
-        ("fit_key", "k" * 1000),
-    ],
-)
-def test_forged_rows_are_refused(folder, column, value):
-    """A stranger's row with right checksums is held to what a row may hold."""
-    write(folder, end="closed")
-    forge(folder, f"UPDATE fit SET {column}=? WHERE id=1", value)
+def test_a_log_that_lies_about_its_size_costs_nothing(store):
+    """Lengths that the file does not have allocate nothing and fill no disk."""
+    write(store)
+    path = log_path(store)
+    size = path.stat().st_size
+    with path.open("ab") as file:
+        file.write(head_of(size, 2**32 - 1, 2**60, 0))
+        file.truncate(1 << 40)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
-    with pytest.raises(CorruptStoreError):
-        content(folder)
+    file = LogFile(path)
+    file.close()
+
+    assert file.end == size
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
+    assert path.stat().st_blocks * 512 < 10 * size
 
 
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "CREATE VIEW more AS SELECT 1",
-        "CREATE TRIGGER t AFTER INSERT ON fit BEGIN DELETE FROM fit; END",
-        "CREATE TABLE more(x)",
-        "CREATE INDEX i ON fit(candidate)",
-        "ALTER TABLE fit ADD COLUMN more",
-        "DROP TABLE part",
-    ],
-)
-def test_other_schemas_are_refused(folder, statement):
-    """A stranger's database runs nothing: its schema is ours or it is not read."""
-    write(folder, end="closed")
-    with sqlite3.connect(folder / fmt.DATABASE) as database:
-        database.execute(statement)
-    database.close()
+def test_a_frame_inside_of_arrays_is_not_taken_for_one(store):
+    """Weights that happen to hold a whole frame of a log stay weights."""
+    write(store)
+    raw = np.frombuffer(log_path(store).read_bytes(), np.uint8)
+    other = store.with_name("other.h5")
+    log = Log(other)
+    log.begin(header())
+    log.set_params(0, params(1))
+    log.append(FitRecord(0, 0, OK, key(0), result(), Weights({"w": raw})))
+    log.append(FitRecord(0, 1, OK, key(1), result(), Weights({"w": raw})))
+    log.close()
+    path = log_path(other)
+    damaged = bytearray(path.read_bytes())
+    damaged[frames(other)[2][0]] ^= 1
+    path.write_bytes(damaged)
 
-    with pytest.raises(CorruptStoreError, match="schema"):
-        JournalRun(folder)
+    assert opened(other).fits().split.tolist() == [1]
 
 
-@pytest.mark.parametrize("name", [fmt.DATABASE, fmt.ARRAYS])
-def test_links_and_pipes_are_refused(folder, name):
-    """Reading a journal follows no link out of it and waits for no pipe."""
+def test_orphaned_bytes_of_failed_appends_do_no_harm(store):
+    """A frame that could not be written is written over by the next one."""
+    log = Log(store)
+    log.begin(header())
+    log.set_params(0, params(2))
+    log.append(fit(0))
+    with log_path(store).open("ab") as file:
+        file.write(b"half a frame")
+    bad = Weights({"w": np.arange(5.0)})
+    log.append(FitRecord(1, 0, OK, key(1), result(1), bad))
+    log.close()
+
+    assert verify(store) == []
+    assert opened(store).read(1, "w").tolist() == [0, 1, 2, 3, 4]
+
+
+def test_links_and_pipes_are_refused(store):
+    """Reading a log follows no link and waits for no pipe."""
     if not hasattr(os, "mkfifo"):
         pytest.skip("this system has no pipes in folders")
-    write(folder, end="closed")
-    path = folder / name
-    path.rename(folder / "other")
-    path.symlink_to(folder / "other")
-    with pytest.raises(CorruptStoreError, match="plain file"):
-        JournalRun(folder)
+    write(store)
+    path = log_path(store)
+    path.rename(store.with_name("other"))
+    path.symlink_to(store.with_name("other"))
+    with pytest.raises(StoreError, match="in the way"):
+        LogFile(path)
     path.unlink()
     os.mkfifo(path)
-    with pytest.raises(CorruptStoreError, match="plain file"):
-        JournalRun(folder)
-
-
-def test_foreign_database_is_refused(folder):
-    """A database of another program in the journal's place is none of ours."""
-    with sqlite3.connect(folder / fmt.DATABASE) as database:
-        database.execute("CREATE TABLE t(x)")
-    database.close()
-    (folder / fmt.ARRAYS).write_bytes(b"")
-
-    with pytest.raises(CorruptStoreError, match="no journal"):
-        JournalRun(folder)
-
-
-def test_row_checksum_tells_kinds_and_lengths_apart():
-    """Values that look alike side by side have different checksums."""
-    rows = [("ab", "c"), ("a", "bc"), ("abc", ""), ("abc", None)]
-    found = {fmt.row_crc("meta", (1, *row)) for row in rows}
-
-    assert len(found) == len(rows)
-    assert fmt.row_crc("meta", (1, "é", None)) == fmt.row_crc(
-        "meta", (1, "é".encode(), None)
-    )
-
-
-def test_row_checksum_is_the_documented_one():
-    """The checksum can be computed from the normative page alone."""
-    raw = b"i" + (8).to_bytes(8, "little") + (-2).to_bytes(8, "little", signed=True)
-    raw += b"t" + (2).to_bytes(8, "little") + "é".encode()
-    raw += b"n" + (0).to_bytes(8, "little")
-
-    assert fmt.row_crc("meta", (-2, "é", None)) == zlib.crc32(raw)
-
-
-def test_orphaned_frames_of_failed_appends_do_no_harm(folder):
-    """A record that could not be written is written over by the next one."""
-    journal = Journal(folder)
-    journal.begin(header())
-    journal.set_params(0, params(2))
-    journal.append(fit(0))
-    journal._bytes._file.seek(0, os.SEEK_END)
-    journal._bytes._file.write(b"half a record")
-    bad = Weights({"w": np.arange(5.0)})
-    journal.append(FitRecord(1, 0, OK, key(1), result(1), bad))
-    journal.close()
-
-    assert verify(folder.with_name("search.h5")) == []
-    with JournalRun(folder) as run:
-        assert run.read(1, "w").tolist() == [0, 1, 2, 3, 4]
-
-
-def test_bytes_of_another_run_are_not_read(folder, tmp_path):
-    """A database and bytes that do not belong together are told apart."""
-    write(folder, end="closed")
-    other = tmp_path / "other"
-    other.mkdir()
-    journal = Journal(other)
-    journal.begin(header(7))
-    journal.set_params(0, params(1))
-    journal.append(fit(0))
-    journal.close()
-    shutil.copy(other / fmt.ARRAYS, folder / fmt.ARRAYS)
-
-    with pytest.raises(CorruptStoreError, match="uid"):
-        JournalRun(folder)
+    with pytest.raises(StoreError, match="in the way"):
+        LogFile(path)

@@ -1,10 +1,9 @@
-"""A write session: from the lock through the journal into the HDF5 file."""
+"""A write session: from the lock through the log into the HDF5 file."""
 
 from __future__ import annotations
 
 import os
 import pickle
-import shutil
 import subprocess
 import sys
 import time
@@ -18,7 +17,6 @@ from run_samples import fit, header, key, params, result, results, same, weights
 
 from weightsearch._records import REFIT
 from weightsearch.exceptions import (
-    CorruptStoreError,
     NotAStoreError,
     StoreError,
     StoreLockedError,
@@ -28,7 +26,7 @@ from weightsearch.store import (
     Hdf5Store,
     WriteSession,
     consolidate,
-    live_run,
+    live_runs,
     verify,
 )
 
@@ -56,18 +54,21 @@ def commit(path, number=0, count=3):
     begin(path, number, count).commit(results(count))
 
 
-def journal(path):
-    """Return the journal's folder of a store."""
-    return path.with_name(path.name + ".journal")
+def log_of(path):
+    """Return the path of a store's log."""
+    return path.with_name(path.name + ".log")
+
+
+def live_run(path):
+    """Return the run in a store's log."""
+    runs = live_runs(path)
+    assert len(runs) <= 1
+    return runs[0] if runs else None
 
 
 def crash(path, number=0, count=3):
-    """Leave a journal as a killed process does."""
-    session = begin(path, number, count)
-    aside = journal(path).with_name("aside")
-    shutil.copytree(journal(path), aside, ignore=shutil.ignore_patterns("lock"))
-    session.discard()
-    aside.rename(journal(path))
+    """Leave a log as a killed process does."""
+    begin(path, number, count).close()
 
 
 def names(path):
@@ -75,7 +76,7 @@ def names(path):
     return sorted(p.name for p in path.parent.iterdir() if p != path)
 
 
-def test_commit_puts_the_run_into_the_file_and_removes_the_journal(path):
+def test_commit_puts_the_run_into_the_file_and_removes_the_log(path):
     """After a commit there is one file, with everything in it."""
     commit(path)
 
@@ -113,7 +114,7 @@ def test_superseded_runs_are_left_out(path):
         assert list(store.runs) == ["run-0001"]
 
 
-def test_close_keeps_the_journal_and_frees_the_store(path):
+def test_close_keeps_the_log_and_frees_the_store(path):
     """A fit that ended with an error leaves its finished fits to read."""
     begin(path).close()
 
@@ -144,11 +145,14 @@ def test_discard_forgets_the_run(path):
         assert list(store.runs) == ["run-0000"]
 
 
-def test_next_session_consolidates_what_a_crash_left(path):
-    """An interrupted run goes into the file when the store is opened to write."""
+def test_next_run_goes_into_the_file_with_what_a_crash_left(path):
+    """An interrupted run is reused from the log, and stored with the next run."""
     crash(path)
     with WriteSession.open(path) as session:
         assert [h.status for h in session.headers] == ["interrupted"]
+        assert not path.exists()
+        assert same(session.find(key(1), need_weights=True).weights(), weights(1))
+    commit(path, 1)
 
     assert names(path) == []
     assert verify(path) == []
@@ -161,10 +165,10 @@ def test_next_session_consolidates_what_a_crash_left(path):
 def test_finished_run_of_a_crash_is_complete(path, monkeypatch):
     """Death between the end of the run and the file costs nothing."""
     session = begin(path)
-    session._journal.finish(results(3, best=1))
+    session._log.finish(results(3, best=1))
     session.close()
     assert live_run(path).header.status == "complete"
-    WriteSession.open(path).close()
+    assert consolidate(path)
 
     with Hdf5Store(path) as store:
         run = store.runs["run-0000"]
@@ -172,13 +176,14 @@ def test_finished_run_of_a_crash_is_complete(path, monkeypatch):
         assert run.best_index() == 1
 
 
-def test_consolidated_journal_is_only_removed(path):
-    """Death between renaming and removing does not store a run twice."""
+def test_log_whose_runs_are_stored_is_only_removed(path, monkeypatch):
+    """Death between the file's commit and the log's end does not store a run twice."""
     session = begin(path)
-    shutil.copytree(journal(path), path.with_name("aside"))
+    monkeypatch.setattr(WriteSession, "_remove_log", lambda self: None)
     session.commit(results(3))
-    path.with_name("aside").rename(journal(path))
-    (journal(path) / "lock").unlink()
+    monkeypatch.undo()
+    assert names(path) == [log_of(path).name]
+    assert live_runs(path) == []
     before = path.read_bytes()
     WriteSession.open(path).close()
 
@@ -321,14 +326,14 @@ def test_reused_fits_survive_a_crash(path):
     session.set_params(0, params(1))
     session.reuse(0, REFIT, key(2), session.find(key(2), need_weights=True))
     session.close()
-    WriteSession.open(path).close()
+    assert consolidate(path)
 
     with Hdf5Store(path) as store:
         assert same(store.runs["run-0001"].read_all(0), weights(2))
 
 
 def test_lost_source_of_a_reference_is_named(path):
-    """A journal that refers to a run of a deleted file is not taken for whole."""
+    """A log that refers to a run of a deleted file is not taken for whole."""
     commit(path, 0)
     session = WriteSession.open(path)
     session.begin(header(1))
@@ -360,12 +365,15 @@ def test_what_the_file_has_can_be_asked_for(path):
     with WriteSession.open(path) as session:
         (found,) = session.headers
         assert found.uid == header().uid
-        assert list(session.params(found.uid)) == params(2)
-        assert session.keys(found.uid) == [(key(0), True)]
-        ((train, test),) = session.splits(found.uid)
+        run = session.run(found.uid)
+        assert list(run.params()) == params(2)
+        ((train, test),) = run.splits()
         assert (train.tolist(), test.tolist()) == (list(range(10)), list(range(5)))
+        assert session.unfinished == []
+        (complete,) = session.complete(header().fingerprint)
+        assert complete.header.uid == found.uid
         with pytest.raises(KeyError):
-            session.params("0" * 31 + "9")
+            session.run("0" * 31 + "9")
 
 
 def test_many_identities_are_found_fast(path):
@@ -379,15 +387,15 @@ def test_many_identities_are_found_fast(path):
     keys = np.frombuffer(b"0123456789abcdef", np.uint8)[raw].reshape(-1).view("S32")
 
     class Run:
-        header = header()
+        uid = header().uid
 
         def fits(self):
             ones = np.ones(count, bool)
             return FitTable(np.arange(count), np.arange(count), ~ones, ones, keys)
 
-    index = _KeyIndex([Run()])
+    index = _KeyIndex(None, [Run()])
     for row in (0, 1234, count - 1):
-        assert index.find(keys[row].decode(), need_weights=True).row == row
+        assert list(index.find(keys[row].decode())) == [(Run.uid, row, True)]
 
 
 @pytest.mark.parametrize("content", [b"", b"text", None])
@@ -438,29 +446,57 @@ def test_nothing_stays_open(path):
     assert [name for name in opened if str(path.parent) in name] == []
 
 
-def test_damaged_leftover_is_reported_and_recover_saves_the_rest(path):
-    """A flipped byte in one fit's arrays costs that fit alone."""
-    session = WriteSession.open(path)
-    session.begin(header())
-    session.set_params(0, params(3))
-    for number in range(3):
-        session.append(fit(number))
-    session._journal._sync(*session._journal._opened())
-    session.close()
-    arrays = journal(path) / "arrays.bin"
-    raw = bytearray(arrays.read_bytes())
-    raw[len(raw) // 2] ^= 1
-    arrays.write_bytes(raw)
+def test_damage_in_a_leftover_costs_what_it_hits_and_is_named(path):
+    """A flipped byte in one fit's arrays costs that fit alone, and the log is kept."""
+    crash(path)
+    raw = bytearray(log_of(path).read_bytes())
+    at = raw.index(weights(1)["coefs_/0"].tobytes())
+    raw[at] ^= 1
+    log_of(path).write_bytes(raw)
 
-    with pytest.raises(CorruptStoreError, match="recover") as caught:
-        WriteSession.open(path)
-    assert caught.value.place == "fit 1"
-    with pytest.warns(RuntimeWarning, match="1 fits"):
+    assert [problem.place[-5:] for problem in verify(path)] == ["fit 1"]
+    with WriteSession.open(path) as session:
+        assert session.find(key(1), need_weights=False) is None
+        assert same(session.find(key(2), need_weights=True).weights(), weights(2))
+    with pytest.warns(RuntimeWarning, match="1 fits") as caught:
         assert consolidate(path)
+    (kept,) = names(path)
+    assert path.with_name(kept).read_bytes() == raw
+    assert kept in str(caught[0].message)
     with Hdf5Store(path) as store:
         run = store.runs["run-0000"]
         assert run.fits().candidate.tolist() == [0, 2]
         assert same(run.read_all(1), weights(2))
+
+
+@pytest.mark.parametrize("what", ["middle", "begin", "params", "all", "foreign"])
+def test_search_goes_on_beside_a_damaged_log(path, what):
+    """Whatever the damage, the next run is stored, the loss named, the file kept."""
+    commit(path, 0)
+    crash(path, 1, count=20)
+    raw = bytearray(log_of(path).read_bytes())
+    size = len(raw)
+    start, end = {
+        "middle": (size // 3, size // 2),
+        "begin": (30, 31),
+        "params": (raw.index(b'"params"'),) * 2,
+        "all": (0, size),
+        "foreign": (0, 3),
+    }[what]
+    raw[start : end + 1] = b"\xff" * (end + 1 - start)
+    log_of(path).write_bytes(raw)
+
+    with pytest.warns(RuntimeWarning, match=r"\d+ fits") as caught:
+        begin(path, 2).commit(results(3))
+    (kept,) = names(path)
+    assert kept in str(caught[0].message)
+    assert path.with_name(kept).read_bytes() == raw
+    assert verify(path) == []
+    with Hdf5Store(path) as store:
+        assert len(store.runs["run-0002"].fits()) == 3
+        left = [r for r in store.runs.values() if r.header.uid == header(1).uid]
+        n_fits = len(left[0].fits()) if left else 0
+    assert n_fits in {"middle": range(10, 18), "all": [0]}.get(what, [20])
 
 
 def test_verify_needs_something_to_check(path):
@@ -523,7 +559,7 @@ needs_limits = pytest.mark.skipif(os.name != "posix", reason="needs RLIMIT_FSIZE
 
 @needs_limits
 @pytest.mark.parametrize(
-    ("limit", "large"), [(300_000, 8), (3_000_000, 5000), (1_000_000, 300)]
+    ("limit", "large"), [(100_000, 8), (3_000_000, 5000), (1_000_000, 300)]
 )
 def test_full_disk_while_appending_costs_nothing_finished(path, limit, large):
     """An append that finds no room says what is safe; the next call goes on."""
@@ -540,14 +576,14 @@ def test_full_disk_while_appending_costs_nothing_finished(path, limit, large):
     assert len(run.fits()) == done
     assert same(run.read_all(done - 1), weights(done - 1, large))
     run.close()
-    WriteSession.open(path).close()
+    assert consolidate(path)
     with Hdf5Store(path) as store:
         assert len(store.runs["run-0001"].fits()) == done
 
 
 @needs_limits
 def test_full_disk_while_consolidating_costs_nothing(path):
-    """Without room for the new file, old file and finished journal stay."""
+    """Without room for the new file, old file and finished log stay."""
     commit(path, 0, count=3000)
     before = path.read_bytes()
     done, message = limited(path, 1_300_000, 8)
@@ -565,13 +601,13 @@ def test_full_disk_while_consolidating_costs_nothing(path):
 
 
 def test_append_after_a_failed_append_goes_on(path):
-    """When room is made during the fit, the journal is as good as new."""
+    """When room is made during the fit, the log is as good as new."""
     resource = pytest.importorskip("resource")
     import signal
 
     session = begin(path)
     old = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    size = (journal(path) / "arrays.bin").stat().st_size
+    size = log_of(path).stat().st_size
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (size + 100, limits[1]))
@@ -619,26 +655,26 @@ def test_full_file_system(tmp_path):
         assert len(run.fits()) == done > 3
         run.close()
         with pytest.raises(StoreWriteError, match="room"):
-            WriteSession.open(path)
+            consolidate(path)
         more = ["-o", "remount,size=20m", str(place)]
         subprocess.run(["mount", *more], check=True, capture_output=True)
-        WriteSession.open(path).close()
+        assert consolidate(path)
         with Hdf5Store(path) as store:
             assert len(store.runs["run-0000"].fits()) == done
     finally:
         subprocess.run(["umount", str(place)], check=False)
 
 
-def test_power_cut_costs_the_last_moments_only(path):
-    """A tail that never reached the disk is left out, what is before it stays."""
+def test_unfinished_frame_at_the_end_is_dropped(path):
+    """The fit that was being written at the moment of death was never reported."""
     crash(path, count=5)
-    arrays = journal(path) / "arrays.bin"
-    size = arrays.stat().st_size
-    with arrays.open("r+b") as file:
+    size = log_of(path).stat().st_size
+    with log_of(path).open("r+b") as file:
         file.truncate(size - 10)
-    with pytest.warns(RuntimeWarning, match="1 fits"):
-        WriteSession.open(path).close()
+    assert verify(path) == []
+    assert consolidate(path)
 
+    assert names(path) == []
     with Hdf5Store(path) as store:
         assert len(store.runs["run-0000"].fits()) == 4
 
@@ -646,11 +682,10 @@ def test_power_cut_costs_the_last_moments_only(path):
 def test_bytes_that_a_power_cut_left_as_zeros_are_left_out(path):
     """Rows whose bytes are not what was written do not go into the file."""
     crash(path, count=5)
-    arrays = journal(path) / "arrays.bin"
-    raw = arrays.read_bytes()
-    arrays.write_bytes(raw[:-200] + b"\0" * 200)
+    raw = log_of(path).read_bytes()
+    log_of(path).write_bytes(raw[:-200] + b"\0" * 200)
     with pytest.warns(RuntimeWarning, match="1 fits"):
-        WriteSession.open(path).close()
+        commit(path, 1)
 
     assert verify(path) == []
     with Hdf5Store(path) as store:
@@ -748,7 +783,7 @@ def test_forked_child_cannot_end_the_session(path):
         assert same(store.runs["run-0000"].read_all(0), weights(0))
 
 
-def test_live_run_outlives_its_journal(path):
+def test_live_run_outlives_its_log(path):
     """A run that goes into the file while it is read stays as it was seen."""
     session = begin(path)
     with live_run(path) as run:

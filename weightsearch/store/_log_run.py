@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import errno
 import json
 import os
 import threading
@@ -225,7 +226,9 @@ class LogFile:
         try:
             meta = json.loads(lines[0])
             self._note(frame, meta, lines)
-        except (ValueError, TypeError, KeyError, IndexError, StoreError):
+        except (ArithmeticError, AttributeError, LookupError, RecursionError):
+            return None
+        except (TypeError, ValueError, StoreError):
             return None
         return frame
 
@@ -259,6 +262,7 @@ class LogFile:
         # A hostile file may hold many heads with long lines: read it a few times.
         budget = 4 * size
         while at < size:
+            at = self._data_from(at)
             block = self._pread(_SEARCH_BYTES, at)
             found = block.find(fmt.MAGIC)
             if found < 0:
@@ -275,6 +279,16 @@ class LogFile:
                     return at
             at += 1
         return None
+
+    def _data_from(self, at: int) -> int:
+        """Return where the next bytes are that take room, in a file with holes."""
+        if not hasattr(os, "SEEK_DATA"):
+            return at
+        try:
+            return os.lseek(self._handle, at, os.SEEK_DATA)
+        except OSError as error:
+            # There are none, or the file system cannot tell.
+            return self._size if error.errno == errno.ENXIO else at
 
     def _unfinished(self, at: int, size: int) -> bool:
         """Whether what is at the end is the beginning of a frame."""
@@ -301,8 +315,8 @@ class LogFile:
             self._blobs[str(meta["name"])] = frame.payload, size, crc
             self._good_blobs.pop(str(meta["name"]), None)
             return
-        if not (isinstance(uid, str) and len(uid) == 32):
-            raise ValueError("a run without a uid")
+        if not (isinstance(event, str) and isinstance(uid, str) and len(uid) == 32):
+            raise ValueError("a frame of no run")
         arrays = self._arrays(frame, meta, lines[1]) if lines[1] else None
         run = self._runs.get(uid)
         if run is None:
@@ -887,7 +901,7 @@ class LogRun:
         for source in self._sources():
             if source.has_blob(name):
                 return source
-        raise WeightsNotFoundError(f"There is no content {name!r} in this run.")
+        raise self.file.corrupt("states", f"their content {name} is missing")
 
     def _own_arrays(self, row: int, at: int) -> _Arrays:
         arrays = self._content.arrays[at]

@@ -490,7 +490,7 @@ def locked(path: Path, *, compression: Compression = None) -> Iterator[WriteSess
     """Hold a store's lock, with all that was beside it in its file."""
     with WriteSession.open(path, compression=compression) as session:
         session.empty_log()
-        session._lookup.close()
+        session.lookup.close()
         yield session
 
 
