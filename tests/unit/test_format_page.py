@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 import pytest
-from store_memory import MemoryRun, good_store, mlp_run, mlp_weights, refit, write
+from store_memory import MemoryRun, mlp_run, mlp_weights, refit, write
 
-from weightsearch.store import _schema
+from weightsearch._records import FitTable
+from weightsearch.store import _append, _catalog, _schema
+from weightsearch.store._checked import FILTERS
 from weightsearch.store._dtypes import dtype_text, stored_as
 from weightsearch.store._names import to_paths
-from weightsearch.store._reader import Hdf5Store
-from weightsearch.store._hdf5._safe_dataset import FILTERS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "format.md").read_text(encoding="utf-8")
-KINDS = {"G_": "group", "D_": "dataset", "A_": "attribute", "J_": "JSON key"}
+KINDS = {
+    "G_": "group",
+    "D_": "dataset",
+    "A_": "attribute",
+    "J_": "JSON key",
+    "F_": "field",
+}
 
 
 def rows() -> list[list[str]]:
@@ -38,7 +45,7 @@ def test_every_name_is_on_the_page_and_in_the_code():
     """Each group, dataset, attribute and key has a row, and each row a constant."""
     in_code = {
         (KINDS[name[:2]], value)
-        for name, value in vars(_layout).items()
+        for name, value in vars(_schema).items()
         if name[:2] in KINDS
     }
     on_page = {
@@ -55,7 +62,7 @@ def test_every_limit_is_on_the_page():
     """The page gives the limits that the code has."""
     in_code = {
         name: value
-        for name, value in vars(_layout).items()
+        for name, value in vars(_schema).items()
         if name.startswith("MAX_") and name not in ("MAX_SHAPES", "MAX_FAMILIES")
     }
     on_page = {
@@ -69,12 +76,38 @@ def test_every_limit_is_on_the_page():
 
 def test_numbers_in_the_prose_are_those_of_the_code():
     """The version, the words of the kinds, and the writer's limits are right."""
-    assert f"# The store's format, version {_layout.FORMAT_VERSION}\n" in PAGE
-    assert f"MUST be `{_layout.FORMAT}`" in PAGE
-    assert f"`{_layout.STACKED}` or `{_layout.RAGGED}`" in PAGE
-    assert f"stack up to {_layout.MAX_SHAPES} sets" in PAGE
-    assert f"more than {_layout.MAX_FAMILIES} sets of names" in PAGE
-    assert f"{_layout.MAX_INFLATION} times" in PAGE
+    assert f"# The store's format, version {_schema.FORMAT_VERSION}\n" in PAGE
+    assert f"MUST be `{_schema.FORMAT}`" in PAGE
+    assert f"`{_schema.STACKED}` or `{_schema.RAGGED}`" in PAGE
+    assert f"stack up to {_schema.MAX_SHAPES} sets" in PAGE
+    assert f"more than {_schema.MAX_FAMILIES} sets of names" in PAGE
+    assert f"{_schema.MAX_INFLATION} times" in PAGE
+
+
+def test_the_redo_file_is_as_on_the_page():
+    """The head of a redo file has the parts that the page lists."""
+    table = PAGE.split("A redo file is")[1].split("and then, for each part")[0]
+    sizes = re.findall(r"^\| ([\d, ]+) \|", table, re.MULTILINE)
+
+    assert sum(int(size) for cell in sizes for size in cell.split(",")) == (
+        _append._HEAD.size + _append._CRC.size
+    )
+    assert _append._MAGIC.decode().strip() in table
+    assert f"at most {_append._TAIL}" in table
+
+
+def test_the_records_of_the_index_are_as_on_the_page():
+    """The fields of the index have the order and sizes of the page."""
+    fields = [
+        (cells[0].strip("`"), cells[2]) for cells in rows() if cells[1] == "field"
+    ]
+    kinds = {"uint8": "u1", "int64": "<i8", "uint32": "<u4"}
+    on_page = [
+        (name, f"|S{kind.split()[0]}" if "bytes" in kind else np.dtype(kinds[kind]).str)
+        for name, kind in fields
+    ]
+
+    assert on_page == [*_catalog.RUN.descr, *_catalog.FIT.descr]
 
 
 def test_every_filter_is_on_the_page():
@@ -101,9 +134,23 @@ def test_the_example_of_a_clash_is_right():
     assert to_paths(["a", "a/b"])[1] in PAGE
 
 
+class Referring(MemoryRun):
+    """A run all of whose fits another one holds."""
+
+    def __init__(self, run: MemoryRun, uid: str):
+        super().__init__(run.records, name="c", uid=uid, started="2026-02-01")
+        self.of = run
+
+    def fits(self) -> FitTable:
+        count = len(self.records)
+        origin = np.full(count, self.of.uid.encode(), "S32")
+        return replace(super().fits(), origin=origin, origin_row=np.arange(count))
+
+
+@pytest.mark.parametrize("referring", [False, True])
 @pytest.mark.parametrize("ragged", [False, True])
 def test_the_script_finds_the_first_layer(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ragged: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ragged: bool, referring: bool
 ):
     """Following only the page, plain h5py finds candidate 7's first layer."""
     rng = np.random.default_rng(0)
@@ -111,7 +158,11 @@ def test_the_script_finds_the_first_layer(
     # An earlier refit of the same candidate, which does not count.
     records.insert(0, refit(7, mlp_weights(rng, 2)))
     newest = MemoryRun(records, name="a", uid="b" * 32, started="2026-01-01")
-    write(tmp_path / "search.h5", mlp_run(8), newest)
+    runs = [mlp_run(8), newest]
+    if referring:
+        runs.append(Referring(newest, "c" * 32))
+    removed = [newest.uid] if referring else []
+    write(tmp_path / "search.h5", *runs, remove=removed)
     monkeypatch.chdir(tmp_path)
     found: dict[str, Any] = {}
 
@@ -139,16 +190,6 @@ def test_the_recipe_for_text_columns_works(tmp_path: Path, long: bool):
         exec(script("Text columns"), found)
 
     assert found["texts"] == params
-
-
-def test_the_best_weights_are_plain_datasets(tmp_path: Path):
-    """What the page says of the best estimator's weights holds."""
-    path = good_store(tmp_path / "a.h5")
-
-    with h5py.File(path, "r") as file, Hdf5Store(path) as store:
-        (run,) = store.runs.values()
-        plain = file["runs"][run.name]["best"]["coefs_/0"][...]
-        np.testing.assert_array_equal(plain, run.read_best("coefs_/0"))
 
 
 def test_a_structured_type_has_the_keys_of_the_page():

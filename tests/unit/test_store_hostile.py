@@ -381,7 +381,7 @@ def test_soft_linked_runs_are_refused(tmp_path: Path):
 
     with Hdf5Store(path) as store:
         with pytest.raises(CorruptStoreError, match="soft link"):
-            store.runs["b"].header
+            _ = store.runs["b"].header
 
 
 @pytest.mark.parametrize("name", ["format", "format_version", "store_uid"])

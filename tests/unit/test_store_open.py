@@ -25,8 +25,8 @@ from weightsearch.exceptions import (
     StoreWriteError,
 )
 from weightsearch.store import _reader
-from weightsearch.store._schema import FORMAT_VERSION
 from weightsearch.store._reader import Hdf5Store, check_store_file
+from weightsearch.store._schema import FORMAT_VERSION
 
 
 def foreign(path: Path) -> Path:

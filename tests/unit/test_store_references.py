@@ -221,7 +221,7 @@ def test_references_that_lead_nowhere_are_named(
 
     with Hdf5Store(path) as store:
         run = store.runs["b"]
-        with pytest.raises(CorruptStoreError, match="does not hold it|is missing"):
+        with pytest.raises(CorruptStoreError, match=r"does not hold it|is missing"):
             run.read_all(0)
         assert same(dict(run.read_all(4)), dict(second.records[4].weights))
     assert any(

@@ -12,9 +12,9 @@ from store_memory import MemoryRun, mlp_run, mlp_weights, refit, write
 from weightsearch._records import Weights, WeightSpec, WeightSpecs
 from weightsearch.exceptions import CorruptStoreError, WeightsNotFoundError
 from weightsearch.store import _stacks
-from weightsearch.store._schema import MAX_FAMILIES, MAX_SHAPES, RAGGED, STACKED
 from weightsearch.store._plan import plan
 from weightsearch.store._reader import Hdf5Store
+from weightsearch.store._schema import MAX_FAMILIES, MAX_SHAPES, RAGGED, STACKED
 
 ROWS = [
     range(40),

@@ -57,8 +57,6 @@ G_CV_RESULTS = "cv_results"
 D_CV_COLUMNS = "cv_columns"
 G_FITS = "fits"
 G_LAYOUTS = "layouts"
-G_BEST = "best"
-D_BEST_SPEC = "best_spec"
 G_SPLITS = "splits"
 G_STATES = "states"
 
