@@ -366,11 +366,15 @@ def test_flipped_bits_of_a_redo_file_are_noticed(tmp_path: Path):
 
 
 @posix
-def test_a_redo_file_of_another_store_is_dropped(tmp_path: Path):
+@pytest.mark.parametrize("removing", [False, True])
+def test_a_redo_file_of_another_store_is_dropped(tmp_path: Path, removing: bool):
     """A store that took another one's place is not written over."""
-    path = good_store(tmp_path / "a.h5")
-    assert killed(_steps.REDO_WRITTEN, lambda: durably(path, more(1)))
-    other = write(tmp_path / "b.h5", *map(more, range(10, 14)))
+    path = write(tmp_path / "a.h5", *map(more, range(10, 14)))
+    work = {"remove": [more(10).uid]} if removing else {}
+    runs = [] if removing else [more(1)]
+    assert killed(_steps.REDO_WRITTEN, lambda: durably(path, *runs, **work))
+    other = tmp_path / "b.h5"
+    append_runs(other, map(more, range(10, 14)), store_uid="d" * 32)
     other.replace(path)
     content = path.read_bytes()
 

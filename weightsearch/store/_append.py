@@ -51,12 +51,12 @@ __all__ = [
 PAGE = 512
 _MAGIC = b"WSREDO1\n"
 # Magic, old and new end of the file, first byte of its last new ones and their CRC-32,
-# bytes and CRC-32 of the pages, CRC-32 of all this.
+# bytes and CRC-32 of the pages; the CRC-32 of all this follows.
 _HEAD = struct.Struct("<8sQQQIQI")
 _CRC = struct.Struct("<I")
 _PAGE_HEAD = struct.Struct("<QI")
 _TAIL = 2**16
-"""Bytes of what was appended by which a redo file knows its file."""
+"""Bytes of what was appended by which a redo file knows its file again."""
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _READ_WRITE = os.O_RDWR | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
 
@@ -239,10 +239,12 @@ class AppendFile(PagedFile):
         tail = max(self._old, self._size - _TAIL)
         self._file.seek(tail)
         tail_crc = zlib.crc32(self._file.read(max(0, self._size - tail)))
-        body = b"".join(
-            _PAGE_HEAD.pack(number * PAGE, len(page)) + page
-            for number, page in pages.items()
-        )
+        parts = []
+        for number, page in pages.items():
+            self._file.seek(number * PAGE)
+            before = self._file.read(len(page))
+            parts += [_PAGE_HEAD.pack(number * PAGE, len(page)), before, page]
+        body = b"".join(parts)
         sizes = (self._old, self._size, tail, tail_crc, len(body), zlib.crc32(body))
         head = _HEAD.pack(_MAGIC, *sizes)
         return head + _CRC.pack(zlib.crc32(head)) + body
@@ -452,26 +454,28 @@ def _read_redo(redo: Path, file: io.FileIO) -> dict[int, bytes]:
             return {}
         _, old, new, tail, tail_crc, n_body, crc = _HEAD.unpack(head[: _HEAD.size])
         # No more is read than the store's own size allows.
-        if n_body != total - len(head) or n_body > 2 * size + PAGE or new > size:
+        if n_body != total - len(head) or n_body > 3 * size or new > size:
             return {}
         body = source.readall()
     if len(body) != n_body or zlib.crc32(body) != crc:
         return {}
-    end = _committed_size(file.fileno())
     file.seek(tail)
     if not tail <= max(old, new) or new - tail > _TAIL:
         return {}
     if zlib.crc32(file.read(max(0, new - tail))) != tail_crc:
-        return {}
-    # A cut may leave any bytes of the superblock's page old and the others new.
-    ends = zip(*(n.to_bytes(8, "little") for n in (old, new, end)), strict=True)
-    if any(found not in (before, after) for before, after, found in ends):
         return {}
     pages: dict[int, bytes] = {}
     at = 0
     while at < n_body:
         offset, length = _PAGE_HEAD.unpack_from(body, at)
         at += _PAGE_HEAD.size
-        pages[offset // PAGE] = body[at : at + length]
-        at += length
+        before, after = body[at : at + length], body[at + length : at + 2 * length]
+        at += 2 * length
+        file.seek(offset)
+        found = file.read(length)
+        # A cut may have left any of the bytes old and the others new.
+        triples = zip(found, before, after, strict=False)
+        if len(found) != length or any(x not in (y, z) for x, y, z in triples):
+            return {}
+        pages[offset // PAGE] = after
     return pages

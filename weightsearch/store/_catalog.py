@@ -43,9 +43,7 @@ RUN = np.dtype(
         (names.F_CRC32, "<u4"),
     ]
 )
-FIT = np.dtype(
-    [(names.F_KEY, "S32"), (names.F_ROW, "<i8"), (names.F_WEIGHTS, "u1")]
-)
+FIT = np.dtype([(names.F_KEY, "S32"), (names.F_ROW, "<i8"), (names.F_WEIGHTS, "u1")])
 _CHUNKS = {names.D_INDEX_RUNS: 8, names.D_INDEX_FITS: 64}
 
 
@@ -173,27 +171,25 @@ class Catalog:
             raise runs.refuse("is not a table")
         (self.n_records,), (self.n_fits,) = runs.shape, self._fits.shape
         records = runs.read()
-        for number in range(len(records)):
-            record = records[number : number + 1]
-            if _with_crc(record.copy())[names.F_CRC32] != record[names.F_CRC32]:
+        raw, size = as_bytes(records), RUN.itemsize
+        for number, values in enumerate(records.tolist()):
+            if zlib.crc32(raw[number * size : (number + 1) * size - 4]) != values[-1]:
                 self.problem = runs.refuse(
                     f"record {number} does not match its checksum"
                 )
-            elif record[0][names.F_STATUS] != REMOVED:
-                self.entries.append(self._entry(record[0].tolist(), number, runs))
+            elif values[4] != REMOVED:
+                self.entries.append(self._entry(values, number, runs))
 
-    def _entry(self, values: Any, number: int, runs: CheckedDataset) -> CatalogEntry:
+    def _entry(
+        self, values: tuple[Any, ...], number: int, runs: CheckedDataset
+    ) -> CatalogEntry:
         uid, name, started, fingerprint, status, *numbers, _ = values
         try:
-            return CatalogEntry(
-                uid.decode("ascii"),
-                from_path(name.decode()),
-                started.decode(),
-                _STATUS[status],
-                fingerprint.decode(),
-                *numbers,
-                number,
-            )
+            shown = from_path(name.decode())
+            texts = uid.decode("ascii"), shown, started.decode(), _STATUS[status]
+            entry = CatalogEntry(*texts, fingerprint.decode(), *numbers)
+            entry.number = number
+            return entry
         except (KeyError, UnicodeDecodeError) as exc:
             raise runs.refuse(f"record {number} makes no sense") from exc
 

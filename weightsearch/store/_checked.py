@@ -409,9 +409,7 @@ class CheckedDataset:
                     f"declares {self.nbytes} bytes in more chunks than the file holds"
                 )
         if self.nbytes > size * inflation:
-            raise self.refuse(
-                f"declares {self.nbytes} bytes in a file that has {size}"
-            )
+            raise self.refuse(f"declares {self.nbytes} bytes in a file that has {size}")
         stored = self.did.get_storage_size()
         if self.nbytes > stored * inflation:
             raise self.refuse(

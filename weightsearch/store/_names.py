@@ -49,6 +49,8 @@ def to_flat(name: str) -> str:
 
 def from_path(path: str) -> str:
     """Give the name that lies at a path."""
+    if "%" not in path:
+        return path
     if path == "%":
         return ""
     return unquote_to_bytes(path).decode("utf-8", "surrogatepass")

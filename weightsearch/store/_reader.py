@@ -198,11 +198,12 @@ class Hdf5Store(StoreView):
         """Tell whether the open file has been written, and is still at its path."""
         before = self._status
         try:
-            there = Path(self._source).stat() if before else None
-            return there is not None and (
-                self._stat() != before and there.st_ino == before[0]
+            return (
+                bool(before)
+                and self._stat() != before
+                and Path(self.path).stat().st_ino == before[0]
             )
-        except (OSError, TypeError):
+        except OSError:
             return False
 
 

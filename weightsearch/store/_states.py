@@ -111,15 +111,13 @@ class StoredStates:
         if not isinstance(needs, list) or not all(
             type(item) is int and 0 <= item < len(known) for item in needs
         ):
-            raise self._group.refuse(
-                "names contents that are not there", place
-            )
+            raise self._group.refuse("names contents that are not there", place)
         return self._models[number], tuple(known[item] for item in needs)
 
     def __contains__(self, name: str) -> bool:
         return name in self._numbers
 
-    def nbytes(self, name: str) -> int:
+    def blob_size(self, name: str) -> int:
         """Bytes of a content."""
         start, stop = self._extent(name)
         return stop - start

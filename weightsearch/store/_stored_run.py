@@ -99,9 +99,7 @@ class Hdf5Run:
             key for key, kind in _HEADER.items() if not isinstance(value.get(key), kind)
         ]
         if wrong:
-            raise self.group.refuse(
-                f"lacks {wrong}, or has them wrong", names.D_HEADER
-            )
+            raise self.group.refuse(f"lacks {wrong}, or has them wrong", names.D_HEADER)
         uids = {value["uid"], self.uid, self.group.text(names.A_UID)}
         if len(uids) > 1 or value["name"] != self.name:
             raise self.group.refuse("belongs to another run", names.D_HEADER)
@@ -385,12 +383,13 @@ class Hdf5Run:
 
     def blob(self, name: str) -> bytes:
         """One content of the states."""
-        return self._with_blob(name).blob(name)
+        found: bytes = self._with_blob(name).blob(name)
+        return found
 
     def blob_size(self, name: str) -> int:
         """Bytes of one content."""
-        found = self._with_blob(name)
-        return found.nbytes(name) if found is self.states else found.blob_size(name)
+        found: int = self._with_blob(name).blob_size(name)
+        return found
 
     def _with_blob(self, name: str) -> Any:
         if name in self.states:

@@ -18,14 +18,19 @@ from weightsearch._records import Array, FitTable, RunHeader, RunSource
 from weightsearch.exceptions import StoreError, StoreWriteError
 from weightsearch.store import _json
 from weightsearch.store import _schema as names
-from weightsearch.store._append import AppendFile, new_file, opened_for_append
+from weightsearch.store._append import (
+    AppendFile,
+    new_file,
+    opened_for_append,
+    recover,
+)
 from weightsearch.store._catalog import (
     CatalogEntry,
     CatalogWriter,
     entry_of,
     fit_records,
 )
-from weightsearch.store._checked import TROUBLE, CheckedGroup
+from weightsearch.store._checked import TROUBLE, CheckedGroup, guarded, translate
 from weightsearch.store._columns import (
     Filters,
     check_compression,
@@ -103,7 +108,7 @@ def append_runs(
         else opened_for_append(path, durable=durable)
     )
     with opened as file:
-        with _hdf5(file, new=new) as hdf5:
+        with _hdf5(file, str(path), new=new) as hdf5:
             root = h5g.open(hdf5, b"/")
             if new:
                 _begin(root, store_uid)
@@ -132,9 +137,10 @@ def rewrite(path: Path, *, durable: bool = True) -> None:
         The store is damaged.
     """
     path = Path(os.path.realpath(path))
+    recover(path)
     with (
         new_file(path, durable=durable, replace=True) as file,
-        _hdf5(file, new=True) as hdf5,
+        _hdf5(file, str(path), new=True) as hdf5,
         Hdf5Store(path) as store,
     ):
         root = h5g.open(hdf5, b"/")
@@ -153,15 +159,16 @@ def rewrite(path: Path, *, durable: bool = True) -> None:
 
 
 @contextlib.contextmanager
-def _hdf5(file: AppendFile, *, new: bool) -> Iterator[h5f.FileID]:
+def _hdf5(file: AppendFile, path: str, *, new: bool) -> Iterator[h5f.FileID]:
     """Open the file with HDF5; whatever happens, HDF5 can close it."""
     # Space that is given up is not used again while the file is open: new bytes all
     # go to its end.
-    opened = (
-        h5py.File(file, "w", libver=_LIBVER, fs_strategy="none")
-        if new
-        else h5py.File(file, "r+", libver=_LIBVER)
-    )
+    with guarded(path, "/"):
+        opened = (
+            h5py.File(file, "w", libver=_LIBVER, fs_strategy="none")
+            if new
+            else h5py.File(file, "r+", libver=_LIBVER)
+        )
     try:
         yield opened.id
     except BaseException as exc:
@@ -170,6 +177,9 @@ def _hdf5(file: AppendFile, *, new: bool) -> Iterator[h5f.FileID]:
             file.error = exc
         with contextlib.suppress(*TROUBLE):
             opened.close()
+        if isinstance(exc, (RuntimeError, KeyError)):
+            # Of HDF5, over a file that is damaged.
+            raise translate(exc, path, "/") from exc
         raise
     opened.close()
 
@@ -224,8 +234,11 @@ class _Writer:
             if known.status == "kept":
                 self._show(known, header)
             return
-        plain = isinstance(run, Hdf5Run) and not run.fits().origin.any()
-        if plain and self._free_name(run.name) == run.name:
+        if (
+            isinstance(run, Hdf5Run)
+            and not run.fits().origin.any()
+            and self._free_name(run.name) == run.name
+        ):
             self.copy(run)
             return
         if header.status == "running":
