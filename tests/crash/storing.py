@@ -1,7 +1,8 @@
 """The children of the crash tests of the store: writers of one run each.
 
 Reads lines ``STORE NUMBER COUNT [STEP TIMES]`` (JSON lists) and forks a writer for
-each, since importing takes longer than writing. Prints ``pid``, what the writer
+each, since importing takes longer than writing. One of number -1 recovers what
+another has left. Prints ``pid``, what the writer
 prints, and ``exit`` with its code. A writer prints ``begun``, then the number of each
 fit when it has been appended, then ``committed``. With a step of the commit protocol,
 it kills itself when it has reached that step for the given time.
@@ -19,7 +20,7 @@ from pathlib import Path
 
 from run_samples import fit, header, mlp_arrays, params, results
 
-from weightsearch.store import WriteSession, _steps
+from weightsearch.store import WriteSession, _steps, consolidate
 
 
 def tell(*words):
@@ -43,6 +44,11 @@ def die_at(step, times):
 def main(store, number, count, step=None, times=1):
     if step is not None:
         die_at(step, times)
+    if number < 0:
+        tell("begun")
+        consolidate(Path(store))
+        tell("committed")
+        return
     session = WriteSession.open(Path(store))
     session.begin(header(number))
     session.set_params(0, params(count))

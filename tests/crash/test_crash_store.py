@@ -20,7 +20,7 @@ from weightsearch.store import (
     WriteSession,
     _steps,
     consolidate,
-    live_run,
+    live_runs,
     verify,
 )
 
@@ -31,7 +31,7 @@ pytestmark = [
 
 CHILD = Path(__file__).parent / "storing.py"
 COUNT = 40
-KILLS = 30
+KILLS = 60
 
 
 class Writers:
@@ -127,17 +127,13 @@ def check_everything(path, number, output):
     with Hdf5Store(path) as store:
         check_run(store.runs["run-0000"], list(range(COUNT)))
         in_file = header(number).name in store.runs
-    live = live_run(path)
+    live = [run for run in live_runs(path) if run.uid == header(number).uid]
     if fits and not in_file:
-        with live:
-            check_run(live, fits)
-    elif live is not None:
-        live.close()
+        check_run(live[0], fits)
     with WriteSession.open(path) as session:
         uids = [found.uid for found in session.headers]
-    assert uids.count(header(number).uid) == (
-        1 if fits or in_file else uids.count(header(number).uid)
-    )
+    assert uids.count(header(number).uid) == (1 if fits or in_file else len(live))
+    consolidate(path)
     assert verify(path) == []
     with Hdf5Store(path) as store:
         if fits:
@@ -146,6 +142,15 @@ def check_everything(path, number, output):
             if "committed" in output:
                 assert run.header.status == "complete"
     assert sorted(p.name for p in path.parent.iterdir()) == [path.name]
+
+
+def kill_after(writers, seconds, *args):
+    """Start a writer, kill it after a while, and return what it printed."""
+    pid = writers.start(*args)
+    time.sleep(seconds)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+    return writers.output()
 
 
 def test_kills_at_random_instants_cost_nothing_finished(path, writers):
@@ -157,19 +162,40 @@ def test_kills_at_random_instants_cost_nothing_finished(path, writers):
     check_everything(path, 1, output)
     during = 0
     for number in range(2, KILLS + 2):
-        pid = writers.start(path, number, COUNT)
-        time.sleep(chance.random() * whole)
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-        output = writers.output()
+        output = kill_after(writers, chance.random() * whole, path, number, COUNT)
         during += writers.code == -signal.SIGKILL
         check_everything(path, number, output)
 
-    assert during >= 20, "too many children ended before they were killed"
+    assert during >= KILLS // 2, "too many children ended before they were killed"
 
 
-STEPS = [(step, 1) for step in _steps.STEPS]
-STEPS += [(_steps.BYTES_WRITTEN, 20), (_steps.ROW_WRITTEN, 20)]
+def test_kills_during_recovery_cost_nothing(path, writers):
+    """Recovering what a dead writer left may be killed again and again."""
+    chance = random.Random(1)
+    during = left = 0
+    while during < KILLS:
+        number = left + 1
+        if not live_runs(path):
+            left += 1
+            number = left
+            output = writers.run(path, number, COUNT, _steps.FIT_WRITTEN, COUNT)
+            begun = time.monotonic()
+        number = left
+        kill_after(writers, chance.random() * 0.04, path, -1, 0)
+        during += writers.code == -signal.SIGKILL
+        assert verify(path) == []
+        assert time.monotonic() - begun < 60
+    check_everything(path, number, output)
+    with Hdf5Store(path) as store:
+        assert len(store.runs) == left + 1
+
+
+STEPS = [
+    (step, 1)
+    for step in _steps.STEPS
+    if step not in (_steps.FILE_WRITTEN, _steps.FILE_RENAMED)
+]
+STEPS += [(_steps.FIT_WRITTEN, 20)]
 
 
 @pytest.mark.parametrize(("step", "times"), STEPS)
@@ -179,32 +205,54 @@ def test_kill_at_each_step_costs_nothing_finished(path, writers, step, times):
     assert writers.code == -signal.SIGKILL
 
     told = reported(output)
-    rows = {_steps.BYTES_WRITTEN: times - 1, _steps.ROW_WRITTEN: times}
-    assert len(told) == (times - 1 if step in rows else COUNT)
+    assert len(told) == (times - 1 if step == _steps.FIT_WRITTEN else COUNT)
     check_everything(path, 1, output)
     with Hdf5Store(path) as store:
-        run = store.runs.get("run-0001")
-        assert (0 if run is None else len(run.fits())) == rows.get(step, COUNT)
+        run = store.runs["run-0001"]
+        assert len(run.fits()) == (times if step == _steps.FIT_WRITTEN else COUNT)
         if len(told) == COUNT:
             assert run.header.status == "complete"
             assert run.best_index() == 0
 
 
-@pytest.mark.parametrize("step", [_steps.CONSOLIDATION_BEGUN, _steps.FILE_WRITTEN])
+@pytest.mark.parametrize(
+    "step", [_steps.FILE_WRITTEN, _steps.FILE_RENAMED, _steps.LOG_REMOVED]
+)
+def test_kill_while_the_first_run_makes_the_store(tmp_path, writers, step):
+    """A store that is just being made is there whole, or not at all."""
+    path = tmp_path.resolve() / "new.h5"
+    output = writers.run(path, 0, COUNT, step, 1)
+    assert writers.code == -signal.SIGKILL
+
+    assert path.exists() == (step != _steps.FILE_WRITTEN)
+    assert len(reported(output)) == COUNT
+    consolidate(path)
+    assert verify(path) == []
+    with Hdf5Store(path) as store:
+        check_run(store.runs["run-0000"], list(range(COUNT)))
+    WriteSession.open(path).close()
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("step", [_steps.CONSOLIDATION_BEGUN, _steps.APPEND_WRITTEN])
 def test_kill_while_consolidating_a_leftover(path, writers, step):
-    """A writer that dies while it cleans up after another one harms nothing."""
+    """A writer that dies while it stores another one's run too harms nothing."""
     output = writers.run(path, 1, COUNT, _steps.RUN_FINISHED, 1)
-    for _ in range(2):
-        assert writers.run(path, 2, COUNT, step, 1) == []
+    for number in (2, 3):
+        writers.run(path, number, COUNT, step, 1)
         assert writers.code == -signal.SIGKILL
         assert verify(path) == []
+    writers.run(path, -1, 0, step, 1)
+    assert writers.code == -signal.SIGKILL
 
     check_everything(path, 1, output)
+    with Hdf5Store(path) as store:
+        assert [run.header.status for run in store.runs.values()] == ["complete"] * 4
 
 
 def test_recover_after_a_kill(path, writers):
     """Recovering by hand finds what the next writer would find."""
-    writers.run(path, 1, COUNT, _steps.ROW_WRITTEN, 15)
+    writers.run(path, 1, COUNT, _steps.FIT_WRITTEN, 15)
 
     assert consolidate(path)
     assert not consolidate(path)
@@ -215,7 +263,7 @@ def test_recover_after_a_kill(path, writers):
 
 def test_two_writers_after_a_kill_take_turns(path, writers):
     """Of two that come after a dead writer, one at a time gets in."""
-    writers.run(path, 1, COUNT, _steps.ROW_WRITTEN, 5)
+    writers.run(path, 1, COUNT, _steps.FIT_WRITTEN, 5)
     other = Writers()
     writers.start(path, 2, COUNT)
     other.start(path, 3, COUNT)

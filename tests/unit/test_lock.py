@@ -23,7 +23,7 @@ lock = StoreLock(Path(sys.argv[1]))
 lock.acquire()
 print("held", flush=True)
 sys.stdin.read()
-lock.release(remove=True)
+lock.release()
 print("released", flush=True)
 """
 
@@ -111,7 +111,7 @@ def test_lock_of_a_killed_process_is_free(store, holder):
     holder.send_signal(signal.SIGKILL)
     holder.wait()
 
-    assert (store.parent / "search.h5.journal" / "holder.json").exists()
+    assert (store.parent / "search.h5.holder").exists()
     assert not is_locked(store)
     assert can_lock(store)
 
@@ -124,7 +124,7 @@ def test_forked_child_neither_holds_nor_releases(store):
     child = os.fork()
     if child == 0:
         code = 0 if not can_lock(store) else 1
-        lock.release(remove=True)
+        lock.release()
         os._exit(code)
     _, status = os.waitpid(child, 0)
     held = subprocess.run(
@@ -177,7 +177,7 @@ def test_lock_taken_while_its_file_is_removed(store, holder):
     first.acquire()
 
     assert not can_lock(store)
-    assert (store.parent / "search.h5.journal" / "lock").exists()
+    assert (store.parent / "search.h5.lock").exists()
     first.release()
 
 
@@ -201,7 +201,7 @@ while time.monotonic() < until:
     inside.open("x").close()
     inside.unlink()
     entries += 1
-    lock.release(remove=True)
+    lock.release()
 print(entries)
 """
 
@@ -234,7 +234,7 @@ def test_release_can_remove_every_trace(store):
     """After a finished fit nothing lies beside the store."""
     lock = StoreLock(store)
     lock.acquire()
-    lock.release(remove=True)
+    lock.release()
 
     assert list(store.parent.iterdir()) == []
 
@@ -243,7 +243,7 @@ def test_holder_file_says_who(store):
     """The file beside the lock can be read by people and programs."""
     lock = StoreLock(store)
     lock.acquire()
-    text = (store.parent / "search.h5.journal" / "holder.json").read_text()
+    text = (store.parent / "search.h5.holder").read_text()
     lock.release()
 
     assert json.loads(text)["pid"] == os.getpid()
@@ -254,8 +254,8 @@ def test_lock_is_two_files(store):
     """A held lock has no other files than the documented ones."""
     lock = StoreLock(store)
     lock.acquire()
-    folder = store.parent / "search.h5.journal"
-    assert sorted(path.name for path in folder.iterdir()) == ["holder.json", "lock"]
+    names = sorted(path.name for path in store.parent.iterdir())
+    assert names == ["search.h5.holder", "search.h5.lock"]
     lock.release()
 
 
@@ -270,21 +270,63 @@ def test_asking_whether_it_is_locked_takes_nothing(store):
     assert not is_locked(store)
 
 
-def test_file_in_the_folders_place_is_named(store):
-    """A file where the journal's folder belongs is left alone."""
-    other = store.parent / "search.h5.journal"
-    other.write_text("mine")
+@posix
+@pytest.mark.parametrize("kind", ["link", "dangling", "hard link", "pipe", "folder"])
+def test_what_is_not_a_plain_file_is_left_alone(store, kind):
+    """Nothing is made or written through what lies in the lock's place."""
+    path, precious = store.with_name("search.h5.lock"), store.with_name("precious")
+    precious.write_text("")
+    if kind == "link":
+        path.symlink_to(precious)
+    elif kind == "dangling":
+        path.symlink_to(store.with_name("nowhere"))
+    elif kind == "hard link":
+        path.hardlink_to(precious)
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.mkdir()
 
     with pytest.raises(StoreWriteError, match="in the way"):
         StoreLock(store).acquire()
-    assert other.read_text() == "mine"
+    assert not is_locked(store)
+    assert precious.read_text() == ""
+    assert not store.with_name("nowhere").exists()
+
+
+@posix
+def test_link_in_the_holders_place_is_replaced_and_not_followed(store):
+    """Who holds the lock is never written to where a link leads."""
+    precious = store.with_name("precious")
+    precious.write_text("precious")
+    store.with_name("search.h5.holder").symlink_to(precious)
+    lock = StoreLock(store)
+    lock.acquire()
+
+    assert precious.read_text() == "precious"
+    assert not store.with_name("search.h5.holder").is_symlink()
+    lock.release()
 
 
 def test_foreign_file_in_the_locks_place_is_explained(store):
     """What cannot be locked ends in an error that says what to do."""
-    folder = store.parent / "search.h5.journal"
-    folder.mkdir()
-    (folder / "lock").write_bytes(b"no database at all" * 100)
+    path = store.with_name("search.h5.lock")
+    path.write_bytes(b"no database at all" * 100)
 
     with pytest.raises(StoreLockedError, match="local disk"):
         StoreLock(store).acquire()
+    assert path.read_bytes() == b"no database at all" * 100
+
+
+@posix
+@pytest.mark.parametrize("mode", [0o600, 0o640])
+def test_lock_has_the_mode_of_its_store(store, mode):
+    """Beside a private store nobody else can read who writes to it."""
+    store.write_bytes(b"")
+    store.chmod(mode)
+    lock = StoreLock(store)
+    lock.acquire()
+    modes = {path.stat().st_mode & 0o777 for path in store.parent.iterdir()}
+    lock.release()
+
+    assert modes == {mode}

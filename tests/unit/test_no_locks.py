@@ -75,13 +75,9 @@ def test_a_store_is_read_without_locks(store):
 
 
 @without_locks
-def test_insisting_on_locks_is_explained(store):
-    """Where the environment makes HDF5 insist, the error names the variable."""
-    said = run(READ, store, HDF5_USE_FILE_LOCKING="TRUE")
-
-    assert said.startswith("StoreError")
-    assert "No locks available" in said
-    assert "set it to FALSE" in said
+def test_reading_takes_no_lock_where_the_environment_insists_on_them(store):
+    """HDF5's own locks are not used, whatever HDF5_USE_FILE_LOCKING says."""
+    assert run(READ, store, HDF5_USE_FILE_LOCKING="TRUE") == "2 (3, 4)\n"
 
 
 @without_locks
@@ -116,8 +112,8 @@ print(search.store_.verify(), len(search.run_.candidates))
     assert run(code, tmp_path / "s.h5") == "[] 2\n"
 
 
-def test_file_that_another_program_writes_is_explained(store):
-    """A store that another program has open for writing is not read half-written."""
+def test_store_that_another_program_has_open_is_read(store):
+    """A program that has a store open for writing does not keep readers out."""
     code = """
 import h5py
 with h5py.File(path, "r+"):
@@ -131,10 +127,8 @@ with h5py.File(path, "r+"):
         text=True,
     ) as other:
         assert other.stdout.readline() == "open\n"
-        with pytest.raises(StoreError, match="open for writ") as caught:
-            WeightStore(store)
+        with WeightStore(store) as opened:
+            assert opened.verify() == []
         other.stdin.close()
-
-    assert "damaged" not in str(caught.value)
     with WeightStore(store) as opened:
         assert opened.verify() == []

@@ -563,9 +563,7 @@ class LogRun:
             started=_iso(content.ended),
         )
         if content.end is not None:
-            return replace(
-                header, status="complete", finished=content.end["finished"]
-            )
+            return replace(header, status="complete", finished=content.end["finished"])
         ended = _iso(content.ended) if self._status == "interrupted" else ""
         return replace(header, status=self._status, finished=ended)
 
@@ -776,7 +774,9 @@ class LogRun:
                 for n in range(content.n_splits)
             ]
         except KeyError as error:
-            raise self.file.corrupt(content.splits.place, f"{error} is missing") from error
+            raise self.file.corrupt(
+                content.splits.place, f"{error} is missing"
+            ) from error
 
     # -- damage ---------------------------------------------------------------
 

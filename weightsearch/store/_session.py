@@ -56,6 +56,8 @@ class WriteSession:
         The store's file, links resolved.
     lookup : StoreLookup
         What the store has.
+    recovered : bool
+        Whether opening has put anything into the file that a crash had left.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class WriteSession:
         self.lookup = StoreLookup(path)
         self._log: Log | None = None
         self._n_safe = 0
+        self.recovered = False
         self._pid = os.getpid()
 
     @classmethod
@@ -108,7 +111,7 @@ class WriteSession:
         lock.acquire()
         session = cls(path, lock, durable=durable, compression=compression)
         try:
-            recover_file(path)
+            session.recovered = recover_file(path)
             session._open_log()
         except BaseException:
             session.close()
@@ -360,10 +363,8 @@ class WriteSession:
             # Not a log, or one that is damaged from its beginning to its end.
             self._move_aside([])
         elif self._file.damaged:
-            self.empty_log()
-        elif self._file.contents and not any(
-            run.complete or len(run.fits()) for run in runs
-        ):
+            self.recovered |= self.empty_log()
+        elif not any(run.complete or len(run.fits()) for run in runs):
             # All of it is in the file already, or there is not a fit in it.
             self._remove_log()
 
@@ -519,19 +520,10 @@ def consolidate(path: Path, compression: Compression = None) -> bool:
         As :meth:`WriteSession.open` raises them.
     """
     path = Path(path).resolve()
-    left = [log_path(path), redo_path(path)]
-    if not any(os.path.lexists(one) for one in left):
+    if not any(os.path.lexists(one) for one in (log_path(path), redo_path(path))):
         return False
-    check_store_file(path)
-    lock = StoreLock(path)
-    lock.acquire()
-    with WriteSession(path, lock, durable=True, compression=compression) as session:
-        finished = recover_file(path)
-        session._file = _log_file(session._log_path)
-        if session._file is not None and session._file.end == 0:
-            session._open_log()
-            return finished
-        return session.empty_log() or finished
+    with WriteSession.open(path, compression=compression) as session:
+        return session.empty_log() or session.recovered
 
 
 def live_runs(path: Path) -> list[LogRun]:
