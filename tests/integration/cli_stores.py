@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 import numpy as np
-from store_memory import MemoryRun, mlp_results, refit, write
+from store_memory import MemoryRun, complete, refit, write
 
 from weightsearch import Weights
 
@@ -34,7 +34,7 @@ def hostile_store(path: Path) -> Path:
         estimator={"class": f"a.{ESCAPE}{MARKUP}", "params": NASTY[:-1]},
         settings={"search": f"{ESCAPE}{MARKUP}", "refit": True},
     )
-    return write(path, run, results={run.uid: mlp_results(run)})
+    return write(path, complete(run))
 
 
 OBJECT = {"class": f"m.{NASTY}", "repr": NASTY, "digest": "0" * 32}

@@ -125,21 +125,19 @@ class Hdf5Store(StoreView):
     """
 
     def __init__(self, source: Path | str | BinaryIO):
-        is_path = isinstance(source, (str, os.PathLike))
-        self.path = str(source) if is_path else name_of(source)
-        self._source = source
-        self._files: list[tuple[Any, h5py.File]] = []
+        self._is_path = isinstance(source, (str, os.PathLike))
+        self.path = str(source) if self._is_path else name_of(source)
+        self._files: list[tuple[FileObject, h5py.File]] = []
         self._status: tuple[int, ...] = ()
         for attempt in range(_TRIES):
             try:
-                super().__init__(self._open_root())
+                super().__init__(self._open_root(source))
                 return
             except BaseException as exc:
                 self.close()
                 # A writer may have been in the middle of its commit.
-                if attempt == _TRIES - 1 or not (
-                    is_path and isinstance(exc, CorruptStoreError)
-                ):
+                retry = self._is_path and isinstance(exc, CorruptStoreError)
+                if attempt == _TRIES - 1 or not retry:
                     raise
                 time.sleep(0.01 * 4**attempt)
 
@@ -151,7 +149,7 @@ class Hdf5Store(StoreView):
             # The index of groups may have changed since it was read in part.
             if not self._changed():
                 raise
-            self.root = self._open_root()
+            self.root = self._open_root(self.path)
             return super().open_group(place)
 
     def close(self) -> None:
@@ -161,8 +159,7 @@ class Hdf5Store(StoreView):
             while self._files:
                 file, opened = self._files.pop()
                 opened.close()
-                if file is not self._source:
-                    file.close()
+                file.close()
 
     @property
     def closed(self) -> bool:
@@ -180,18 +177,17 @@ class Hdf5Store(StoreView):
     ) -> None:
         self.close()
 
-    def _open_root(self) -> CheckedGroup:
-        file, opened = _open(self._source, self.path)
+    def _open_root(self, source: Path | str | BinaryIO) -> CheckedGroup:
+        file, opened = _open(source, self.path)
         self._files.append((file, opened))
         self._status = self._stat()
         with guarded(self.path, "/"):
             return CheckedGroup(h5g.open(opened.id, b"/"), self.path, "/")
 
     def _stat(self) -> tuple[int, ...]:
-        handle = getattr(self._files[-1][0], "handle", -1)
-        if handle < 0:
+        if not self._is_path:
             return ()
-        status = os.fstat(handle)
+        status = os.fstat(self._files[-1][0].handle)
         return status.st_ino, status.st_size, status.st_mtime_ns
 
     def _changed(self) -> bool:
@@ -199,7 +195,7 @@ class Hdf5Store(StoreView):
         before = self._status
         try:
             return (
-                bool(before)
+                bool(self._files and before)
                 and self._stat() != before
                 and Path(self.path).stat().st_ino == before[0]
             )
