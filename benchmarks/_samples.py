@@ -134,4 +134,4 @@ def results(weights: Sequence[Weights]) -> RunResults:
     best = int(columns["mean_test_score"].argmax())
     ranks = (-columns["mean_test_score"]).argsort().argsort() + 1
     columns["rank_test_score"] = ranks.astype(np.int32)
-    return RunResults(columns, best, weights[best])
+    return RunResults(columns, best)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import tempfile
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -15,7 +16,15 @@ from typing import Any
 
 import h5py
 import numpy as np
-from _harness import Alternative, Figure, Settings, Stopwatch, alternate, main
+from _harness import (
+    Alternative,
+    Figure,
+    Samples,
+    Settings,
+    Stopwatch,
+    alternate,
+    main,
+)
 from _samples import (
     LARGE,
     SMALL,
@@ -29,7 +38,7 @@ from _samples import (
 
 from weightsearch._records import Weights
 from weightsearch.store import WriteSession
-from weightsearch.store._journal._writer import _SYNC_FITS, _SYNC_SECONDS
+from weightsearch.store._log import _SYNC_SECONDS
 
 N_SMALL = 10_000
 N_SPLITS = 5
@@ -37,14 +46,19 @@ N_SPLITS = 5
 
 def measure(settings: Settings) -> list[Figure]:
     """Measure all of it."""
-    return [*_small(settings), *_groups(settings), *_large(settings)]
+    return [
+        *_small(settings),
+        *_groups(settings),
+        *_large(settings),
+        *_growing(settings),
+    ]
 
 
 # -- small models ---------------------------------------------------------------
 
 
 def _small(settings: Settings) -> list[Figure]:
-    """10,000 models of 9 KB: the journal, the way into the file, and pickles."""
+    """10,000 models of 9 KB: the log, the way into the file, and pickles."""
     weights = models(SMALL, N_SMALL)
     store = _Storing(weights)
     alternatives: list[Alternative] = [
@@ -55,33 +69,31 @@ def _small(settings: Settings) -> list[Figure]:
         alternatives.append(store.with_splits)
     samples = alternate(settings, *alternatives, keep_files=True)
     figures = [
-        samples.value(
-            "store.journal_small", "journal, one fit of 9 KB", "µs", "one fit"
-        ),
+        samples.value("store.log_small", "log, one fit of 9 KB", "µs", "one fit"),
         samples.ratio(
-            "store.journal_small_pickle",
-            "journal of 10,000 fits of 9 KB / a pickle file a model",
+            "store.log_small_pickle",
+            "log of 10,000 fits of 9 KB / a pickle file per model",
             "s",
-            "journal",
+            "log",
             "pickle files",
         ),
         samples.value(
-            "store.journal_growth",
-            "journal, the 10,000th fit / the 100th",
+            "store.log_growth",
+            "log, the 10,000th fit / the 100th",
             "x",
             "last / early",
         ),
         samples.value(
-            "store.consolidate_small",
-            "consolidation of 10,000 candidates of 9 KB",
+            "store.append_small",
+            "append of 10,000 candidates of 9 KB",
             "s",
-            "consolidation",
+            "append",
         ),
         samples.ratio(
             "store.small_pickle",
-            "journal + consolidation of 10,000 fits of 9 KB / a pickle file a model",
+            "log + append of 10,000 fits of 9 KB / a pickle file per model",
             "s",
-            "journal + consolidation",
+            "log + append",
             "pickle files",
         ),
         samples.value(
@@ -94,11 +106,11 @@ def _small(settings: Settings) -> list[Figure]:
     if not settings.quick:
         figures.append(
             samples.value(
-                "store.consolidate_splits",
-                "consolidation of 10,000 candidates of 9 KB, with the scores of "
+                "store.append_splits",
+                "append of 10,000 candidates of 9 KB, with the scores of "
                 f"{N_SPLITS} splits each",
                 "s",
-                "consolidation with splits",
+                "append with splits",
             )
         )
     few = models(SMALL, 100)
@@ -124,7 +136,7 @@ class _Storing:
         self.nbytes = sum(one.nbytes for one in weights)
 
     def small(self, folder: Path) -> dict[str, float]:
-        """Journal with a time for each fit, then consolidation."""
+        """Log with a time for each fit, then the append to the file."""
         path = folder / "search.h5"
         times = []
         with WriteSession.open(path) as session:
@@ -136,18 +148,18 @@ class _Storing:
                 times.append(time.perf_counter() - start)
             with Stopwatch() as commit:
                 session.commit(self.results)
-        journal = sum(times)
+        log = sum(times)
         return {
-            "one fit": 1e6 * journal / len(times),
-            "journal": journal,
-            "consolidation": commit.seconds,
-            "journal + consolidation": journal + commit.seconds,
+            "one fit": 1e6 * log / len(times),
+            "log": log,
+            "append": commit.seconds,
+            "log + append": log + commit.seconds,
             "last / early": float(np.median(times[-200:]) / np.median(times[50:250])),
             "size": path.stat().st_size / self.nbytes,
         }
 
     def with_splits(self, folder: Path) -> dict[str, float]:
-        """Consolidation of all that a search leaves, splits without weights too."""
+        """Append of all that a search leaves, splits without weights too."""
         with WriteSession.open(folder / "search.h5") as session:
             session.begin(header())
             session.set_params(0, self.params)
@@ -157,7 +169,7 @@ class _Storing:
                 session.append(record)
             with Stopwatch() as commit:
                 session.commit(self.results)
-        return {"consolidation with splits": commit.seconds}
+        return {"append with splits": commit.seconds}
 
 
 def _pickle_files(weights: Sequence[Weights], folder: Path) -> dict[str, float]:
@@ -170,7 +182,7 @@ def _pickle_files(weights: Sequence[Weights], folder: Path) -> dict[str, float]:
 
 
 def _groups(settings: Settings) -> list[Figure]:
-    """The same in an HDF5 group a candidate, as most people write it."""
+    """The same in an HDF5 group per candidate, as most people write it."""
     count = 2_000 if settings.quick else N_SMALL
     weights = models(SMALL, count)
     groups = partial(_hdf5_groups, weights, params(count))
@@ -178,10 +190,9 @@ def _groups(settings: Settings) -> list[Figure]:
     return [
         samples.ratio(
             "store.small_groups",
-            f"journal + consolidation of {count:,} fits of 9 KB / an HDF5 group a "
-            "model",
+            f"log + append of {count:,} fits of 9 KB / an HDF5 group per model",
             "s",
-            "journal + consolidation",
+            "log + append",
             "HDF5 groups",
             judged=count == N_SMALL,
         )
@@ -213,7 +224,7 @@ def _large(settings: Settings) -> list[Figure]:
     for durable in (True,) if settings.quick else (True, False):
         samples = alternate(
             settings,
-            partial(_large_journal, weights, durable),
+            partial(_large_log, weights, durable),
             partial(_plain_file, weights, durable),
             partial(_large_store, weights, durable),
         )
@@ -227,14 +238,14 @@ def _large(settings: Settings) -> list[Figure]:
                 "plain write",
             )
             for key, series in (
-                ("journal_large", "journal"),
-                ("large", "journal + consolidation"),
+                ("log_large", "log"),
+                ("large", "log + append"),
             )
         ]
     return figures
 
 
-def _large_journal(
+def _large_log(
     weights: Sequence[Weights], durable: bool, folder: Path
 ) -> dict[str, float]:
     session = _begun(folder, len(weights), durable)
@@ -243,7 +254,7 @@ def _large_journal(
             session.append(record)
         # Forces what was appended to the disk.
         session.close()
-    return {"journal": _megabytes(weights) / watch.seconds}
+    return {"log": _megabytes(weights) / watch.seconds}
 
 
 def _large_store(
@@ -255,7 +266,7 @@ def _large_store(
         for record in records(weights):
             session.append(record)
         session.commit(ending)
-    return {"journal + consolidation": _megabytes(weights) / watch.seconds}
+    return {"log + append": _megabytes(weights) / watch.seconds}
 
 
 def _begun(folder: Path, count: int, durable: bool) -> WriteSession:
@@ -272,19 +283,17 @@ def _megabytes(weights: Sequence[Weights]) -> float:
 def _plain_file(
     weights: Sequence[Weights], durable: bool, folder: Path
 ) -> dict[str, float]:
-    """Write the same bytes to one file, forced to the disk as often as the journal."""
+    """Write the same bytes to one file, forced to the disk as often as the log."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-    synced = 0
     with Stopwatch() as watch:
         handle = os.open(folder / "plain", flags)
         synced_at = time.monotonic()
-        for number, one in enumerate(weights, 1):
+        for one in weights:
             for array in one.values():
                 _write(handle, array)
-            late = time.monotonic() - synced_at >= _SYNC_SECONDS
-            if durable and (late or number - synced >= _SYNC_FITS):
+            if durable and time.monotonic() - synced_at >= _SYNC_SECONDS:
                 os.fsync(handle)
-                synced, synced_at = number, time.monotonic()
+                synced_at = time.monotonic()
         if durable:
             os.fsync(handle)
         os.close(handle)
@@ -295,6 +304,94 @@ def _write(handle: int, array: np.ndarray[Any, Any]) -> None:
     rest = array.data.cast("B")
     while rest.nbytes:
         rest = rest[os.write(handle, rest) :]
+
+
+# -- a store that grows ---------------------------------------------------------
+
+TINY: dict[str, tuple[int, ...]] = {"a": (100,), "b": (100,)}
+"""A model of two arrays of 800 bytes."""
+
+
+def _growing(settings: Settings) -> list[Figure]:
+    """What a small run costs in a store that has much, or many runs, already."""
+    size = 500 if settings.quick else 10_000
+    n_runs = 100 if settings.quick else 1_000
+    with tempfile.TemporaryDirectory(dir=settings.scratch) as folder:
+        large = Path(folder) / "large.h5"
+        different = models(LARGE, 20)
+        n_models = size * 10**6 // different[0].nbytes
+        _store_run(large, [different[n % 20] for n in range(n_models)])
+        tiny = alternate(settings, partial(_tiny, None), partial(_tiny, large))
+        grown = alternate(settings, partial(_grown, large), warm_up=False)
+        many = Path(folder) / "many.h5"
+        first = alternate(settings, partial(_searches, None), warm_up=False)
+        for _ in range(n_runs):
+            _store_run(many, models(TINY, 3))
+        last = alternate(settings, partial(_searches, many), warm_up=False)
+    both = Samples(first | last)
+    return [
+        tiny.ratio(
+            "store.tiny_in_large",
+            f"a run of 2 x 800 B into {size / 1000:g} GB / into an empty store",
+            "ms",
+            "into a large store",
+            "into an empty store",
+            judged=not settings.quick,
+        ),
+        grown.value(
+            "store.grown_bytes",
+            "bytes written for one more candidate of 7.5 MB / its own",
+            "x",
+            "bytes",
+        ),
+        both.ratio(
+            "store.last_of_many",
+            f"small run number {n_runs:,} in one store / the first",
+            "ms",
+            "one of many",
+            "the first",
+            judged=not settings.quick,
+        ),
+    ]
+
+
+def _store_run(path: Path, weights: Sequence[Weights]) -> float:
+    """Store a run; return the seconds that it took."""
+    with Stopwatch() as watch, WriteSession.open(path) as session:
+        session.begin(header())
+        session.set_params(0, params(len(weights)))
+        for record in records(weights):
+            session.find(f"{record.candidate:032x}", need_weights=True)
+            session.append(record)
+        session.commit(results(weights))
+    return watch.seconds
+
+
+def _tiny(large: Path | None, folder: Path) -> dict[str, float]:
+    name = "into an empty store" if large is None else "into a large store"
+    path = folder / "search.h5" if large is None else large
+    times = [_store_run(path, models(TINY, 1)) for _ in range(5)]
+    return {name: 1e3 * float(np.median(times))}
+
+
+def _grown(large: Path, _: Path) -> dict[str, float]:
+    """Bytes that the system was asked to write, where it counts them."""
+    (one,) = models(LARGE, 1)
+    counter = Path("/proc/self/io")
+    if not counter.exists():
+        return {"bytes": float("nan")}
+    before = int(counter.read_text().split("wchar: ")[1].split()[0])
+    _store_run(large, [one])
+    after = int(counter.read_text().split("wchar: ")[1].split()[0])
+    # Once into the log, once into the file.
+    return {"bytes": (after - before) / (2 * one.nbytes)}
+
+
+def _searches(many: Path | None, folder: Path) -> dict[str, float]:
+    path = folder / "search.h5" if many is None else many
+    times = [_store_run(path, models(TINY, 3)) for _ in range(5)]
+    name = "the first" if many is None else "one of many"
+    return {name: 1e3 * (times[0] if many is None else float(np.median(times)))}
 
 
 if __name__ == "__main__":

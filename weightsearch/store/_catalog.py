@@ -10,7 +10,6 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from h5py import h5d, h5g, h5p, h5s, h5t
@@ -18,7 +17,7 @@ from h5py import h5d, h5g, h5p, h5s, h5t
 from weightsearch._records import Array, FitTable, RunHeader
 from weightsearch.exceptions import CorruptStoreError, StoreError
 from weightsearch.store import _schema as names
-from weightsearch.store._checked import CheckedDataset, CheckedGroup, as_bytes
+from weightsearch.store._checked import CheckedGroup, as_bytes
 from weightsearch.store._columns import append_block
 from weightsearch.store._names import from_path, to_flat
 
@@ -47,7 +46,7 @@ FIT = np.dtype([(names.F_KEY, "S32"), (names.F_ROW, "<i8"), (names.F_WEIGHTS, "u
 _CHUNKS = {names.D_INDEX_RUNS: 8, names.D_INDEX_FITS: 64}
 
 
-@dataclass
+@dataclass(slots=True)
 class CatalogEntry:
     """What the index has of a run.
 
@@ -171,25 +170,23 @@ class Catalog:
             raise runs.refuse("is not a table")
         (self.n_records,), (self.n_fits,) = runs.shape, self._fits.shape
         records = runs.read()
-        raw, size = as_bytes(records), RUN.itemsize
-        for number, values in enumerate(records.tolist()):
-            if zlib.crc32(raw[number * size : (number + 1) * size - 4]) != values[-1]:
+        raw, end = as_bytes(records), RUN.itemsize - 4
+        crcs = records[names.F_CRC32].tolist()
+        starts = range(0, records.nbytes, RUN.itemsize)
+        for number, (start, crc) in enumerate(zip(starts, crcs, strict=True)):
+            if zlib.crc32(raw[start : start + end]) != crc:
                 self.problem = runs.refuse(
                     f"record {number} does not match its checksum"
                 )
-            elif values[4] != REMOVED:
-                self.entries.append(self._entry(values, number, runs))
-
-    def _entry(
-        self, values: tuple[Any, ...], number: int, runs: CheckedDataset
-    ) -> CatalogEntry:
-        uid, name, started, fingerprint, status, *numbers, _ = values
+                records[names.F_STATUS][number] = REMOVED
         try:
-            shown = from_path(name.decode())
-            texts = uid.decode("ascii"), shown, started.decode(), _STATUS[status]
-            entry = CatalogEntry(*texts, fingerprint.decode(), *numbers)
-            entry.number = number
-            return entry
+            for number in np.flatnonzero(records[names.F_STATUS] != REMOVED).tolist():
+                uid, name, started, mark, status, *rest = records[number].item()
+                texts = uid.decode(), from_path(name.decode()), started.decode()
+                self.entries.append(
+                    CatalogEntry(*texts, _STATUS[status], mark.decode(), *rest[:-1])
+                )
+                self.entries[-1].number = number
         except (KeyError, UnicodeDecodeError) as exc:
             raise runs.refuse(f"record {number} makes no sense") from exc
 
@@ -197,13 +194,10 @@ class Catalog:
         """Add the runs that have no record, or a damaged one."""
         for folder, kept in ((names.G_RUNS, False), (names.G_KEPT, True)):
             group = self._root.group(folder)
-            known = {
-                entry.place.rsplit("/", 1)[1]
-                for entry in self.entries
-                if (entry.status == "kept") == kept
-            }
-            if self.problem is None and group.gid.get_num_objs() == len(known):
+            listed = [e for e in self.entries if (e.status == "kept") == kept]
+            if self.problem is None and group.gid.get_num_objs() == len(listed):
                 continue
+            known = {entry.place.rsplit("/", 1)[1] for entry in listed}
             for name in group.names(names.MAX_RUNS):
                 if name in known:
                     continue
@@ -224,17 +218,22 @@ class Catalog:
         ]
         visible.sort(key=lambda entry: entry.number)
         table = self._fits.read() if visible else np.zeros(0, FIT)
-        parts, runs = [np.zeros(0, FIT)], [np.zeros(0, np.int64)]
-        for number, entry in enumerate(visible):
-            part = table[entry.first : entry.first + entry.count]
-            good = 0 <= entry.first and len(part) == entry.count
-            if good and zlib.crc32(as_bytes(part)) == entry.fits_crc32:
-                parts.append(part)
-                runs.append(np.full(len(part), number))
-        every = np.concatenate(parts)
+        raw, size = as_bytes(table), FIT.itemsize
+        numbers = [
+            number
+            for number, entry in enumerate(visible)
+            if 0 <= entry.first <= entry.first + entry.count <= len(table)
+            and zlib.crc32(raw[entry.first * size : (entry.first + entry.count) * size])
+            == entry.fits_crc32
+        ]
+        good = [visible[number] for number in numbers]
+        counts = np.array([entry.count for entry in good], np.int64)
+        firsts = np.array([entry.first for entry in good], np.int64)
+        within = np.arange(counts.sum()) - np.repeat(counts.cumsum() - counts, counts)
+        every = table[np.repeat(firsts, counts) + within]
         return FitIndex(
             every[names.F_KEY],
-            np.concatenate(runs),
+            np.repeat(np.array(numbers, np.int64), counts),
             every[names.F_ROW],
             every[names.F_WEIGHTS] != 0,
             [entry.uid for entry in visible],

@@ -8,6 +8,7 @@ import stat
 import tempfile
 import time
 import warnings
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -42,6 +43,25 @@ _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _TRIES = 5
 
 
+class _Runs(Mapping[str, Hdf5Run]):
+    """Runs that are made when they are asked for."""
+
+    def __init__(
+        self, entries: dict[str, CatalogEntry], make: Callable[[CatalogEntry], Hdf5Run]
+    ):
+        self._entries = entries
+        self._make = make
+
+    def __getitem__(self, key: str) -> Hdf5Run:
+        return self._make(self._entries[key])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+
 class StoreView:
     """What a store's open file holds.
 
@@ -57,10 +77,8 @@ class StoreView:
     catalog : Catalog
     entries : list of CatalogEntry
         What the index has of each run that was not deleted, oldest first.
-    runs : dict of str -> Hdf5Run
+    runs : mapping of str -> Hdf5Run
         The same runs by name. Nothing of them has been read.
-    every_run : list of Hdf5Run
-        With those that were deleted and are kept.
     """
 
     def __init__(self, root: CheckedGroup):
@@ -68,27 +86,33 @@ class StoreView:
         _check_root(root)
         self.uid = root.text(names.A_STORE_UID)
         self.catalog = Catalog(root)
-        self.entries: list[CatalogEntry] = []
-        self.runs: dict[str, Hdf5Run] = {}
-        self.every_run: list[Hdf5Run] = []
-        self._by_uid: dict[str, Hdf5Run] = {}
-        for entry in self.catalog.entries:
-            run = Hdf5Run(entry, partial(self.open_group, entry.place), self.by_uid)
-            self.every_run.append(run)
-            self._by_uid.setdefault(entry.uid, run)
-            if entry.status != "kept":
-                if entry.name in self.runs:
-                    raise root.refuse(f"two runs are named {entry.name!r}")
-                self.entries.append(entry)
-                self.runs[entry.name] = run
+        every = self.catalog.entries
+        self.entries = [entry for entry in every if entry.status != "kept"]
+        self.runs = _Runs({entry.name: entry for entry in self.entries}, self._run)
+        if len(self.runs) < len(self.entries):
+            raise root.refuse("two runs have the same name")
+        self._by_uid = _Runs({entry.uid: entry for entry in every}, self._run)
+        self._opened: dict[str, Hdf5Run] = {}
 
     def by_uid(self, uid: str) -> Hdf5Run | None:
         """Return the run of a uid, or None; one that was deleted and is kept too."""
         return self._by_uid.get(uid) if uid else None
 
+    def _run(self, entry: CatalogEntry) -> Hdf5Run:
+        run = self._opened.get(entry.place)
+        if run is None:
+            run = Hdf5Run(entry, partial(self.open_group, entry.place), self.by_uid)
+            self._opened[entry.place] = run
+        return run
+
     def index(self) -> FitIndex:
         """Read all fits of all runs that can be reused."""
         return self.catalog.fits()
+
+    @property
+    def every_run(self) -> list[Hdf5Run]:
+        """All runs, with those that were deleted and are kept."""
+        return [self._run(entry) for entry in self.catalog.entries]
 
     def open_group(self, place: str) -> CheckedGroup:
         """Open the group of a run."""
@@ -230,8 +254,13 @@ def check_store_file(path: Path | str) -> None:
             raise NotAStoreError(
                 f"{path} is a folder; a store is a file: name one in it", str(path)
             )
-        with Hdf5Store(path):
-            pass
+        file, opened = _open(path, str(path))
+        try:
+            with guarded(str(path), "/"):
+                _check_root(CheckedGroup(h5g.open(opened.id, b"/"), str(path), "/"))
+        finally:
+            opened.close()
+            file.close()
         if not os.access(path, os.W_OK):
             raise StoreWriteError(
                 f"{path} is read-only; make it writable or choose another", str(path)
