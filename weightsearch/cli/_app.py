@@ -12,6 +12,7 @@ from weightsearch.cli import (
     demo,
     export,
     ls,
+    merge,
     query,
     recover,
     repack,
@@ -37,6 +38,7 @@ _COMMANDS: tuple[ModuleType, ...] = (
     report,
     verify,
     recover,
+    merge,
     rm,
     repack,
     demo,
@@ -89,7 +91,7 @@ def _root(
 ) -> None:
     """Look into stores of what every candidate of a grid search has learned.
 
-    All commands but recover, rm, repack and demo only read, and do so while a
+    All commands but recover, merge, rm, repack and demo only read, and do so while a
     search still writes.
     """
 

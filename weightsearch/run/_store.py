@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import pandas as pd
 
@@ -21,6 +21,7 @@ from weightsearch.store import (
     consolidate,
     live_runs,
     locked,
+    merge,
     rewrite,
     verify,
 )
@@ -165,6 +166,45 @@ class WeightStore:
             If a fit is writing to the store.
         """
         return consolidate(Path(path).expanduser())
+
+    @staticmethod
+    def merge(
+        path: str | os.PathLike[str],
+        others: Iterable[str | os.PathLike[str]],
+        *,
+        compression: str | Mapping[str, Any] | None = None,
+    ) -> int:
+        """Add the runs of other stores to one, each fit once.
+
+        For searches that run in parts, each part of the grid into a store of its
+        own: after merging them, the search of the whole grid finds every fit.
+
+        Parameters
+        ----------
+        path : path-like
+            The store to add to, which is made if it is not there.
+        others : iterable of path-like
+            Stores to add; they stay as they are.
+        compression : {"gzip", "lzf"}, dict or None, default=None
+            Of the weights that are added, as for the search.
+
+        Returns
+        -------
+        n_added : int
+            Number of runs that were added: those that `path` lacked.
+
+        Raises
+        ------
+        StoreLockedError
+            If a fit is writing to one of the stores.
+        StoreError
+            If one of `others` is missing or damaged; nothing is added then.
+        """
+        return merge(
+            Path(path).expanduser(),
+            [Path(other).expanduser() for other in others],
+            compression=compression,
+        )
 
     def delete(self, run: str) -> None:
         """Remove a run from the store.
