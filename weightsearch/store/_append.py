@@ -64,31 +64,13 @@ Pages = Mapping[int, bytes | bytearray]
 
 
 class PagedFile(io.RawIOBase):
-    """A file of which some pages are in memory, as HDF5 reads it.
-
-    Parameters
-    ----------
-    file : io.FileIO
-        Closed with this one.
-    size : int
-        Bytes of it that count.
-    pages : mapping of int -> bytes
-        Contents that replace those of the file, by the number of their page.
-    """
+    """The first `size` bytes of a file, some pages of which are in memory."""
 
     def __init__(self, file: io.FileIO, size: int, pages: Pages):
         self._file = file
         self._size = size
         self._at = 0
         self.pages: dict[int, bytearray] = {n: bytearray(p) for n, p in pages.items()}
-
-    def readable(self) -> bool:
-        """Tell that it can be read."""
-        return True
-
-    def seekable(self) -> bool:
-        """Tell that it can be read anywhere."""
-        return True
 
     def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
         """Move to a place in the file."""
@@ -137,14 +119,8 @@ class AppendFile(PagedFile):
     An HDF5 file that cannot be closed, since what it has in memory cannot be
     written, stays open until the process ends, and may take it down then. So the
     first error is kept in :attr:`error`, all later writes are dropped, and the caller
-    looks at the error after closing.
-
-    Parameters
-    ----------
-    handle : int
-        Descriptor of the file, open for reading and writing.
-    old : int
-        Bytes that must not change before :meth:`commit`.
+    looks at the error after closing. The first `old` bytes of the file do not change
+    before :meth:`commit`.
     """
 
     def __init__(self, handle: int, old: int):
@@ -157,10 +133,6 @@ class AppendFile(PagedFile):
     def size(self) -> int:
         """Bytes of the file, as HDF5 sees it."""
         return self._size
-
-    def writable(self) -> bool:
-        """Tell that it can be written."""
-        return True
 
     def write(self, data: Any, /) -> int:
         """Write all of the data, or keep the error."""
@@ -199,13 +171,7 @@ class AppendFile(PagedFile):
             page[low - start : high - start] = view[low - at : high - at]
 
     def commit(self, path: Path, *, durable: bool) -> None:
-        """Make the file what HDF5 has written.
-
-        Raises
-        ------
-        OSError
-            The file is as it was, unless there is a redo file beside it.
-        """
+        """Make the file what HDF5 has written."""
         handle = self.fileno()
         if os.fstat(handle).st_size < self._size:
             os.ftruncate(handle, self._size)
@@ -289,11 +255,8 @@ def open_paged(path: Path) -> PagedFile:
 def opened_for_append(path: Path, *, durable: bool) -> Iterator[AppendFile]:
     """Open a store's file, and commit what was written unless there is an error.
 
-    Raises
-    ------
-    StoreWriteError
-        The file cannot be written. It is as it was, or is finished by whoever opens
-        it next.
+    Where a StoreWriteError is raised, the file is as it was, or is finished by the
+    next writer.
     """
     recover(path)
     file: AppendFile | None = None
@@ -324,19 +287,8 @@ def opened_for_append(path: Path, *, durable: bool) -> Iterator[AppendFile]:
 def new_file(path: Path, *, durable: bool, replace: bool) -> Iterator[AppendFile]:
     """Make a new file beside `path` and, if all went well, put it in its place.
 
-    Parameters
-    ----------
-    path : Path
-    durable : bool
-        Whether content and name are on the disk before this returns.
-    replace : bool
-        Whether to take the place of the file that is there; else there must be none.
-
-    Raises
-    ------
-    StoreWriteError
-        The file cannot be written. What was at `path` is untouched, and nothing is
-        left beside it.
+    With `replace` it takes the place of the file that is there; else there must be
+    none. Where a StoreWriteError is raised, what was at `path` is untouched.
     """
     aside = random_beside(path, ".tmp")
     file: AppendFile | None = None
@@ -372,12 +324,7 @@ def new_file(path: Path, *, durable: bool, replace: bool) -> Iterator[AppendFile
 def recover(path: Path) -> bool:
     """Finish the commit that a writer which died has begun; drop one that is torn.
 
-    The store's lock must be held.
-
-    Returns
-    -------
-    bool
-        Whether there was one to finish.
+    The store's lock must be held. Return whether there was one to finish.
 
     Raises
     ------
@@ -435,12 +382,7 @@ def _write_pages(handle: int, pages: Pages, *, durable: bool) -> None:
 def _read_redo(redo: Path, file: io.FileIO) -> dict[int, bytes]:
     """Read a redo file's pages; none if it is torn or belongs to another file.
 
-    Raises
-    ------
-    OSError
-        There is none, or it cannot be read.
-    StoreWriteError
-        It is not a plain file, or of another program.
+    Where something else has its name, a StoreWriteError is raised.
     """
     size = os.fstat(file.fileno()).st_size
     with io.FileIO(open_ours(redo, write=False)) as source:

@@ -255,15 +255,7 @@ class Catalog:
 
 
 class CatalogWriter:
-    """The index of a store that is being written.
-
-    Parameters
-    ----------
-    index : h5py.h5g.GroupID
-        The group of the index, as :meth:`create` makes it.
-    n_records, n_fits : int
-        How much is in it.
-    """
+    """The index of a store that is being written, with so many records in it."""
 
     def __init__(self, index: h5g.GroupID, n_records: int = 0, n_fits: int = 0):
         self._runs = h5d.open(index, names.D_INDEX_RUNS.encode())

@@ -107,14 +107,7 @@ def crc32(array: Array) -> int:
 
 
 def attribute(oid: Any, name: str, path: str, place: str) -> int | bytes | None:
-    """Read a scalar attribute.
-
-    Returns
-    -------
-    int, bytes or None
-        None where there is none, or where it is neither an integer nor a
-        fixed-length text.
-    """
+    """Read a scalar attribute: an integer or a fixed-length text; else None."""
     with guarded(path, place):
         if not h5a.exists(oid, name.encode()):
             return None
@@ -139,11 +132,7 @@ def attribute(oid: Any, name: str, path: str, place: str) -> int | bytes | None:
 class CheckedGroup:
     """A group whose members are reached by hard links alone.
 
-    Parameters
-    ----------
-    gid : h5py.h5g.GroupID
-    path, place : str
-        The file, and the group's path in it, for errors.
+    Errors name the file (`path`) and the group's path in it (`place`).
     """
 
     def __init__(self, gid: h5g.GroupID, path: str, place: str):
@@ -160,13 +149,7 @@ class CheckedGroup:
             return bool(self.gid.links.exists(name.encode()))
 
     def names(self, limit: int) -> list[str]:
-        """List the members' names, sorted as HDF5 sorts them.
-
-        Raises
-        ------
-        CorruptStoreError
-            More members than `limit`.
-        """
+        """List the members' names; more than `limit` are refused."""
         with guarded(self.path, self.place):
             found = self.gid.get_num_objs()
             if found > limit:
@@ -250,13 +233,7 @@ class CheckedGroup:
 
 
 def dangers(root: h5g.GroupID, path: str, place: str) -> Iterator[CorruptStoreError]:
-    """Walk a group, and yield an error for each refused link or dataset.
-
-    Raises
-    ------
-    CorruptStoreError
-        The walk itself cannot go on.
-    """
+    """Walk a group, and yield an error for each refused link or dataset."""
     todo: list[tuple[Any, str]] = [(root, place)]
     seen = {h5o.get_info(root).addr}
     while todo:
@@ -281,18 +258,7 @@ def dangers(root: h5g.GroupID, path: str, place: str) -> Iterator[CorruptStoreEr
 class CheckedDataset:
     """A dataset whose type, storage and filters are what a store may have.
 
-    Parameters
-    ----------
-    did : h5py.h5d.DatasetID
-    path, place : str
-        File and path in it, for errors.
-    dtype : numpy.dtype or None
-        What it must be of; None for any type that HDF5 and numpy share.
-
-    Attributes
-    ----------
-    shape : tuple of int
-    dtype : numpy.dtype
+    It must be of `dtype`; None stands for any type that HDF5 and numpy share.
     """
 
     __slots__ = ("_type", "did", "dtype", "path", "place", "shape")

@@ -350,19 +350,8 @@ class FileObject:
     """A file object of any origin, which says itself what goes wrong with it.
 
     What a network's library raises in the middle of a read would else be taken for
-    a damaged store, or come out of HDF5 as something that nobody understands.
-
-    Parameters
-    ----------
-    source : binary file object
-        With ``seek``, ``tell`` and ``read`` or ``readinto``.
-    name : str, default=""
-        For messages. With it, `source` is closed with this object.
-
-    Raises
-    ------
-    StoreError
-        If it is none, or is closed, or cannot be read or sought.
+    a damaged store, or come out of HDF5 as something that nobody understands. With a
+    `name`, the source is closed with this object.
     """
 
     def __init__(self, source: Any, name: str = ""):

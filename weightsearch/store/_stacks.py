@@ -57,15 +57,7 @@ MAX_THREADS = 4
 def write_layout(
     group: h5g.GroupID, layout: Layout, run: RunSource, filters: Filters
 ) -> None:
-    """Write the rows of one layout.
-
-    Raises
-    ------
-    TypeError
-        An array is of a type that a store does not hold.
-    ValueError
-        An array is not what its spec says.
-    """
+    """Write the rows of one layout."""
     arrays, rows = layout.arrays, layout.rows
     paths = to_paths(spec.name for spec in arrays)
     stored = [_stored(run, rows, spec) for spec in arrays]
@@ -226,14 +218,7 @@ def _row_crcs(rows: Array) -> Array:
 class StoredLayout:
     """One group of ``layouts/``, for reading.
 
-    Parameters
-    ----------
-    group : CheckedGroup
-
-    Attributes
-    ----------
-    specs : WeightSpecs
-        Of all rows; in a ragged layout without shapes, see :meth:`specs_of`.
+    Its specs are those of all rows; in a ragged layout without shapes.
     """
 
     def __init__(self, group: CheckedGroup):
@@ -275,14 +260,7 @@ class StoredLayout:
         return WeightSpecs(tuple(arrays), self.specs.ties, self.specs.encodings)
 
     def read(self, row: int, name: str) -> Array:
-        """Read one array of a row.
-
-        Raises
-        ------
-        WeightsNotFoundError
-            The row has no weight of that name.
-        CorruptStoreError
-        """
+        """Read one array of a row."""
         return self._read(row, self._find(row, name))
 
     def read_all(self, row: int) -> Weights:
@@ -303,15 +281,7 @@ class StoredLayout:
         return self._dataset(index)[1], self._interval(row, index)[2]
 
     def read_many(self, rows: Array, name: str, out: Array) -> None:
-        """Read one array of many rows, all of one shape.
-
-        Parameters
-        ----------
-        rows : ndarray of shape (n,), int64
-        name : str
-        out : ndarray of shape (n, *shape, *extra)
-            C-contiguous, of the type of the dataset.
-        """
+        """Read one array of many rows, all of one shape, into the dataset's type."""
         index = self._index[self.specs.ties.get(name, name)]
         if out.size == 0:
             return

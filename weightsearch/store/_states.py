@@ -31,16 +31,7 @@ __all__ = ["StoredStates", "write_states"]
 def write_states(
     group: h5g.GroupID, table: h5g.GroupID, run: RunSource, own: Array
 ) -> None:
-    """Write the states of a run's own fits; nothing where there are none.
-
-    Parameters
-    ----------
-    group, table : h5py.h5g.GroupID
-        The run's group, and that of its table of fits.
-    run : RunSource
-    own : ndarray of bool
-        The rows that the run holds itself.
-    """
+    """Write the states of a run's own fits; nothing where there are none."""
     state_of = np.full(len(own), -1, "<i8")
     texts: list[str] = []
     needs: list[str] = []
@@ -81,14 +72,7 @@ def _write_contents(states: h5g.GroupID, run: RunSource, wanted: list[str]) -> N
 
 
 class StoredStates:
-    """The states of a run's models, for reading.
-
-    Parameters
-    ----------
-    run, table : CheckedGroup
-        The run's group, and that of its table of fits.
-    n_fits : int
-    """
+    """The states of a run's models, for reading."""
 
     def __init__(self, run: CheckedGroup, table: CheckedGroup, n_fits: int):
         self._run = run

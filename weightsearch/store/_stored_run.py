@@ -47,16 +47,8 @@ class Hdf5Run:
     """One run of an open store; a :class:`~weightsearch._records.RunSource`.
 
     All methods raise :class:`~weightsearch.exceptions.CorruptStoreError`, naming the
-    place, where the file is not what it should be.
-
-    Parameters
-    ----------
-    entry : CatalogEntry
-        What the index has of the run.
-    open_group : callable
-        Opens the run's group, when something is asked for.
-    resolve : callable
-        Returns the run of a uid, or None.
+    place, where the file is not what it should be. The run's group is opened when
+    something is asked for; `resolve` returns the run of a uid, or None.
     """
 
     def __init__(
@@ -182,13 +174,7 @@ class Hdf5Run:
         return self._fits
 
     def holder(self, row: int) -> tuple[RunSource, int]:
-        """Return the run that holds a row's fit, and its row there.
-
-        Raises
-        ------
-        CorruptStoreError
-            The store does not have it.
-        """
+        """Return the run that holds a row's fit, and its row there."""
         self._check_row(row)
         origin = self._fits.origin[row].decode("ascii", "replace")
         if not origin:
@@ -235,18 +221,7 @@ class Hdf5Run:
         return layout.specs_of(place)
 
     def alike(self, rows: Array) -> list[tuple[WeightSpecs, Array]]:
-        """Put rows together whose weights are alike.
-
-        Parameters
-        ----------
-        rows : ndarray of shape (n,), int
-
-        Returns
-        -------
-        list of (WeightSpecs, ndarray)
-            What rows have, and which places in `rows` have it, in order of their
-            first places. Rows without weights are in none.
-        """
+        """Return what rows have, each with the places in `rows` that have it."""
         found = []
         for run, at, of_it in self._by_holder(np.asarray(rows, np.int64)):
             if run is not self:
@@ -282,23 +257,7 @@ class Hdf5Run:
     def stack(self, name: str, rows: Sequence[int]) -> Array:
         """Read the arrays of one name in many rows, of equal shape and type.
 
-        Parameters
-        ----------
-        name : str
-        rows : sequence of int
-            At least one.
-
-        Returns
-        -------
-        ndarray of shape (len(rows), *shape)
-            C-contiguous, whatever the order of each array was.
-
-        Raises
-        ------
-        WeightsNotFoundError
-            A row has no weight of that name.
-        ValueError
-            No rows, or arrays of different shapes or types.
+        The stack is C-contiguous, whatever the order of each array was.
         """
         wanted = np.asarray(rows, dtype=np.int64)
         if wanted.ndim != 1 or not len(wanted):

@@ -195,13 +195,7 @@ def _begin(root: h5g.GroupID, uid: str) -> None:
 
 
 class _Writer:
-    """A store's file under way.
-
-    Attributes
-    ----------
-    filters : dict or None
-        Of the weights that are written.
-    """
+    """A store's file that is being written."""
 
     def __init__(
         self, root: CheckedGroup, file: AppendFile, hdf5: h5f.FileID, filters: Filters
@@ -445,18 +439,7 @@ def _write_fits(
 
 
 class _Moved:
-    """A run whose fits are not in runs that were deleted.
-
-    The first run that refers to such a fit holds it from now on.
-
-    Parameters
-    ----------
-    run : Hdf5Run
-    kept : collection of bytes
-        Uids of the runs that were deleted.
-    moved : dict
-        Where fits of theirs are by now; what this run takes over is added.
-    """
+    """A run that takes over fits of deleted runs, unless another one has (`moved`)."""
 
     def __init__(
         self,
