@@ -119,7 +119,7 @@ class StoreError(WeightSearchError, OSError):
 
 
 class NotAStoreError(StoreError):
-    """The file is no HDF5 file, or one that another program wrote."""
+    """The file is not an HDF5 file, or was not written by weightsearch."""
 
 
 class StoreVersionError(StoreError):
@@ -153,7 +153,7 @@ class CorruptStoreError(StoreError):
     Attributes
     ----------
     place : str
-        Where in the file, as an HDF5 path or a journal row.
+        Where in the file, as an HDF5 path or a place in the log.
     """
 
     def __init__(self, message: str, path: str = "", place: str = ""):

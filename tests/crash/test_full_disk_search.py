@@ -60,7 +60,7 @@ def run(path, log, limit):
 
 @pytest.mark.parametrize("limit", [300_000, 800_000, 1_460_000])
 def test_a_full_disk_ends_the_search_and_room_continues_it(tmp_path, limit):
-    """In the journal or while writing the file: what was finished is not redone."""
+    """In the log or while writing the file: what was finished is not redone."""
     path, log = tmp_path / "s.h5", tmp_path / "fits.log"
     full = run(path, log, limit)
     assert full.returncode == 3, full.stderr

@@ -319,7 +319,7 @@ def test_store_that_is_being_written(tmp_path):
     session.discard()
 
 
-def test_recover_puts_the_journal_into_the_store(tmp_path):
+def test_recover_puts_the_log_into_the_store(tmp_path):
     """After a search that died there is one file with all that had finished."""
     path = tmp_path / "died.h5"
     X, y = load_iris(return_X_y=True)

@@ -202,7 +202,7 @@ def test_labels_and_counts_do_not_count():
 
 
 def test_distances_of_a_run_that_goes_on(tmp_path):
-    """An interrupted run in the journal is compared as a stored one."""
+    """An interrupted run in the log is compared as a stored one."""
     X, y = _digits(200)
     path = tmp_path / "search.h5"
 

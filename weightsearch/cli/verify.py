@@ -8,7 +8,7 @@ EXAMPLES = ("weightsearch verify search.h5 && cp search.h5 /backup",)
 
 
 def command(store: StorePath, as_json: AsJson = False) -> None:
-    """Check every checksum, shape and reference of a store and of its journal.
+    """Check every checksum, shape and reference of a store and of its log.
 
     Exit status 1 if anything is wrong; each problem is listed with its place.
     """

@@ -118,13 +118,12 @@ class Progress:
         stored = sum(self._done.values()) if self._captures_splits else len(self._sizes)
         try:
             free = shutil.disk_usage(self._path.parent).free
-            there = self._path.stat().st_size if self._path.exists() else 0
         except OSError:
             # Not every file system tells; then nothing can be said.
             return
         whole = each * (left + stored)
-        # Once in the journal, then in the new file beside it and beside the old one.
-        needed = each * left + whole + there
+        # Once in the log, then in the file too, until the log is removed.
+        needed = each * left + whole
         if self._verbose >= 1 and left:
             print(f"the weights will take about {size_text(whole)} in {self._path}")
         if needed > free:
