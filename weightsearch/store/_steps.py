@@ -50,5 +50,3 @@ STEPS = (
 
 def reached(step: str) -> None:
     """Note that a step has been done."""
-
-
