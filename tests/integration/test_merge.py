@@ -168,9 +168,9 @@ def test_missing_and_busy_stores_are_named(tmp_path):
     with pytest.raises(StoreError, match="nowhere"):
         WeightStore.merge(a, [b, tmp_path / "nowhere.h5"])
     with WriteSession.open(b):
-        with pytest.raises(StoreLockedError, match="b.h5"):
+        with pytest.raises(StoreLockedError, match=r"b\.h5"):
             WeightStore.merge(a, [b])
-        with pytest.raises(StoreLockedError, match="b.h5"):
+        with pytest.raises(StoreLockedError, match=r"b\.h5"):
             WeightStore.merge(b, [a])
 
     assert len(runs_of(a)) == 1

@@ -78,7 +78,7 @@ HEAVY = {"keras", "matplotlib", "scikeras", "skorch", "tensorflow", "torch"}
 
 
 def _part(module: str) -> str:
-    """Name the part of a module, ``store`` for ``weightsearch.store._hdf5._layout``."""
+    """Name the part of a module, ``store`` for ``weightsearch.store._schema``."""
     name = module.removeprefix("weightsearch.")
     parts = [
         part

@@ -12,7 +12,7 @@ from no_locks import available
 from sklearn.datasets import load_iris
 from sklearn.linear_model import RidgeClassifier
 
-from weightsearch import StoreError, WeightStore, WeightTrackingGridSearchCV
+from weightsearch import WeightStore, WeightTrackingGridSearchCV
 
 ROOT = Path(__file__).parents[2]
 

@@ -108,9 +108,7 @@ class SearchRecorder:
     @property
     def may_recall(self) -> bool:
         """Whether any stored fit could be reused."""
-        return (
-            self._resume and self._identity is not None and self._session.has_runs
-        )
+        return self._resume and self._identity is not None and self._session.has_runs
 
     def splitter(self, cv: Any) -> Any:
         """Keep the splits of a splitter that would not give them again."""

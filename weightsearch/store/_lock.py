@@ -147,7 +147,7 @@ class StoreLock:
         }
         try:
             aside = random_beside(self.store, ".tmp")
-            with open(create_beside(aside, self.store), "wb") as file:
+            with os.fdopen(create_beside(aside, self.store), "wb") as file:
                 file.write(json.dumps(holder).encode())
             # Takes the place of a link, too, instead of following it.
             aside.replace(self._holder)

@@ -369,8 +369,8 @@ class Log:
         except OSError as error:
             safe = self.n_safe
             kept = (
-                f"{safe} finished fit{'' if safe == 1 else 's'} of this run are safe in "
-                f"{self.path}"
+                f"{safe} finished fit{'' if safe == 1 else 's'} of this run are safe "
+                f"in {self.path}"
                 if safe
                 else "No fit of this run had been kept yet"
             )

@@ -411,7 +411,7 @@ class LogFile:
             out = np.empty(size, np.uint8)
         for attempt in range(_TRIES):
             done = self._read_into(out, arrays.at + start)
-            if done == size and zlib.crc32(out) == arrays.crcs[position]:
+            if done == size and zlib.crc32(out.data) == arrays.crcs[position]:
                 return out
             if attempt + 1 < _TRIES:
                 # Over a network, bytes may come after the length of their file.
@@ -420,7 +420,7 @@ class LogFile:
         raise self.corrupt(arrays.place, f"the checksum of {name!r} is wrong")
 
     def _read_into(self, out: Array, at: int) -> int:
-        view = memoryview(out)
+        view = out.data
         done = 0
         while done < len(view):
             if hasattr(os, "preadv"):
@@ -588,7 +588,7 @@ class LogRun:
         if content.origin:
             for row, physical in enumerate(rows.tolist()):
                 if physical in content.origin:
-                    uid, number = content.origin[physical]
+                    uid, _ = content.origin[physical]
                     found = self._source(physical)
                     if found is not None and uid not in self._superseded:
                         origin[row], origin_row[row] = uid.encode(), found[1]
@@ -698,7 +698,8 @@ class LogRun:
             self.file.raw(one, position, out[number])
         if not size:
             return np.empty((len(arrays), *spec.shape), stored.true)
-        return layout.stack(position, out)
+        stacked: Array = layout.stack(position, out)
+        return stacked
 
     def state(self, row: int) -> tuple[str, tuple[str, ...]] | None:
         """What besides weights a row has of its model: text, and names of blobs."""

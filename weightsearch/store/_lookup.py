@@ -116,7 +116,7 @@ class StoreLookup:
 
     @property
     def runs(self) -> list[RunSource]:
-        """All runs, oldest first, without those of which not even the fits are whole."""
+        """All runs, oldest first, but those whose fits cannot be listed."""
         store = self._open()
         stored = list(store.runs.values()) if store is not None else []
         return [run for run in stored if _readable(run)] + [
@@ -134,10 +134,10 @@ class StoreLookup:
     @property
     def newest_headers(self) -> Iterator[RunHeader]:
         """The headers of all runs, newest first."""
-        for run in reversed(self.log_runs):
-            yield run.header
         store = self._open()
-        for run in reversed(list(store.runs.values()) if store is not None else []):
+        stored = [] if store is None else list(store.runs.values())
+        runs: list[RunSource] = [*stored, *self.log_runs]
+        for run in reversed(runs):
             try:
                 yield run.header
             except StoreError:
@@ -160,16 +160,16 @@ class StoreLookup:
         store = self._open()
         found: list[RunSource] = [
             run
-            for run in self.log_runs
+            for run in reversed(self.log_runs)
             if run.complete and run.header.fingerprint == fingerprint
         ]
         if store is not None:
-            for entry in store.entries:
+            for entry in reversed(store.entries):
                 if (entry.status, entry.fingerprint) == ("complete", fingerprint):
-                    run = store.by_uid(entry.uid)
-                    if run is not None and _readable(run):
-                        found.insert(0, run)
-        return found[::-1]
+                    stored = store.by_uid(entry.uid)
+                    if stored is not None and _readable(stored):
+                        found.append(stored)
+        return found
 
     def __bool__(self) -> bool:
         store = self._open()
