@@ -1,6 +1,6 @@
 """Searches and stores of large models, each in a process whose memory is watched.
 
-python benchmarks/_heavy.py {plain,tracked,consolidation,reading} FOLDER COUNT
+python benchmarks/_heavy.py {plain,tracked,append,reading} FOLDER COUNT
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ def _search(cls: Callable[..., Any], count: int, **options: Any) -> None:
     _children.finish()
 
 
-def consolidation(folder: Path, count: int) -> None:
-    """From the journal to the file, all at once."""
+def append(folder: Path, count: int) -> None:
+    """From the log to the file, all at once."""
     one = np.random.default_rng(0).normal(size=N_WEIGHTS)
     ending = results([Weights({"coef_": one})] * count)
     with WriteSession.open(folder / "search.h5") as session:
@@ -82,5 +82,5 @@ def reading(folder: Path, count: int) -> None:
 
 
 if __name__ == "__main__":
-    ways = {way.__name__: way for way in (plain, tracked, consolidation, reading)}
+    ways = {way.__name__: way for way in (plain, tracked, append, reading)}
     ways[sys.argv[1]](Path(sys.argv[2]), int(sys.argv[3]))

@@ -1,4 +1,4 @@
-"""Memory of the process tree: searching, consolidating and reading 4 MB a candidate.
+"""Memory of the process tree: searching, appending and reading 4 MB a candidate.
 
 python benchmarks/bench_memory.py [--quick]
 """
@@ -50,7 +50,7 @@ def measure(settings: Settings) -> list[Figure]:
 
 _ROWS = (
     ("search", "a search over GridSearchCV's own", "search - GridSearchCV"),
-    ("consolidation", "consolidation over what was there before", "consolidation"),
+    ("append", "append over what was there before", "append"),
     ("reading", "reading all candidates over a listed store", "reading"),
 )
 
@@ -111,7 +111,7 @@ def _peak(count: int, way: str, folder: Path) -> dict[str, float]:
 def _stored(count: int, folder: Path) -> dict[str, float]:
     return {
         way: _children.run("_heavy.py", way, folder, count, limit=LIMIT).growth("all")
-        for way in ("consolidation", "reading")
+        for way in ("append", "reading")
     }
 
 

@@ -85,23 +85,28 @@ class PagedFile(io.RawIOBase):
     def readinto(self, buffer: Any, /) -> int:
         """Fill the buffer as far as the file goes."""
         at, view = self._at, memoryview(buffer).cast("B")
-        view = view[: max(0, self._size - at)]
+        if at + len(view) > self._size:
+            view = view[: max(0, self._size - at)]
         self._file.seek(at)
-        done = 0
-        while done < len(view):
-            count = self._file.readinto(view[done:])
-            if not count:
+        done = self._file.readinto(view) or 0
+        while 0 < done < len(view):
+            more = self._file.readinto(view[done:])
+            if not more:
                 break
-            done += count
+            done += more
         if self.pages:
-            for number in range(at // PAGE, -(-(at + done) // PAGE)):
-                page = self.pages.get(number)
-                if page is not None:
-                    start = number * PAGE
-                    low, high = max(at, start), min(at + done, start + len(page))
-                    view[low - at : high - at] = page[low - start : high - start]
+            self._lay_over(at, view[:done])
         self._at += done
         return done
+
+    def _lay_over(self, at: int, view: memoryview) -> None:
+        end = at + len(view)
+        for number in range(at // PAGE, -(-end // PAGE)):
+            page = self.pages.get(number)
+            if page is not None:
+                start = number * PAGE
+                low, high = max(at, start), min(end, start + len(page))
+                view[low - at : high - at] = page[low - start : high - start]
 
     def close(self) -> None:
         """Close the file."""

@@ -151,7 +151,7 @@ class Hdf5Store(StoreView):
     def __init__(self, source: Path | str | BinaryIO):
         self._is_path = isinstance(source, (str, os.PathLike))
         self.path = str(source) if self._is_path else name_of(source)
-        self._files: list[tuple[FileObject, h5py.File]] = []
+        self._files: list[tuple[Any, h5py.File]] = []
         self._status: tuple[int, ...] = ()
         for attempt in range(_TRIES):
             try:
@@ -211,7 +211,7 @@ class Hdf5Store(StoreView):
     def _stat(self) -> tuple[int, ...]:
         if not self._is_path:
             return ()
-        status = os.fstat(self._files[-1][0].handle)
+        status = os.fstat(self._files[-1][0].fileno())
         return status.st_ino, status.st_size, status.st_mtime_ns
 
     def _changed(self) -> bool:
@@ -281,14 +281,15 @@ def check_store_file(path: Path | str) -> None:
         ) from exc
 
 
-def _open(source: Path | str | BinaryIO, path: str) -> tuple[FileObject, h5py.File]:
+def _open(source: Path | str | BinaryIO, path: str) -> tuple[Any, h5py.File]:
+    file: Any
     try:
         if isinstance(source, (str, os.PathLike)):
             found = Path(source)
             if not stat.S_ISREG(found.stat().st_mode):
                 # Opening a pipe would wait for ever.
                 raise NotAStoreError(f"{path} is not a file", path)
-            file = FileObject(open_paged(found), path)
+            file = open_paged(found)
         else:
             file = FileObject(source)
     except WeightSearchError:
@@ -350,15 +351,12 @@ class FileObject:
     """A file object of any origin, which says itself what goes wrong with it.
 
     What a network's library raises in the middle of a read would else be taken for
-    a damaged store, or come out of HDF5 as something that nobody understands. With a
-    `name`, the source is closed with this object.
+    a damaged store, or come out of HDF5 as something that nobody understands.
     """
 
-    def __init__(self, source: Any, name: str = ""):
+    def __init__(self, source: Any):
         self._source = source
-        self._owned = bool(name)
-        self.handle: int = source.fileno() if name else -1
-        self._name = name or name_of(source)
+        self._name = name_of(source)
         kind = type(source).__name__
         missing = [each for each in ("seek", "tell") if not hasattr(source, each)]
         if missing or not (hasattr(source, "read") or hasattr(source, "readinto")):
@@ -373,9 +371,7 @@ class FileObject:
         self.seek(0)
 
     def close(self) -> None:
-        """Close the file, if it was opened for this object."""
-        if self._owned:
-            self._source.close()
+        """Leave the file open: it is the caller's."""
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         try:
