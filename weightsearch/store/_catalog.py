@@ -48,29 +48,19 @@ _CHUNKS = {names.D_INDEX_RUNS: 8, names.D_INDEX_FITS: 64}
 
 @dataclass(slots=True)
 class CatalogEntry:
-    """What the index has of a run.
-
-    Attributes
-    ----------
-    uid, name, started : str
-        As in the run's header; `started` is cut to 32 bytes.
-    status : {"complete", "interrupted", "kept"}
-        A kept run was deleted, but others refer to its fits.
-    fingerprint : str
-        Of the run's header; empty where it has none.
-    referrers : int
-        Number of other runs that refer to fits of this one.
-    nbytes : int
-        By how much the file grew for it.
-    """
+    """What the index has of a run; texts as in the run's header."""
 
     uid: str
     name: str
     started: str
+    """Cut to 32 bytes."""
     status: str
+    """``"complete"``, ``"interrupted"`` or ``"kept"``: deleted, but referred to."""
     fingerprint: str = ""
     referrers: int = 0
+    """Number of other runs that refer to fits of this one."""
     nbytes: int = 0
+    """By how much the file grew for it."""
     first: int = 0
     count: int = 0
     fits_crc32: int = 0
@@ -135,19 +125,9 @@ class FitIndex:
 class Catalog:
     """The index of a store, read whole.
 
-    Parameters
-    ----------
-    root : CheckedGroup
-        The file's root.
-
-    Attributes
-    ----------
-    entries : list of CatalogEntry
-        Oldest first; kept ones too.
-    n_records, n_fits : int
-        Records in the two tables, those of removed runs included.
-    problem : StoreError or None
-        What was wrong with the index, if something was.
+    Its entries are the oldest first, with the kept ones; its counts are those of the
+    records in the two tables, with those of removed runs; its problem is what was
+    wrong with the index, if something was.
     """
 
     def __init__(self, root: CheckedGroup):

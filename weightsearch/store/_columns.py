@@ -61,23 +61,9 @@ _TEXTS = {"compression": "gzip", "compression_opts": 4}
 def check_compression(compression: str | Mapping[str, Any] | None) -> Filters:
     """Turn the argument ``compression`` of a search into h5py's filter options.
 
-    Parameters
-    ----------
-    compression : None, "gzip", "lzf" or mapping
-        A name stands for that filter after ``shuffle``, which makes floats smaller.
-        A mapping holds h5py's ``compression`` ("gzip", "lzf" or None),
-        ``compression_opts`` (level 0 to 9 of gzip), ``shuffle`` and ``fletcher32``.
-
-    Returns
-    -------
-    dict or None
-        None for no filter at all.
-
-    Raises
-    ------
-    ValueError
-        Another filter or option. Only filters that every HDF5 has (and h5py's lzf)
-        are taken: others cannot be read where their plugin is missing.
+    A name stands for that filter after ``shuffle``, which makes floats smaller; a
+    mapping holds h5py's own options. Only filters that every HDF5 has (and h5py's lzf)
+    are taken: others cannot be read where their plugin is missing.
     """
     if compression is None:
         return None

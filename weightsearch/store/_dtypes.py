@@ -53,21 +53,14 @@ _MAX_NESTING = 16
 
 @dataclass(frozen=True)
 class Stored:
-    """How arrays of one type lie in the file.
-
-    Attributes
-    ----------
-    true : numpy.dtype or None
-        The model's type; None where it is a named type that is not installed.
-    storage : numpy.dtype
-        The type of the HDF5 dataset.
-    extra : tuple of int
-        The axis that the stand-in adds: ``()`` or ``(n,)``.
-    """
+    """How arrays of one type are kept in the file."""
 
     true: np.dtype[Any] | None
+    """The model's type; None where it is a named type that is not installed."""
     storage: np.dtype[Any]
+    """The type of the HDF5 dataset."""
     extra: tuple[int, ...] = ()
+    """The axis that the stand-in adds: ``()`` or ``(n,)``."""
 
     @property
     def itemsize(self) -> int:
@@ -76,14 +69,11 @@ class Stored:
 
 
 def check_storable(dtype: np.dtype[Any], ndim: int = 0, name: str = "") -> None:
-    """Refuse what a store cannot hold exactly.
+    """Refuse, by a TypeError, what a store cannot hold exactly.
 
-    Raises
-    ------
-    TypeError
-        Arrays of objects or of variable-length text, long doubles (their bytes
-        mean something else on another machine), types without size, and more axes
-        than HDF5 has.
+    Arrays of objects or of variable-length text, long doubles (their bytes mean
+    something else on another machine), types without size, and more axes than HDF5
+    has.
     """
     where = f"{name!r}: " if name else ""
     if dtype.hasobject or dtype.kind in "OT":
@@ -112,24 +102,12 @@ def dtype_text(dtype: np.dtype[Any]) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def parse_dtype(text: str) -> np.dtype[Any] | None:
-    """Read a type's name.
-
-    Returns
-    -------
-    numpy.dtype or None
-        None for a named type that is not installed.
-
-    Raises
-    ------
-    ValueError
-        Not a type's name, or of a type that a store does not hold.
-    """
-    return _parse_dtype(text)
-
-
 @lru_cache(maxsize=1024)
-def _parse_dtype(text: str) -> np.dtype[Any] | None:
+def parse_dtype(text: str) -> np.dtype[Any] | None:
+    """Read a type's name; return None for a named type that is not installed.
+
+    A ValueError says that it is not the name of a type that a store holds.
+    """
     if text.startswith("{"):
         try:
             return _structured(json.loads(text), 0)
@@ -162,10 +140,7 @@ def stored_as(dtype: np.dtype[Any]) -> Stored:
 
 
 def to_stored(array: Array, stored: Stored) -> Array:
-    """View an array as the type of its dataset: shape ``(*shape, *extra)``, C order.
-
-    Padding between fields is zero.
-    """
+    """View an array as its dataset's type: shape ``(*shape, *extra)``, C order."""
     array = np.ascontiguousarray(array).reshape(array.shape)
     if array.dtype.fields is not None:
         array = _without_padding(array)
@@ -203,11 +178,7 @@ def from_stored(array: Array, stored: Stored, name: str = "") -> Array:
 
 
 def _without_padding(array: Array) -> Array:
-    """Set the bytes between fields to zero.
-
-    Numpy leaves them as they happen to be, so they would make checksums differ, and
-    carry into the file what was in memory before.
-    """
+    """Set the bytes between fields to zero, so that equal arrays have equal bytes."""
     if not _has_padding(array.dtype):
         return array
     clean = np.zeros(array.shape, array.dtype)
@@ -304,7 +275,7 @@ def _structured(value: Any, depth: int) -> np.dtype[Any]:
         if isinstance(item, list):
             item, shape = item
         if isinstance(item, str):
-            field = None if item.startswith("{") else _parse_dtype(item)
+            field = None if item.startswith("{") else parse_dtype(item)
         else:
             field = _structured(item, depth + 1)
         if field is None:

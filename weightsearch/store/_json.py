@@ -28,23 +28,9 @@ _FLOATS = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 def dumps(value: Any) -> str:
     """Write a value as one line of ASCII JSON.
 
-    Parameters
-    ----------
-    value : object
-        Mappings with text keys, lists, tuples, text, numbers, booleans and None;
-        numpy's scalars and 0-d arrays count as the Python value they hold.
-
-    Returns
-    -------
-    str
-        Tuples come back as lists.
-
-    Raises
-    ------
-    TypeError
-        A value that JSON does not have, named by its type.
-    ValueError
-        The text would be longer than readers accept.
+    Numpy's scalars and 0-d arrays count as the Python value they hold; tuples come
+    back as lists. What JSON does not have is a TypeError, a text longer than readers
+    accept a ValueError.
     """
     try:
         text = _ENCODER.encode(value)
@@ -65,21 +51,8 @@ def dumps(value: Any) -> str:
 def loads(text: str | bytes, *, path: str = "", place: str = "") -> Any:
     """Read what :func:`dumps` wrote.
 
-    Parameters
-    ----------
-    text : str or bytes
-        UTF-8 where bytes.
-    path, place : str
-        Named in the error.
-
-    Returns
-    -------
-    object
-
-    Raises
-    ------
-    CorruptStoreError
-        Too long, not UTF-8, not JSON, too deep, or an unknown tag.
+    What is too long, not UTF-8, not JSON, too deep, or has an unknown tag is a
+    CorruptStoreError that names `path` and `place`.
     """
     if len(text) > MAX_JSON_BYTES:
         raise corrupt(

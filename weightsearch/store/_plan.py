@@ -25,23 +25,15 @@ _Extra = tuple[tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]]
 
 @dataclass
 class Layout:
-    """Fits that share datasets.
-
-    Attributes
-    ----------
-    kind : {"stacked", "ragged"}
-    arrays : list of WeightSpec
-        In a ragged layout, only the number of axes of each shape counts.
-    ties, encodings : dict of str -> str
-    rows : list of int
-        Rows of the table of fits, in the order in which they are stored.
-    """
+    """Fits that share datasets."""
 
     kind: str
     arrays: list[WeightSpec]
+    """In a ragged layout, only the number of axes of each shape counts."""
     ties: dict[str, str]
     encodings: dict[str, str]
     rows: list[int]
+    """Rows of the table of fits, in the order in which they are stored."""
 
 
 @dataclass
@@ -54,23 +46,9 @@ class _Family:
     rows: list[list[int]] = field(default_factory=list)
     """The rows of each of the specs."""
 
-    def all_rows(self) -> list[int]:
-        return [row for rows in self.rows for row in rows]
-
 
 def plan(specs: Iterable[tuple[int, WeightSpecs]]) -> list[Layout]:
-    """Group rows into layouts.
-
-    Parameters
-    ----------
-    specs : iterable of (row, WeightSpecs)
-        Rows that have weights.
-
-    Returns
-    -------
-    list of Layout
-        In the order of their first rows.
-    """
+    """Group rows that have weights into layouts, in the order of their first rows."""
     families = _families(specs)
     layouts = []
     if len(families) > MAX_FAMILIES:
@@ -128,7 +106,7 @@ def _ragged(families: list[_Family]) -> list[Layout]:
             for name, (dtype, ndim, order) in union.kinds.items()
         ]
         ties, encodings = map(dict, union.extra)
-        rows = sorted(union.all_rows())
+        rows = sorted(row for rows in union.rows for row in rows)
         layouts.append(Layout(RAGGED, arrays, ties, encodings, rows))
     return layouts
 

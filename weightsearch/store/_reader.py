@@ -65,16 +65,10 @@ class _Runs(Mapping[str, Hdf5Run]):
 class StoreView:
     """What a store's open file holds.
 
-    Parameters
-    ----------
-    root : CheckedGroup
-        The file's root.
-
     Attributes
     ----------
     uid : str
         Unique for ever; the same however often the file is written.
-    catalog : Catalog
     entries : list of CatalogEntry
         What the index has of each run that was not deleted, oldest first.
     runs : mapping of str -> Hdf5Run
@@ -131,21 +125,10 @@ class Hdf5Store(StoreView):
     source : path or binary file
         A path, or an open file that can be read and sought, of any origin.
 
-    Attributes
-    ----------
-    path : str
-        Empty for a file that has no name.
-
     Raises
     ------
-    NotAStoreError
-        Not an HDF5 file, or one that another program wrote.
-    StoreVersionError
-        A newer version of the package wrote it.
-    CorruptStoreError
-        It is damaged, or holds what a store must not hold.
     StoreError
-        It cannot be opened at all.
+        Its children say why: not a store, of a newer version, or damaged.
     """
 
     def __init__(self, source: Path | str | BinaryIO):
@@ -230,17 +213,8 @@ class Hdf5Store(StoreView):
 def check_store_file(path: Path | str) -> None:
     """Check whether a path may be used as a store; nothing there is changed.
 
-    Raises
-    ------
-    StoreWriteError
-        The folder does not exist or cannot be written to, or the file is read-only.
-    NotAStoreError
-        A folder, a file that is not HDF5 (an empty one too), or one that another
-        program wrote.
-    StoreVersionError
-        A store of a newer version.
-    CorruptStoreError
-        A store that is damaged.
+    What cannot be written is a StoreWriteError; a folder, a file that is not HDF5 (an
+    empty one too), or one of another program a NotAStoreError.
     """
     path = Path(path)
     try:

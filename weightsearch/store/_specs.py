@@ -21,13 +21,8 @@ def specs_json(
 ) -> str:
     """Serialize the names, types and shapes of arrays.
 
-    Parameters
-    ----------
-    specs : WeightSpecs
-    kind : {"stacked", "ragged"}
-        In a ragged layout, only the number of axes of each shape counts.
-    paths : sequence of str
-        Where each array is in the file; empty in the log.
+    In a ragged layout, only the number of axes of each shape counts. The log has no
+    paths.
     """
     listed = []
     for index, spec in enumerate(specs.arrays):
@@ -53,14 +48,10 @@ def specs_json(
 
 
 def parse_specs(text: str | bytes, *, path: str, place: str) -> tuple[str, WeightSpecs]:
-    """Parse what :func:`specs_json` wrote; returns the kind and the specs.
+    """Parse what :func:`specs_json` wrote; return the kind and the specs.
 
-    In a ragged layout each axis has the length -1.
-
-    Raises
-    ------
-    CorruptStoreError
-        It says what cannot be: an unknown kind, impossible shapes or types.
+    In a ragged layout each axis has the length -1. What cannot be, such as an unknown
+    kind or an impossible shape, is a CorruptStoreError.
     """
     value = _json.loads(text, path=path, place=place)
     try:

@@ -20,31 +20,17 @@ __all__ = ["Problem", "verify_file"]
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that is wrong in a store.
-
-    Attributes
-    ----------
-    place : str
-        Where: an HDF5 path, or a place in the log.
-    message : str
-        What.
-    """
+    """Something that is wrong in a store."""
 
     place: str
+    """An HDF5 path, or a place in the log."""
     message: str
 
 
 def verify_file(path: Path | str | BinaryIO) -> list[Problem]:
     """Check all that a store's file holds.
 
-    Parameters
-    ----------
-    path : path or binary file
-
-    Returns
-    -------
-    list of Problem
-        Empty if all is well. Damage, in whatever form, is listed and never raised.
+    Damage, in whatever form, is listed and never raised.
     """
     found: dict[Problem, None] = {}
     try:

@@ -91,13 +91,9 @@ def append_runs(
     Raises
     ------
     StoreWriteError
-        The file cannot be written; it is as it was.
+        The file cannot be written; it is as it was, or as the message says.
     CorruptStoreError
         A run to add, or the file, is damaged.
-    TypeError
-        A weight of a type that a store does not hold.
-    ValueError
-        An unknown compression, or a source that contradicts itself.
     """
     filters = check_compression(compression)
     path = Path(os.path.realpath(path))
@@ -126,15 +122,8 @@ def append_runs(
 def rewrite(path: Path, *, durable: bool = True) -> None:
     """Write a store's file again without what is unused, and put it in its place.
 
-    The store's lock must be held.
-
-    Raises
-    ------
-    StoreWriteError
-        The file cannot be written, or another program holds it (Windows). The file
-        that was there is untouched, and no other is left beside it.
-    CorruptStoreError
-        The store is damaged.
+    The store's lock must be held. Whatever is raised, the file that was there is
+    untouched, and no other is left beside it.
     """
     path = Path(os.path.realpath(path))
     recover(path)
