@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -215,3 +216,22 @@ def test_odd_run_names_come_back(tmp_path: Path):
     with Hdf5Store(path) as store:
         assert list(store.runs) == ["../a/b%"]
         assert store.runs["../a/b%"].header.name == "../a/b%"
+
+
+EXIT = """
+import subprocess
+import sys
+from weightsearch.store import Hdf5Store
+store = Hdf5Store(sys.argv[1])
+(run,) = store.runs.values()
+run.read_all(0)
+"""
+
+
+def test_a_store_that_is_never_closed_harms_no_exit(tmp_path: Path):
+    """A process that leaves a store open ends well."""
+    path = good_store(tmp_path / "a.h5")
+
+    done = subprocess.run([sys.executable, "-c", EXIT, str(path)], check=False)
+
+    assert done.returncode == 0

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import io
 import os
 import stat
 import tempfile
 import time
 import warnings
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -41,6 +43,14 @@ __all__ = ["Hdf5Run", "Hdf5Store", "StoreView", "check_store_file"]
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _TRIES = 5
+_open_stores: weakref.WeakSet[Hdf5Store] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    """Close what is still open: HDF5 would call file objects after Python's end."""
+    for store in list(_open_stores):
+        store.close()
 
 
 class _Runs(Mapping[str, Hdf5Run]):
@@ -135,6 +145,7 @@ class Hdf5Store(StoreView):
         self._is_path = isinstance(source, (str, os.PathLike))
         self.path = str(source) if self._is_path else name_of(source)
         self._files: list[tuple[Any, h5py.File]] = []
+        _open_stores.add(self)
         self._status: tuple[int, ...] = ()
         for attempt in range(_TRIES):
             try:
