@@ -56,7 +56,7 @@ def rebuilt(estimator, fitted):
     bases = [f"{c.__module__}.{c.__qualname__}" for c in type(estimator).__mro__]
     rebuilder = next(REBUILDERS[base] for base in bases if base in REBUILDERS)
     attributes, _ = rebuilder.describe(fitted, False)
-    return rebuilder.rebuild(clone(estimator), attributes, extract_weights(fitted))
+    return rebuilder.rebuild(type(fitted), attributes, extract_weights(fitted))
 
 
 def assert_equal(first, second):
@@ -249,7 +249,7 @@ def test_other_bytes_are_no_booster(library):
     rebuilder = next(REBUILDERS[base] for base in bases if base in REBUILDERS)
     attributes, _ = rebuilder.describe(fitted, False)
     with pytest.raises(RebuildError, match=f"cannot be read by {type(model).__name__}"):
-        rebuilder.rebuild(model, attributes, weights)
+        rebuilder.rebuild(type(model), attributes, weights)
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
