@@ -41,6 +41,16 @@ def _check_fitted(estimator: Any) -> None:
         raise NotFittedError
 
 
+def _describe_catboost(estimator: Any, complete: bool) -> tuple[dict[str, Any], bool]:
+    attributes, whole = _describe(estimator, complete)
+    own = {name: getattr(estimator, name) for name in _OF_CATBOOST}
+    return {**attributes, "own": own}, whole
+
+
+_OF_CATBOOST = ("_n_features_in", "_prediction_values_change")
+"""The number of features, and the importances of which selectors choose."""
+
+
 def _describe_lightgbm(estimator: Any, complete: bool) -> tuple[dict[str, Any], bool]:
     _check_fitted(estimator)
     params = estimator.get_params(deep=False)
@@ -95,6 +105,9 @@ def _rebuild_catboost(
     estimator: Any, attributes: Mapping[str, Any], weights: Mapping[str, Array]
 ) -> None:
     estimator.load_model(blob=weights[BOOSTER].tobytes())
+    # What a fit notes besides, and a file does not have.
+    for name, value in attributes["own"].items():
+        setattr(estimator, name, value)
 
 
 def _checked(
@@ -123,6 +136,8 @@ REBUILDERS = {
     "lightgbm.sklearn.LGBMModel": Rebuilder(
         _describe_lightgbm, _checked(_rebuild_lightgbm)
     ),
-    "catboost.core.CatBoost": Rebuilder(_describe, _checked(_rebuild_catboost)),
+    "catboost.core.CatBoost": Rebuilder(
+        _describe_catboost, _checked(_rebuild_catboost)
+    ),
 }
 """Qualified class name -> how it is rebuilt; also right for every subclass."""

@@ -272,8 +272,16 @@ def _is_cython(cls: type) -> bool:
     return any(name.startswith("__pyx_") for name in vars(cls))
 
 
+_CALLBACKS = frozenset(
+    "_callback_fit_ctx _parent_callback_ctx _skl_callbacks _skl_callbacks_to_teardown".split()
+)
+"""Who listens to a fit (scikit-learn 1.9): no part of what was fitted."""
+
+
 def _attributes(slots: list[str], value: Any) -> Mapping[str, Any]:
     state: dict[str, Any] = getattr(value, "__dict__", {})
+    if not _CALLBACKS.isdisjoint(state):
+        state = {name: state[name] for name in state if name not in _CALLBACKS}
     if not slots:
         return state
     held = {name: getattr(value, name) for name in slots if hasattr(value, name)}
