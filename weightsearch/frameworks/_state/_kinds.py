@@ -369,6 +369,10 @@ def dtype_of(content: Any) -> np.dtype[Any]:
 # -- pandas ------------------------------------------------------------------------
 
 
+def _is_of_pandas(cls: type) -> bool:
+    return cls.__module__.partition(".")[0] == "pandas"
+
+
 def _take_index(index: pd.Index) -> Any:
     if isinstance(index, pd.MultiIndex):
         return "multi", list(index.names), index.tolist(), None
@@ -539,16 +543,6 @@ _KINDS = {
         for name in ("PosixPath", "WindowsPath")
         if name == type(pathlib.Path()).__name__
     },
-    "pandas._libs.tslibs.timestamps.Timestamp": Kind(
-        "Timestamp", _take_timestamp, _make_timestamp
-    ),
-    "pandas._libs.tslibs.timedeltas.Timedelta": Kind(
-        "Timedelta", lambda d: int(d.value), lambda ns: pd.Timedelta(ns, "ns")
-    ),
-    "pandas._libs.tslibs.nattype.NaTType": Kind(
-        "NaT", lambda _: None, lambda _: pd.NaT
-    ),
-    "pandas._libs.missing.NAType": Kind("NA", lambda _: None, lambda _: pd.NA),
 }
 
 _LOOSE: list[tuple[Callable[[type], bool], Kind]] = [
@@ -571,13 +565,25 @@ _LOOSE: list[tuple[Callable[[type], bool], Kind]] = [
         Kind("loss", _take_loss, _make_loss),
     ),
     (
-        lambda cls: cls.__module__.startswith("pandas.") and issubclass(cls, pd.Index),
+        lambda cls: issubclass(cls, pd.Index) and _is_of_pandas(cls),
         Kind("Index", _take_index, _make_index),
     ),
+    (
+        lambda cls: cls is pd.Timestamp,
+        Kind("Timestamp", _take_timestamp, _make_timestamp),
+    ),
+    (
+        lambda cls: cls is pd.Timedelta,
+        Kind("Timedelta", lambda d: int(d.value), lambda ns: pd.Timedelta(ns, "ns")),
+    ),
+    (lambda cls: cls is type(pd.NaT), Kind("NaT", lambda _: None, lambda _: pd.NaT)),
+    (lambda cls: cls is type(pd.NA), Kind("NA", lambda _: None, lambda _: pd.NA)),
     (lambda cls: cls is pd.Series, Kind("Series", _take_series, _make_series)),
     (lambda cls: cls is pd.DataFrame, Kind("DataFrame", _take_frame, _make_frame)),
     (
-        lambda cls: issubclass(cls, pd.api.extensions.ExtensionDtype),
+        lambda cls: (
+            issubclass(cls, pd.api.extensions.ExtensionDtype) and _is_of_pandas(cls)
+        ),
         Kind("pandas dtype", str, pd.api.types.pandas_dtype),
     ),
     (
