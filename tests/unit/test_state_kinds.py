@@ -211,7 +211,7 @@ def test_many_arrays_become_one():
 
 
 def test_equal_arrays_are_not_one():
-    """Equal arrays of many objects are stored once, and are not one array afterwards."""
+    """Equal arrays of many objects are stored once, and come back as many."""
     found = again([Plain(np.arange(3)) for _ in range(5)])
     found[0].value[0] = 7
 

@@ -9,6 +9,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from weightsearch._records import Weights
+from weightsearch._views import encode_rows, rows_of
 from weightsearch.exceptions import UnstorableWeightsWarning
 
 __all__ = ["join", "leave_out", "merge", "note", "session"]
@@ -109,6 +110,9 @@ def merge(into: Weights, weights: Weights, prefix: str = "") -> None:
     for alias, name in weights.ties.items():
         into.ties.setdefault(join(prefix, alias), join(prefix, name))
     for name, encoding in weights.encodings.items():
+        rows = rows_of(encoding)
+        if rows is not None:
+            encoding = encode_rows(join(prefix, rows))
         into.encodings.setdefault(join(prefix, name), encoding)
 
 

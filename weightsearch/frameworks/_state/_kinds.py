@@ -411,6 +411,18 @@ def _make_values(content: Any) -> Any:
     return values if dtype is None else pd.array(values, dtype=dtype)
 
 
+def _take_pandas_dtype(dtype: Any) -> Any:
+    if isinstance(dtype, pd.CategoricalDtype):
+        return dtype.categories, bool(dtype.ordered)
+    return str(dtype)
+
+
+def _make_pandas_dtype(content: Any) -> Any:
+    if isinstance(content, str):
+        return pd.api.types.pandas_dtype(content)
+    return pd.CategoricalDtype(*content)
+
+
 def _take_series(series: pd.Series) -> Any:
     return series.name, series.index, *_take_values(series.array)
 
@@ -584,7 +596,7 @@ _LOOSE: list[tuple[Callable[[type], bool], Kind]] = [
         lambda cls: (
             issubclass(cls, pd.api.extensions.ExtensionDtype) and _is_of_pandas(cls)
         ),
-        Kind("pandas dtype", str, pd.api.types.pandas_dtype),
+        Kind("pandas dtype", _take_pandas_dtype, _make_pandas_dtype),
     ),
     (
         lambda cls: issubclass(cls, tuple) and hasattr(cls, "_fields"),

@@ -273,7 +273,12 @@ def _is_cython(cls: type) -> bool:
 
 
 _CALLBACKS = frozenset(
-    "_callback_fit_ctx _parent_callback_ctx _skl_callbacks _skl_callbacks_to_teardown".split()
+    {
+        "_callback_fit_ctx",
+        "_parent_callback_ctx",
+        "_skl_callbacks",
+        "_skl_callbacks_to_teardown",
+    }
 )
 """Who listens to a fit (scikit-learn 1.9): no part of what was fitted."""
 
