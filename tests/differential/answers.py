@@ -42,12 +42,15 @@ def answers(estimator: Any, data: Callable[[], Any]) -> dict[str, Any]:
     return found
 
 
-def difference(seen: Any, expected: Any) -> str:
-    """Say how two answers differ; empty if they are equal to the bit."""
+def difference(seen: Any, expected: Any, tolerance: float = 0.0) -> str:
+    """Say how two answers differ; empty if they are equal to the bit.
+
+    Arrays may be off by `tolerance`.
+    """
     if isinstance(expected, dict) and isinstance(seen, dict):
         if seen.keys() != expected.keys():
             return f"has {sorted(seen)}, not {sorted(expected)}"
-        found = {key: difference(seen[key], expected[key]) for key in expected}
+        found = {k: difference(seen[k], expected[k], tolerance) for k in expected}
         return "; ".join(f"{key} {text}" for key, text in found.items() if text)
     if type(seen) is not type(expected):
         return (
@@ -56,7 +59,8 @@ def difference(seen: Any, expected: Any) -> str:
     if isinstance(expected, list | tuple):
         if len(seen) != len(expected):
             return f"has {len(seen)} items, not {len(expected)}"
-        texts = [difference(a, b) for a, b in zip(seen, expected, strict=True)]
+        pairs = zip(seen, expected, strict=True)
+        texts = [difference(a, b, tolerance) for a, b in pairs]
         return "; ".join(f"[{n}] {text}" for n, text in enumerate(texts) if text)
     if isinstance(expected, pd.DataFrame | pd.Series | pd.Index):
         same = seen.equals(expected) and str(seen[:0]) == str(expected[:0])
@@ -66,15 +70,15 @@ def difference(seen: Any, expected: Any) -> str:
             return (
                 f"has {seen.shape} {seen.dtype}, not {expected.shape} {expected.dtype}"
             )
-        return difference(seen.toarray(), expected.toarray())
+        return difference(seen.toarray(), expected.toarray(), tolerance)
     if isinstance(expected, np.ndarray):
-        return _array_difference(seen, expected)
+        return _array_difference(seen, expected, tolerance)
     if isinstance(expected, float) and np.isnan(expected) and np.isnan(seen):
         return ""
     return "" if seen == expected else f"is {seen!r:.300}, not {expected!r:.300}"
 
 
-def _array_difference(seen: np.ndarray, expected: np.ndarray) -> str:
+def _array_difference(seen: np.ndarray, expected: np.ndarray, tolerance: float) -> str:
     if seen.shape != expected.shape:
         return f"has shape {seen.shape}, not {expected.shape}"
     if seen.dtype != expected.dtype:
@@ -85,5 +89,7 @@ def _array_difference(seen: np.ndarray, expected: np.ndarray) -> str:
     if np.array_equal(seen, expected, equal_nan=equal_nan):
         return ""
     if expected.dtype.kind == "f":
+        if tolerance and np.allclose(seen, expected, tolerance, tolerance):
+            return ""
         return f"is off by up to {np.nanmax(abs(seen - expected)):.3g}"
     return f"differs in {np.count_nonzero(seen != expected)} of {seen.size} places"

@@ -79,7 +79,7 @@ def _differences(row: Row, said: dict[str, dict[str, Any]]) -> Iterator[str]:
     for role in ("first", "again"):
         if text := difference(said[role]["scores"], plain["scores"]):
             yield f"{role}: scores: {text}"
-        if text := difference(said[role]["best"], plain["best"]):
+        if text := difference(said[role]["best"], plain["best"], row.tolerance):
             yield f"{role}: best estimator: {text}"
     if plain["counted"] == 0:
         yield "the fits of this estimator are not counted"
@@ -119,7 +119,7 @@ def _wrong_models(
                 yield f"{route}: candidate {key}: {model}"
         elif isinstance(right, str):
             yield f"{route}: candidate {key}: a model, although {right}"
-        elif not row.unseeded and (text := difference(model, right)):
+        elif not row.unseeded and (text := difference(model, right, row.tolerance)):
             yield f"{route}: candidate {key}: {text}"
 
 

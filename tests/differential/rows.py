@@ -45,6 +45,9 @@ class Row:
         it must be rebuilt all the same.
     refused : str
         Why it may be refused in any case.
+    tolerance : float
+        How far the answers of a model made of the store may be from the fitted one's,
+        where a framework does not compute the same to the bit twice.
     unseeded : str
         Why two fits differ, so that fits by hand say nothing of the candidates.
     fits_again : int
@@ -67,6 +70,7 @@ class Row:
     by_hand_without: tuple[str, ...] = ("groups",)
     refused_by_file: str = ""
     refused: str = ""
+    tolerance: float = 0.0
     unseeded: str = ""
     fits_again: int = 0
 
