@@ -23,32 +23,5 @@ TABLE: dict[str, Row] = {
     **searches_boosting.TABLE,
 }
 
-KNOWN_FAULTS: dict[str, str] = {
-    **dict.fromkeys(
-        (
-            "initialised_module",
-            "instances_of_modules_in_the_grid",
-            "lists_of_modules_in_the_grid",
-            "threshold_of_a_net",
-        ),
-        "modules among the params are not taken from the caller's estimator",
-    ),
-    **dict.fromkeys(
-        (
-            "activations_in_the_grid",
-            "layers_in_the_grid",
-            "layers_of_the_user",
-            "optimizers_in_the_grid",
-        ),
-        "Keras' objects, and code that names them, count as others once used",
-    ),
-    **dict.fromkeys(
-        (
-            "catboost_classifier",
-            "catboost_lists_and_dicts",
-            "catboost_voting_and_stacking",
-        ),
-        "CatBoost forgets the number of features when it loads a model",
-    ),
-}
+KNOWN_FAULTS: dict[str, str] = {}
 """Rows that fail today, each with the reason."""

@@ -281,6 +281,9 @@ def _class_content(cls: type) -> Iterator[tuple[str, Any]]:
             value, MemberDescriptorType | GetSetDescriptorType
         ):
             continue
+        if name == "__annotations__" and not value:
+            # Made when somebody asks a class that has none.
+            continue
         if isinstance(value, staticmethod | classmethod):
             yield f"attribute {name!r}", (type(value).__name__, value.__func__)
         elif isinstance(value, property):

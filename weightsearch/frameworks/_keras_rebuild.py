@@ -12,12 +12,13 @@ from typing import Any
 
 from sklearn.exceptions import NotFittedError
 
+from weightsearch._identity._keras import keras_content
 from weightsearch._records import Array
 from weightsearch.exceptions import RebuildError
 from weightsearch.frameworks._keras_names import variable_names
-from weightsearch.frameworks._state._parts import NotStored, Rebuilder
+from weightsearch.frameworks._state._parts import Rebuilder, not_stored
 
-__all__ = ["REBUILDERS"]
+__all__ = ["CONTENTS", "REBUILDERS"]
 
 _MODEL = "model_"
 _LEFT_OUT = {_MODEL, "history_", "_fit_callbacks", "_predict_callbacks"}
@@ -87,7 +88,8 @@ def _build(estimator: Any, config: str | None) -> Any:
     import keras
 
     model = getattr(estimator, "model", None)
-    if isinstance(model, NotStored):
+    if not_stored(estimator.get_params(deep=False)):
+        # Something that the builder may use.
         return None
     if isinstance(model, keras.Model):
         return keras.models.clone_model(model)
@@ -188,6 +190,28 @@ def _restore_optimizer(model: Any, values: Any) -> None:
             variable.assign(value)
 
 
+def _content(obj: Any) -> Any:
+    """What tells a layer, an optimizer or the like from others, used or not."""
+    content = keras_content(obj)
+    if content is None:
+        return obj
+    parts = dict(content)
+    configuration = _unbuilt(parts["configuration"])
+    return type(obj), configuration, parts["arguments"]
+
+
+def _unbuilt(config: Any) -> Any:
+    if isinstance(config, dict):
+        return {
+            name: _unbuilt(value)
+            for name, value in config.items()
+            if name not in ("build_config", "shared_object_id")
+        }
+    if isinstance(config, list | tuple):
+        return [_unbuilt(item) for item in config]
+    return config
+
+
 _ALONE = frozenset(
     {
         "keras.src.wrappers.sklearn_wrapper.SKLearnClassifier",
@@ -205,3 +229,6 @@ REBUILDERS = {
     "scikeras.wrappers.BaseWrapper": Rebuilder(_describe, _rebuild, _ALONE),
 }
 """Qualified class name -> how it is rebuilt; also right for every subclass."""
+
+CONTENTS = {"keras.src.saving.keras_saveable.KerasSaveable": _content}
+"""Qualified class name -> what tells objects of it from others."""

@@ -16,7 +16,7 @@ from sklearn.exceptions import NotFittedError
 
 from weightsearch._records import Array
 from weightsearch.exceptions import RebuildError
-from weightsearch.frameworks._state._parts import NotStored, Rebuilder
+from weightsearch.frameworks._state._parts import Rebuilder, not_stored
 from weightsearch.frameworks._torch_entries import named_entries, trained_parts
 
 __all__ = ["CONTENTS", "REBUILDERS"]
@@ -72,7 +72,7 @@ def _rebuild(
     from skorch.history import History
 
     params = attributes["params"]
-    missing = [value for value in _held(params) if isinstance(value, NotStored)]
+    missing = not_stored(params)
     if missing:
         raise RebuildError(
             f"its {missing[0].place} was {missing[0].name}, which no store can hold: "
@@ -87,17 +87,6 @@ def _rebuild(
     for name, state in attributes.get("optimizers", {}).items():
         _restore_optimizer(getattr(net, f"{name}_"), state)
     return net
-
-
-def _held(value: Any) -> Iterator[Any]:
-    """Yield what containers among params hold."""
-    yield value
-    if isinstance(value, dict):
-        for item in value.values():
-            yield from _held(item)
-    elif isinstance(value, list | tuple | set | frozenset):
-        for item in value:
-            yield from _held(item)
 
 
 def _module_content(module: Any) -> Any:

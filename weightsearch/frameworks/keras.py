@@ -12,10 +12,16 @@ from sklearn.exceptions import NotFittedError
 
 from weightsearch._records import Weights
 from weightsearch.frameworks._keras_names import variable_names
-from weightsearch.frameworks._keras_rebuild import REBUILDERS
+from weightsearch.frameworks._keras_rebuild import CONTENTS, REBUILDERS
 from weightsearch.frameworks._registry import leave_out
 
-__all__ = ["EXTRACTORS", "REBUILDERS", "extract_model", "extract_wrapper"]
+__all__ = [
+    "CONTENTS",
+    "EXTRACTORS",
+    "REBUILDERS",
+    "extract_model",
+    "extract_wrapper",
+]
 
 
 def extract_model(model: Any) -> Weights:

@@ -19,7 +19,7 @@ from weightsearch.frameworks._registry import (
     qualified_name,
 )
 
-__all__ = ["NotStored", "Rebuilder", "content_of", "rebuilder_of"]
+__all__ = ["NotStored", "Rebuilder", "content_of", "not_stored", "rebuilder_of"]
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,17 @@ class NotStored:
             f"{self.place} was {self.name}, which is not in the store. Pass "
             "estimator=, the estimator as it was searched"
         )
+
+
+def not_stored(value: Any) -> list[NotStored]:
+    """What is missing in a param, or in the containers that it is made of."""
+    if isinstance(value, NotStored):
+        return [value]
+    if isinstance(value, dict):
+        value = value.values()
+    elif not isinstance(value, list | tuple | set | frozenset):
+        return []
+    return [missing for item in value for missing in not_stored(item)]
 
 
 @lru_cache(maxsize=4096)
