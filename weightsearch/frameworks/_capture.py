@@ -105,7 +105,6 @@ def _why_not_proved(
     estimator: Any, weights: Weights, state: ModelState, rows: Callable[[], Any]
 ) -> str | None:
     kind = kind_of_model(state.text)
-    assert kind is not None
     if kind not in _proved:
         with preserved_randomness():
             _proved[kind] = _try(estimator, weights, state, rows)

@@ -264,6 +264,15 @@ def qualified_name(cls: type) -> str:
 
 def _find(cls: type) -> tuple[Extractor, ModuleType | None] | None:
     """Extractor of a class, with the framework's module unless the user gave it."""
+    return _find_any(cls) if _registered else _find_built_in(cls)
+
+
+@lru_cache(maxsize=4096)
+def _find_built_in(cls: Any) -> tuple[Extractor, ModuleType | None] | None:
+    return next(filter(None, map(_built_in, cls.__mro__)), None)
+
+
+def _find_any(cls: type) -> tuple[Extractor, ModuleType | None] | None:
     for base in cls.__mro__:
         registered = _registered.get(base) or _registered.get(qualified_name(base))
         if registered is not None:

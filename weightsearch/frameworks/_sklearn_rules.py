@@ -216,7 +216,8 @@ def _rules(cls: type) -> tuple[frozenset[str], frozenset[str]]:
     return keep, empty.union(*(_DROP.get(name, empty) for name in names))
 
 
-def is_weight(cls: type, attribute: str) -> bool:
+@lru_cache(maxsize=16384)
+def is_weight(cls: Any, attribute: str) -> bool:
     """Whether an attribute of an instance of `cls` counts as weights."""
     keep, drop = _rules(cls)
     if attribute in keep:

@@ -130,9 +130,10 @@ def extract_attributes(estimator: Any) -> Weights:
         lists by index, mappings by key, structured arrays by field, sparse matrices
         by component, nested estimators by their own names.
     """
+    cls: Any = type(estimator)
     weights = Weights()
     for name, value in attributes(estimator).items():
-        if is_weight(type(estimator), name):
+        if is_weight(cls, name):
             _add(weights, name, value, ())
     return weights
 
@@ -243,7 +244,7 @@ def _add_objects(weights: Weights, name: str, values: Any) -> bool:
 
 def _columns(name: str, items: list[Any], grid: tuple[int, ...]) -> Weights | None:
     """Weights of many objects of one class as columns; None where they differ."""
-    cls = type(items[0])
+    cls: Any = type(items[0])
     if any(type(item) is not cls for item in items):
         return None
     extractor = find_extractor(cls)
