@@ -28,7 +28,7 @@ from weightsearch.exceptions import (
     WeightSearchError,
 )
 from weightsearch.store import _schema as names
-from weightsearch.store._append import open_paged
+from weightsearch.store._append import open_paged, redo_path
 from weightsearch.store._catalog import Catalog, CatalogEntry, FitIndex
 from weightsearch.store._checked import (
     TROUBLE,
@@ -148,13 +148,21 @@ class Hdf5Store(StoreView):
         _open_stores.add(self)
         self._status: tuple[int, ...] = ()
         for attempt in range(_TRIES):
+            before = self._at_path()
             try:
                 super().__init__(self._open_root(source))
                 return
             except BaseException as exc:
                 self.close()
                 # A writer may have been in the middle of its commit.
-                retry = self._is_path and isinstance(exc, CorruptStoreError)
+                retry = (
+                    isinstance(exc, CorruptStoreError)
+                    and before
+                    and (
+                        self._at_path() != before
+                        or os.path.lexists(redo_path(Path(self.path)))
+                    )
+                )
                 if attempt == _TRIES - 1 or not retry:
                     raise
                 time.sleep(0.01 * 4**attempt)
@@ -196,29 +204,28 @@ class Hdf5Store(StoreView):
         self.close()
 
     def _open_root(self, source: Path | str | BinaryIO) -> CheckedGroup:
+        self._status = self._at_path()
         file, opened = _open(source, self.path)
         self._files.append((file, opened))
-        self._status = self._stat()
         with guarded(self.path, "/"):
             return CheckedGroup(h5g.open(opened.id, b"/"), self.path, "/")
 
-    def _stat(self) -> tuple[int, ...]:
-        if not self._is_path:
+    def _at_path(self) -> tuple[int, ...]:
+        """What tells one state of the file at the path from another."""
+        try:
+            status = Path(self.path).stat() if self._is_path else None
+        except OSError:
+            status = None
+        if status is None:
             return ()
-        status = os.fstat(self._files[-1][0].fileno())
         return status.st_ino, status.st_size, status.st_mtime_ns
 
     def _changed(self) -> bool:
         """Tell whether the open file has been written, and is still at its path."""
-        before = self._status
-        try:
-            return (
-                bool(self._files and before)
-                and self._stat() != before
-                and Path(self.path).stat().st_ino == before[0]
-            )
-        except OSError:
-            return False
+        before, now = self._status, self._at_path()
+        return bool(before and now and self._files) and (
+            now[0] == before[0] and now != before
+        )
 
 
 def check_store_file(path: Path | str) -> None:

@@ -114,7 +114,7 @@ def append_runs(
             for uid in remove:
                 writer.remove(uid)
             used, size = writer.n_used, file.size
-    if size > _SMALL_BYTES and used < size // 2:
+    if remove and size > _SMALL_BYTES and used < size // 2:
         with contextlib.suppress(StoreError):
             rewrite(path, durable=durable)
 
