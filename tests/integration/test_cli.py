@@ -90,8 +90,9 @@ def examples():
 def test_examples_run(store, run, example, tmp_path, monkeypatch):
     """Every example of the help and of the page does what it says."""
     monkeypatch.chdir(tmp_path)
-    Path("search.h5").write_bytes(store.read_bytes())
     words = shlex.split(example)[1:]
+    for name in ("search.h5", *(word for word in words if word.startswith("part-"))):
+        Path(name).write_bytes(store.read_bytes())
     words = [run.name if word.endswith("000000Z") else word for word in words]
     if words[0] == "report":
         pytest.importorskip("plotly")

@@ -9,11 +9,10 @@ import os
 import threading
 import time
 import zlib
-from array import array
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -50,8 +49,7 @@ _PAUSE_SECONDS: Final = 0.005
 _SEARCH_BYTES: Final = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class _Frame:
+class _Frame(NamedTuple):
     """Where a frame is: its lines and its arrays."""
 
     at: int
@@ -67,14 +65,39 @@ class _Frame:
         return self.payload + self.n_payload
 
 
-@dataclass(frozen=True, slots=True)
-class _Arrays:
+class _Arrays(NamedTuple):
     """Arrays of a frame: where they begin, how they lie, and their checksums."""
 
     at: int
     layout: Layout
     crcs: tuple[int, ...]
     place: str
+
+    def position(self, name: str) -> int:
+        """Return the position of an array, by its name or one that it is tied to."""
+        specs = self.layout.specs
+        position = self.layout.index.get(specs.ties.get(name, name))
+        if position is None:
+            raise WeightsNotFoundError(
+                f"There is no weight {name!r} in this fit; it has "
+                f"{', '.join(self.layout.index)}."
+            )
+        return position
+
+
+class _Fit(NamedTuple):
+    """A finished fit, as its frame has it."""
+
+    number: int
+    candidate: int
+    split: int
+    failed: bool
+    has_weights: bool
+    key: bytes
+    frame: _Frame
+    arrays: _Arrays | None
+    blobs: tuple[str, ...] | None
+    origin: tuple[str, int] | None
 
 
 @dataclass
@@ -86,20 +109,10 @@ class _Content:
     splits: _Arrays | None = None
     n_splits: int | None = None
     params: dict[int, str] = field(default_factory=dict)
+    fits: list[_Fit] = field(default_factory=list)
+    ended: int = 0
     end: dict[str, Any] | None = None
     cv_results: _Arrays | None = None
-    ended: int = 0
-    # A column each, one entry per fit.
-    number: array[int] = field(default_factory=lambda: array("q"))
-    candidate: array[int] = field(default_factory=lambda: array("q"))
-    split: array[int] = field(default_factory=lambda: array("q"))
-    failed: array[int] = field(default_factory=lambda: array("b"))
-    weights: array[int] = field(default_factory=lambda: array("b"))
-    key: list[bytes] = field(default_factory=list)
-    frame: list[_Frame] = field(default_factory=list)
-    arrays: list[_Arrays | None] = field(default_factory=list)
-    blobs: list[tuple[str, ...] | None] = field(default_factory=list)
-    origin: dict[int, tuple[str, int]] = field(default_factory=dict)
 
 
 class LogFile:
@@ -154,7 +167,7 @@ class LogFile:
         self.torn = False
         self._runs: dict[str, _Content] = {}
         self._blobs: dict[str, tuple[int, int, int]] = {}
-        self._good_blobs: dict[str, bool] = {}
+        self._good_blobs: set[str] = set()
         self._layouts: dict[tuple[bytes, tuple[int, ...]], Layout] = {}
         self._cached: tuple[_Frame, list[bytes]] | None = None
 
@@ -313,7 +326,7 @@ class LogFile:
             if size != frame.n_payload:
                 raise ValueError("a blob of another size")
             self._blobs[str(meta["name"])] = frame.payload, size, crc
-            self._good_blobs.pop(str(meta["name"]), None)
+            self._good_blobs.discard(str(meta["name"]))
             return
         if not (isinstance(event, str) and isinstance(uid, str) and len(uid) == 32):
             raise ValueError("a frame of no run")
@@ -354,28 +367,28 @@ class LogFile:
         lines: list[bytes],
         arrays: _Arrays | None,
     ) -> None:
-        candidate, split, number = meta["candidate"], meta["split"], meta["number"]
+        candidate, split, ended = meta["candidate"], meta["split"], meta["ended"]
         key = (meta["key"] or "").encode("ascii")
         if type(split) is not int or split < REFIT or len(key) > 32:
             raise ValueError("a fit that is not what it must be")
-        _count(candidate), _count(number), _count(meta["ended"])
-        reused = meta["event"] == fmt.REUSE
-        blobs = meta.get("blobs")
-        names = None if blobs is None else tuple(map(str, blobs))
-        if reused:
-            run.origin[len(run.frame)] = str(meta["origin"]), _count(meta["row"])
+        number = _count(meta["number"])
+        _count(candidate)
+        run.ended = max(run.ended, _count(ended))
+        if meta["event"] == fmt.REUSE:
+            origin = str(meta["origin"]), _count(meta["row"])
+            failed, has_weights, names = False, bool(meta["weights"]), None
+        else:
+            origin, failed, has_weights = None, bool(meta["failed"]), arrays is not None
+            blobs = meta.get("blobs")
+            names = None if blobs is None else tuple(map(str, blobs))
         if lines[2]:
             run.params.setdefault(candidate, lines[2].decode())
-        run.number.append(number)
-        run.candidate.append(candidate)
-        run.split.append(split)
-        run.failed.append(0 if reused else bool(meta["failed"]))
-        run.weights.append(bool(meta["weights"]) if reused else arrays is not None)
-        run.key.append(key)
-        run.frame.append(frame)
-        run.arrays.append(arrays)
-        run.blobs.append(names)
-        run.ended = max(run.ended, meta["ended"])
+        run.fits.append(
+            _Fit(
+                *(number, candidate, split, failed, has_weights),
+                *(key, frame, arrays, names, origin),
+            )
+        )
 
     def _arrays(self, frame: _Frame, meta: Any, spec: bytes) -> _Arrays:
         sizes, crcs = tuple(meta["sizes"]), tuple(meta["crcs"])
@@ -436,13 +449,7 @@ class LogFile:
 
     def read(self, arrays: _Arrays, name: str) -> Array:
         """Return one array."""
-        specs = arrays.layout.specs
-        position = arrays.layout.index.get(specs.ties.get(name, name))
-        if position is None:
-            known = ", ".join(arrays.layout.index)
-            raise WeightsNotFoundError(
-                f"There is no weight {name!r} in this fit; it has {known}."
-            )
+        position = arrays.position(name)
         return arrays.layout.array(position, self.raw(arrays, position))
 
     def read_all(self, arrays: _Arrays) -> Weights:
@@ -470,15 +477,13 @@ class LogFile:
             raise self.corrupt(f"blob at byte {at}", "its checksum is wrong")
         return raw
 
-    def has_whole_blob(self, name: str) -> bool:
-        """Whether a content of states is there, and agrees with its checksum."""
+    def check_blob(self, name: str) -> None:
+        """Compare a content of states with its checksum, once."""
+        if name not in self._blobs:
+            raise self.corrupt("states", f"their content {name} is missing")
         if name not in self._good_blobs:
-            try:
-                self.blob(name)
-                self._good_blobs[name] = True
-            except (KeyError, CorruptStoreError):
-                self._good_blobs[name] = False
-        return self._good_blobs[name]
+            self.blob(name)
+            self._good_blobs.add(name)
 
     def corrupt(self, place: str, what: str) -> CorruptStoreError:
         """Return the error for damage at a place."""
@@ -528,9 +533,10 @@ class LogRun:
         self._superseded = frozenset(superseded)
         self.on_close: Callable[[], None] | None = None
         self._dropped: set[int] = set()
-        self._rows = np.empty(0, np.int64)
-        self._seen = (-1, -1)
-        self._by_number: dict[int, int] | None = None
+        self._rows: list[_Fit] = []
+        self._by_number: dict[int, int] = {}
+        self._table: FitTable | None = None
+        self._seen: tuple[int, ...] = ()
         self._see()
 
     def __enter__(self) -> LogRun:
@@ -582,52 +588,49 @@ class LogRun:
         """All fits that are there now."""
         self.file.refresh()
         self._see()
-        content, rows = self._content, self._rows
-        origin = np.zeros(len(rows), "S32")
-        origin_row = np.full(len(rows), -1, np.int64)
-        if content.origin:
-            for row, physical in enumerate(rows.tolist()):
-                if physical in content.origin:
-                    uid, _ = content.origin[physical]
-                    found = self._source(physical)
-                    if found is not None and uid not in self._superseded:
-                        origin[row], origin_row[row] = uid.encode(), found[1]
-        return FitTable(
-            candidate=np.array(content.candidate, np.int64)[rows],
-            split=np.array(content.split, np.int64)[rows],
-            failed=np.array(content.failed, bool)[rows],
-            has_weights=np.array(content.weights, bool)[rows],
-            key=np.array(content.key, "S32")[rows],
-            origin=origin,
-            origin_row=origin_row,
-        )
+        if self._table is None:
+            rows = self._rows
+            origin = np.zeros(len(rows), "S32")
+            origin_row = np.full(len(rows), -1, np.int64)
+            for row, fit in enumerate(rows):
+                if fit.origin is not None and fit.origin[0] not in self._superseded:
+                    found = self._source(fit)
+                    if found is not None:
+                        origin[row], origin_row[row] = fit.origin[0].encode(), found[1]
+            columns: list[Any] = list(zip(*rows, strict=True)) or [()] * 6
+            self._table = FitTable(
+                candidate=np.array(columns[1], np.int64),
+                split=np.array(columns[2], np.int64),
+                failed=np.array(columns[3], bool),
+                has_weights=np.array(columns[4], bool),
+                key=np.array(columns[5], "S32"),
+                origin=origin,
+                origin_row=origin_row,
+            )
+        return self._table
 
     def result(self, row: int) -> dict[str, Any]:
         """``FitRecord.result`` of a row."""
-        source, at = self._at(row)
-        if source is not None:
-            return source.result(at)
-        place = f"fit at byte {self._content.frame[at].at}"
-        value = _json.loads(
-            self.result_text(row), path=str(self.file.path), place=place
-        )
+        text = self.result_text(row)
+        place = f"fit at byte {self._fit(row).frame.at}"
+        value = _json.loads(text, path=str(self.file.path), place=place)
         if not isinstance(value, dict):
             raise self.file.corrupt(place, "its result is not a mapping")
         return value
 
     def result_text(self, row: int) -> str:
         """The same as JSON text."""
-        source, at = self._at(row)
-        if source is not None:
+        source, at = self._held(row)
+        if source is not self:
             return source.result_text(at)
-        return self.file.lines(self._content.frame[at])[3].decode("utf-8", "replace")
+        return self.file.lines(self._fit(row).frame)[3].decode("utf-8", "replace")
 
     def specs(self, row: int) -> WeightSpecs | None:
         """Names, shapes and types of a row's weights; None where it has none."""
-        source, at = self._at(row)
-        if source is not None:
+        source, at = self._held(row)
+        if source is not self:
             return source.specs(at)
-        arrays = self._content.arrays[at]
+        arrays = self._fit(row).arrays
         return None if arrays is None else arrays.layout.specs
 
     def alike(self, rows: Array) -> list[tuple[WeightSpecs, Array]]:
@@ -641,76 +644,48 @@ class LogRun:
 
     def read(self, row: int, name: str) -> Array:
         """One array of a row."""
-        source, at = self._at(row)
-        if source is not None:
+        source, at = self._held(row)
+        if source is not self:
             return source.read(at, name)
-        return self.file.read(self._own_arrays(row, at), name)
+        return self.file.read(self._own_arrays(row), name)
 
     def read_all(self, row: int) -> Weights:
         """All arrays of a row."""
-        source, at = self._at(row)
-        if source is not None:
+        source, at = self._held(row)
+        if source is not self:
             return source.read_all(at)
-        return self.file.read_all(self._own_arrays(row, at))
+        return self.file.read_all(self._own_arrays(row))
 
     def stack(self, name: str, rows: Sequence[int]) -> Array:
         """The arrays of one name in many rows, of equal shape and type, stacked."""
         if not len(rows):
             raise ValueError("There is nothing to stack: no rows were given.")
-        quick = self._stack_quickly(name, rows)
-        if quick is not None:
-            return quick
-        first = self.read(int(rows[0]), name)
-        out = np.empty((len(rows), *first.shape), first.dtype)
-        for number, row in enumerate(rows):
-            one = self.read(int(row), name) if number else first
-            if one.shape != first.shape or one.dtype != first.dtype:
-                raise ValueError(
-                    f"{name!r} does not have one shape and type in these rows: "
-                    f"{first.shape} of {first.dtype}, and {one.shape} of {one.dtype}."
-                )
-            out[number] = one
-        return out
-
-    def _stack_quickly(self, name: str, rows: Sequence[int]) -> Array | None:
-        """Read rows of one layout straight into their stack, if they are that."""
-        content = self._content
-        try:
-            physical = self._rows[np.asarray(rows, np.int64)].tolist()
-        except IndexError:
-            return None
-        arrays = [content.arrays[one] for one in physical]
-        first = arrays[0]
-        if first is None:
-            return None
-        layout = first.layout
-        position = layout.index.get(layout.specs.ties.get(name, name))
-        if position is None:
-            return None
-        spec, stored = layout.specs.arrays[position], layout.stored[position]
-        if spec.order != "C" or stored.true is None:
-            return None
+        found = [self._fit(int(row)).arrays for row in rows]
+        own = [one for one in found if one is not None]
+        layout = own[0].layout if own else None
+        if layout is None or any(one is None or one[1] is not layout for one in found):
+            return _stacked(name, [self.read(int(row), name) for row in rows])
+        # Rows of one layout are read straight into their stack.
+        position = own[0].position(name)
+        if layout.specs.arrays[position].order == "F":
+            return _stacked(name, [self.file.read(one, name) for one in own])
         size = layout.offsets[position + 1] - layout.offsets[position]
-        out = np.empty((len(arrays), size), np.uint8)
-        for number, one in enumerate(arrays):
-            if one is None or one.layout is not layout:
-                return None
-            self.file.raw(one, position, out[number])
-        if not size:
-            return np.empty((len(arrays), *spec.shape), stored.true)
-        stacked: Array = layout.stack(position, out)
-        return stacked
+        raw = np.empty((len(own), size), np.uint8)
+        for number, one in enumerate(own):
+            self.file.raw(one, position, raw[number])
+        return layout.stack(position, raw)
 
     def state(self, row: int) -> tuple[str, tuple[str, ...]] | None:
         """What besides weights a row has of its model: text, and names of blobs."""
-        source, at = self._at(row)
-        if source is not None:
+        source, at = self._held(row)
+        if source is not self:
             return source.state(at)
-        names = self._content.blobs[at]
-        if names is None:
+        fit = self._fit(row)
+        if fit.blobs is None:
             return None
-        lines = self.file.lines(self._content.frame[at])
-        return (lines[4].decode("utf-8", "replace") if len(lines) > 4 else ""), names
+        lines = self.file.lines(fit.frame)
+        text = lines[4].decode("utf-8", "replace") if len(lines) > 4 else ""
+        return text, fit.blobs
 
     def has_blob(self, name: str) -> bool:
         """Whether the run's states have a content of that name."""
@@ -753,15 +728,12 @@ class LogRun:
 
     def _best_row(self) -> int | None:
         best = self.best_index()
-        if best is None:
-            return None
-        content, rows = self._content, self._rows
-        found = np.flatnonzero(
-            (np.array(content.candidate, np.int64)[rows] == best)
-            & (np.array(content.split, np.int64)[rows] == REFIT)
-            & np.array(content.weights, bool)[rows]
-        )
-        return int(found[-1]) if len(found) else None
+        rows = [
+            row
+            for row, fit in enumerate(self._rows)
+            if fit.has_weights and (fit.candidate, fit.split) == (best, REFIT)
+        ]
+        return rows[-1] if rows else None
 
     def splits(self) -> list[tuple[Array, Array]] | None:
         """(train, test) indices, where the run had to keep them."""
@@ -781,64 +753,47 @@ class LogRun:
 
     # -- damage ---------------------------------------------------------------
 
-    def number(self, row: int) -> int:
-        """Return the number that other runs of the log call a row by."""
-        return self._content.number[int(self._rows[row])]
+    def holder(self, row: int) -> tuple[str, int]:
+        """The run that holds a fit, and its row there, or its number in this log."""
+        fit = self._fit(row)
+        return fit.origin or (self.uid, fit.number)
 
     def row_of(self, number: int) -> int | None:
         """Return the row of a number; None if it is lost."""
         self._see()
-        if self._by_number is None:
-            numbers = self._content.number
-            self._by_number = {
-                numbers[at]: row for row, at in enumerate(self._rows.tolist())
-            }
         return self._by_number.get(number)
-
-    def holder(self, row: int) -> tuple[str, int] | None:
-        """The run and row or number that a row refers to; None if it is its own."""
-        return self._content.origin.get(int(self._rows[row]))
 
     def problem(self, row: int) -> str | None:
         """What is wrong with a row; None if it can be read in full."""
-        at = int(self._rows[row])
+        fit = self._fit(row)
         try:
-            if at in self._content.origin:
-                source = self._source(at)
-                if source is None:
-                    uid = self._content.origin[at][0]
-                    return f"it refers to run {uid}, which the store lacks"
+            source, _ = self._held(row)
+            if source is not self:
                 return None
             self.result(row)
-            arrays = self._content.arrays[at]
-            if arrays is not None:
-                for position in range(len(arrays.crcs)):
-                    self.file.raw(arrays, position)
-            for name in self._content.blobs[at] or ():
-                if not self.file.has_whole_blob(name):
-                    return f"the content {name} of its state is damaged or missing"
+            for position in range(len(fit.arrays.crcs) if fit.arrays else 0):
+                self.file.raw(self._own_arrays(row), position)
+            for name in fit.blobs or ():
+                self.file.check_blob(name)
         except StoreError as error:
             return str(error)
         return None
 
-    def damaged(self) -> Iterator[tuple[int, str]]:
-        """Rows that cannot be read in full, each with what is wrong."""
-        for row in range(len(self._rows)):
-            problem = self.problem(row)
-            if problem is not None:
-                yield row, problem
+    def damaged(self) -> dict[int, str]:
+        """Rows that cannot be read in full, and what is wrong with each."""
+        problems = {row: self.problem(row) for row in range(len(self._rows))}
+        return {row: what for row, what in problems.items() if what is not None}
 
-    def drop(self, rows: Sequence[int]) -> None:
+    def drop(self, rows: Iterable[int]) -> None:
         """Leave rows out from now on."""
-        self._dropped.update(self._rows[list(rows)].tolist())
-        self._seen = (-1, -1)
+        self._dropped.update(self._rows[row].frame.at for row in rows)
         self._see()
 
     @property
     def n_lost(self) -> int:
         """Fits that were written and are not among the rows, as far as is known."""
         content = self._content
-        written = max(content.number, default=-1) + 1
+        written = max((fit.number for fit in content.fits), default=-1) + 1
         if content.end is not None:
             written = max(written, content.end["n_fits"])
         return max(written - len(self._rows), 0)
@@ -846,54 +801,50 @@ class LogRun:
     # -- inside ---------------------------------------------------------------
 
     def _see(self) -> None:
-        """Choose the rows that count."""
+        """Choose the rows that count: those with params that are not dropped."""
         content = self._content
-        count = len(content.frame)
-        seen = count, len(content.params)
-        if seen == self._seen:
-            return
-        self._seen = seen
-        self._by_number = None
-        lost = set(self._dropped)
-        if any(one not in content.params for one in set(content.candidate)):
-            lost.update(
-                row
-                for row, one in enumerate(content.candidate)
-                if one not in content.params
-            )
-        rows = np.arange(count)
-        self._rows = rows if not lost else np.delete(rows, sorted(lost))
+        seen = len(content.fits), len(content.params), len(self._dropped)
+        if seen != self._seen:
+            self._seen = seen
+            self._table = None
+            self._rows = [
+                fit
+                for fit in content.fits
+                if fit.candidate in content.params and fit.frame.at not in self._dropped
+            ]
+            self._by_number = {fit.number: row for row, fit in enumerate(self._rows)}
 
-    def _at(self, row: int) -> tuple[RunSource | None, int]:
-        """Return who holds a row (None: this run), and where."""
+    def _fit(self, row: int) -> _Fit:
         if not 0 <= row < len(self._rows):
             raise WeightsNotFoundError(
                 f"There is no fit {row} in this run; it has {len(self._rows)}."
             )
-        at = int(self._rows[row])
-        if at not in self._content.origin:
-            return None, at
-        source = self._source(at)
-        if source is None:
-            uid = self._content.origin[at][0]
-            raise self.file.corrupt(
-                f"fit at byte {self._content.frame[at].at}",
-                f"it refers to run {uid}, which the store lacks",
-            )
-        return source
+        return self._rows[row]
 
-    def _source(self, physical: int) -> tuple[RunSource, int] | None:
-        uid, number = self._content.origin[physical]
+    def _held(self, row: int) -> tuple[RunSource, int]:
+        """Return the run that holds a fit, and its row there."""
+        fit = self._fit(row)
+        if fit.origin is None:
+            return self, row
+        found = self._source(fit)
+        if found is None:
+            raise self.file.corrupt(
+                f"fit at byte {fit.frame.at}",
+                f"it refers to run {fit.origin[0]}, which the store lacks",
+            )
+        return found
+
+    def _source(self, fit: _Fit) -> tuple[RunSource, int] | None:
+        assert fit.origin is not None
+        uid, number = fit.origin
         source = self._resolve(uid)
-        if source is None:
-            return None
         if isinstance(source, LogRun):
             row = source.row_of(number)
             return None if row is None else (source, row)
-        return source, number
+        return None if source is None else (source, number)
 
     def _sources(self) -> Iterator[RunSource]:
-        for uid in {uid for uid, _ in self._content.origin.values()}:
+        for uid in {fit.origin[0] for fit in self._rows if fit.origin is not None}:
             source = self._resolve(uid)
             if source is not None:
                 yield source
@@ -904,11 +855,22 @@ class LogRun:
                 return source
         raise self.file.corrupt("states", f"their content {name} is missing")
 
-    def _own_arrays(self, row: int, at: int) -> _Arrays:
-        arrays = self._content.arrays[at]
+    def _own_arrays(self, row: int) -> _Arrays:
+        arrays = self._fit(row).arrays
         if arrays is None:
             raise WeightsNotFoundError(f"Fit {row} has no weights.")
         return arrays
+
+
+def _stacked(name: str, arrays: Sequence[Array]) -> Array:
+    first = arrays[0]
+    for one in arrays:
+        if one.shape != first.shape or one.dtype != first.dtype:
+            raise ValueError(
+                f"{name!r} does not have one shape and type in these rows: "
+                f"{first.shape} of {first.dtype}, and {one.shape} of {one.dtype}."
+            )
+    return np.stack(arrays)
 
 
 _MAPPINGS = {"environment", "estimator", "settings", "identity"}

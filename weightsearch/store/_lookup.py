@@ -62,8 +62,7 @@ class StoredFit:
     def holder(self) -> tuple[str, int]:
         """The run that holds the fit, and its row there (in a log: its number)."""
         if isinstance(self.source, LogRun):
-            number = self.source.number(self.row)
-            return self.source.holder(self.row) or (self.run_uid, number)
+            return self.source.holder(self.row)
         fits = self.source.fits()
         uid = fits.origin[self.row]
         if uid:
@@ -306,8 +305,8 @@ def _log_problems(log: LogFile, lookup: StoreLookup) -> Iterator[Problem]:
         n_rows = len(run.fits())
         if run.n_lost:
             yield Problem(name, f"{run.n_lost} of {n_rows + run.n_lost} fits are lost")
-        for row, problem in run.damaged():
-            yield Problem(f"{name}, fit {run.number(row)}", problem)
+        for row, problem in run.damaged().items():
+            yield Problem(f"{name}, fit {row}", problem)
         for read in (run.cv_results, run.splits):
             try:
                 read()

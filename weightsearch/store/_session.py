@@ -385,7 +385,7 @@ class WriteSession:
             except CorruptStoreError as error:
                 n_bad = 0
                 for run in runs:
-                    bad = [row for row, _ in run.damaged()]
+                    bad = run.damaged()
                     run.drop(bad)
                     n_bad += len(bad)
                 if not n_bad:
