@@ -63,13 +63,7 @@ def pack(
     ties: Mapping[str, str] | None = None,
     encodings: Mapping[str, str] | None = None,
 ) -> Record:
-    """Lay out arrays for writing.
-
-    Raises
-    ------
-    TypeError
-        If an array is of a type that a store does not hold.
-    """
+    """Lay out arrays for writing."""
     layout, pieces, sizes = [], [], []
     for name, array in arrays.items():
         shape, dtype = array.shape, array.dtype
@@ -151,20 +145,7 @@ class Layout:
     def parse(
         cls, text: bytes, sizes: Sequence[int], *, path: str, place: str
     ) -> Layout:
-        """Read and check a spec.
-
-        Parameters
-        ----------
-        text : bytes
-            What :attr:`Record.spec` is.
-        sizes : sequence of int
-            Bytes of each array, which types that are not installed do not tell.
-
-        Raises
-        ------
-        CorruptStoreError
-            If the two do not agree, or are anything else.
-        """
+        """Read and check a spec."""
         _, specs = parse_specs(text, path=path, place=place)
         if len(specs.arrays) != len(sizes):
             raise corrupt(f"{len(sizes)} arrays are not those described", path, place)

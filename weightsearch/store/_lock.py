@@ -42,13 +42,7 @@ process has on it, and another thread might have it by then."""
 
 
 class StoreLock:
-    """The right to write to a store, for one object in one process.
-
-    Parameters
-    ----------
-    store : Path
-        The store's resolved path; the lock is a file beside it.
-    """
+    """The right to write to a store, for one object in one process."""
 
     def __init__(self, store: Path):
         self.store = store
@@ -58,15 +52,7 @@ class StoreLock:
         self._pid = 0
 
     def acquire(self) -> None:
-        """Take the lock, or say at once who has it.
-
-        Raises
-        ------
-        StoreLockedError
-            If another fit holds the lock, or the file system cannot lock.
-        StoreWriteError
-            If nothing can be written beside the store.
-        """
+        """Take the lock, or say at once who has it."""
         if self._connection is not None:
             raise RuntimeError("This lock is held already.")
         failure: sqlite3.Error | None = None

@@ -84,22 +84,6 @@ class Log:
     It holds any number of runs, one after another. Methods may be called from any
     thread; one at a time goes on.
 
-    Parameters
-    ----------
-    store : Path
-        The store's file, whose lock is held.
-    end : int or None
-        Where a log that is there already ends; what follows is cut off. None: there
-        is none, and a new one is made.
-    durable : bool, default=True
-        Whether a power cut may cost no more than the last seconds. The death of the
-        process costs nothing in either case.
-
-    Raises
-    ------
-    StoreWriteError
-        If the file cannot be written, or is not a plain file.
-
     Attributes
     ----------
     path : Path
@@ -157,14 +141,7 @@ class Log:
     def begin(
         self, header: RunHeader, splits: Sequence[tuple[Array, Array]] | None = None
     ) -> None:
-        """Begin a run.
-
-        Parameters
-        ----------
-        header : RunHeader
-        splits : list of (train, test) index arrays, or None
-            Kept where the splitter would not give them again.
-        """
+        """Begin a run."""
         arrays = {
             f"{number}/{role}": indices
             for number, pair in enumerate(splits or ())
@@ -192,15 +169,7 @@ class Log:
             self._params.update(enumerate(encoded, start))
 
     def append(self, record: FitRecord) -> None:
-        """Make a finished fit safe.
-
-        Raises
-        ------
-        StoreWriteError
-            If it cannot be written; fits appended before are safe.
-        TypeError
-            If an array is of a type that a store does not hold.
-        """
+        """Make a finished fit safe."""
         weights, state = record.weights, record.state
         arrays = None
         if weights is not None:
@@ -215,7 +184,8 @@ class Log:
             meta = self._place(record.candidate, record.split, record.key)
             meta += f',"failed":{"true" if failed else "false"}'
             if state is not None:
-                meta += f',"blobs":{json.dumps(list(state.blobs))}'
+                names = json.dumps(list(state.blobs)) if state.blobs else "[]"
+                meta += f',"blobs":{names}'
             text = None if state is None else state.text.encode()
             self._write(FIT, meta, arrays, self._known(record.candidate), result, text)
             self._n_rows += 1
@@ -233,16 +203,7 @@ class Log:
         *,
         has_weights: bool = True,
     ) -> None:
-        """Note a fit that another run has already.
-
-        Parameters
-        ----------
-        source_uid, source_row : str, int
-            The run that holds it; its row there, or its number if that run is in this
-            log.
-        has_weights : bool
-            Whether that row has weights.
-        """
+        """Note a fit that another run has already."""
         with self._mutex:
             meta = self._place(candidate, split, key)
             meta += f',"origin":{json.dumps(source_uid)},"row":{int(source_row)}'
@@ -252,14 +213,7 @@ class Log:
             self._n_safe += 1
 
     def finish(self, results: RunResults, supersede: Collection[str] = ()) -> None:
-        """Add what is known at the end and mark the run as complete, durably.
-
-        Parameters
-        ----------
-        results : RunResults
-        supersede : collection of str
-            Uids of runs that this one replaces.
-        """
+        """Add what is known at the end and mark the run as complete, durably."""
         meta = {
             "best_index": results.best_index,
             "finished": datetime.datetime.now(datetime.UTC).isoformat(),
@@ -296,9 +250,10 @@ class Log:
 
     def _place(self, candidate: int, split: int, key: str | None) -> str:
         # As text at once: an encoder takes longer than writing the frame.
+        quoted = f'"{key}"' if key and key.isalnum() else json.dumps(key)
         return (
             f'"number":{self._n_rows},"candidate":{int(candidate)},'
-            f'"split":{int(split)},"key":{json.dumps(key)},'
+            f'"split":{int(split)},"key":{quoted},'
             f'"ended":{int(time.time() * 1000)}'
         )
 

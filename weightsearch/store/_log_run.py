@@ -120,20 +120,6 @@ class LogFile:
 
     Nothing is written, created or removed.
 
-    Parameters
-    ----------
-    path : Path
-        The log.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is none.
-    StoreVersionError
-        If a newer version of this package wrote it.
-    StoreError
-        If it is not a plain file, or cannot be read.
-
     Attributes
     ----------
     path : Path
@@ -495,19 +481,6 @@ class LogRun:
 
     :meth:`fits` sees what was written until it is called; all other methods, what the
     last call has seen.
-
-    Parameters
-    ----------
-    file : LogFile
-    uid : str
-        Of the run.
-    resolve : callable
-        Returns the run of a uid, or None; asked for fits that this run reuses.
-    status : {"running", "interrupted"}, default="interrupted"
-        Of a run that has not ended.
-    superseded : collection of str, default=()
-        Uids of runs in the log that will not be stored, so that their fits are this
-        run's own.
 
     Attributes
     ----------

@@ -75,15 +75,6 @@ class StoreLookup:
 
     The file is opened when somebody asks for it, and then read until :meth:`close`,
     even if another one has taken its place.
-
-    Parameters
-    ----------
-    path : Path
-        Resolved. There may be no file yet.
-    log : LogFile, default=None
-        The log beside it.
-    status : {"running", "interrupted"}, default="interrupted"
-        Of the last run of the log, if it has not ended.
     """
 
     def __init__(
@@ -259,23 +250,7 @@ class StoreLookup:
 
 
 def verify(path: Path) -> list[Problem]:
-    """Check every checksum, shape and reference of a store and of its log.
-
-    Parameters
-    ----------
-    path : Path
-        The store's file; there may be a log alone.
-
-    Returns
-    -------
-    list of Problem
-        Empty where all is well.
-
-    Raises
-    ------
-    StoreError
-        If there is neither a file nor a log.
-    """
+    """Check every checksum, shape and reference of a store and of its log."""
     path = Path(path).resolve()
     problems = list(verify_file(path)) if path.exists() else []
     try:

@@ -30,27 +30,6 @@ def merge(
 
     A fit that is there already, by its identity, is referred to and not copied. The
     other stores stay as they are. All is added in one commit, or nothing.
-
-    Parameters
-    ----------
-    path : Path
-        The store to add to.
-    others : iterable of Path
-        Stores of finished searches.
-    compression : None, "gzip", "lzf" or mapping
-        Of the weights that are added.
-
-    Returns
-    -------
-    int
-        Number of runs that were added; those that are there already do not count.
-
-    Raises
-    ------
-    StoreLockedError
-        If a fit is writing to one of the stores.
-    StoreError
-        If one of them is missing or damaged.
     """
     path = Path(path).resolve()
     with locked(path, compression=compression) as session:

@@ -81,28 +81,8 @@ class WriteSession:
     ) -> Self:
         """Take the lock and see what the store and its log have.
 
-        Parameters
-        ----------
-        path : Path
-            The store's file; it need not exist, its folder must.
-        durable : bool, default=True
-            Whether what is written is forced to the disk. Without it, the death of
-            the process costs nothing finished, but a power cut may.
-        compression : None, "gzip", "lzf" or mapping
-            Of the weights in the HDF5 file.
-
-        Raises
-        ------
-        StoreLockedError
-            If another fit is writing to the store.
-        NotAStoreError, StoreVersionError
-            If the file there is not a store, or a newer one.
-        CorruptStoreError
-            If the store's file is damaged as a whole.
-        ValueError
-            If `compression` is none of these.
-        StoreWriteError
-            If nothing can be written there.
+        The file need not exist, its folder must. What is durable survives a power
+        cut too; the death of the process costs nothing finished in either case.
         """
         path = Path(path).resolve()
         check_compression(compression)
@@ -164,20 +144,7 @@ class WriteSession:
         return run
 
     def find(self, key: str, *, need_weights: bool) -> StoredFit | None:
-        """Find a finished fit in the store by its identity, the newest first.
-
-        Parameters
-        ----------
-        key : str
-            32 hexadecimal digits.
-        need_weights : bool
-            Whether only one with weights will do.
-
-        Returns
-        -------
-        StoredFit or None
-            Never a failed fit.
-        """
+        """Find a finished fit in the store by its identity, the newest first."""
         return self.lookup.find(key, need_weights=need_weights)
 
     def weights(self, stored: StoredFit) -> Weights:
@@ -189,19 +156,7 @@ class WriteSession:
     def begin(
         self, header: RunHeader, splits: Sequence[tuple[Array, Array]] | None = None
     ) -> RunHeader:
-        """Start the run.
-
-        Parameters
-        ----------
-        header : RunHeader
-        splits : list of (train, test) index arrays, or None
-            Kept where the splitter would not give them again.
-
-        Returns
-        -------
-        RunHeader
-            With another name if the store has a run of that name already.
-        """
+        """Start the run; returns its header, with a name that the store lacks."""
         if self._log is not None:
             raise RuntimeError("A session writes one run, which has begun already.")
         header = _renamed(header, self.lookup.names)
@@ -223,13 +178,7 @@ class WriteSession:
         self._begun().set_params(start, encoded)
 
     def append(self, record: FitRecord) -> None:
-        """Make a finished fit safe.
-
-        Raises
-        ------
-        StoreWriteError
-            If it cannot be written; fits before it are safe.
-        """
+        """Make a finished fit safe."""
         self._begun().append(record)
 
     def reuse(
@@ -248,19 +197,10 @@ class WriteSession:
     # -- the end --------------------------------------------------------------
 
     def commit(self, results: RunResults, *, supersede: Collection[str] = ()) -> None:
-        """End the run and put it into the HDF5 file.
+        """End the run and put it into the HDF5 file, without the runs it replaces.
 
-        Parameters
-        ----------
-        results : RunResults
-        supersede : collection of str
-            Uids of runs in the store that this one replaces.
-
-        Raises
-        ------
-        StoreWriteError
-            If there is no room. The run is safe in the log, finished, and the next
-            session puts it into the file.
+        If there is no room, the run is safe in the log, finished, and the next commit
+        puts it into the file.
         """
         log = self._begun()
         try:
@@ -305,11 +245,7 @@ class WriteSession:
         """Put every run of the log into the file, and remove the log.
 
         What is damaged is left out, with a warning, and the log is moved aside then.
-
-        Returns
-        -------
-        bool
-            Whether there was a run with fits, or one that has ended.
+        Returns whether there was a run with fits, or one that has ended.
         """
         if self._log is not None:
             self._log.sync()
@@ -423,10 +359,11 @@ class WriteSession:
         self._log_path.rename(aside)
         self._forget_log()
         where = f" ({', '.join(skipped[:3])})" if skipped else ""
+        lost = f"{n_lost} fits cannot be read" if runs else "no fit in it can be read"
         warnings.warn(
-            f"The log {self._log_path} is damaged{where}: {n_lost} fits cannot be read "
-            "and are left out; they will be fitted again. What is whole in it is in "
-            f"the store, and the damaged log is kept as {aside}.",
+            f"The log {self._log_path} is damaged{where}: {lost}. What is lost will be "
+            "fitted again, what is whole is in the store, and the damaged log is kept "
+            f"as {aside}.",
             RuntimeWarning,
             stacklevel=4,
         )
@@ -498,26 +435,8 @@ def locked(path: Path, *, compression: Compression = None) -> Iterator[WriteSess
 def consolidate(path: Path, compression: Compression = None) -> bool:
     """Put into a store what a crash has left beside it.
 
-    What is damaged in the log is left out, with a warning that counts it.
-
-    Parameters
-    ----------
-    path : Path
-        The store's file.
-    compression : None, "gzip", "lzf" or mapping
-        Of the weights in the HDF5 file.
-
-    Returns
-    -------
-    bool
-        Whether there was anything to put into it.
-
-    Raises
-    ------
-    StoreLockedError
-        If a fit is writing to the store.
-    StoreError
-        As :meth:`WriteSession.open` raises them.
+    What is damaged in the log is left out, with a warning that counts it. Returns
+    whether there was anything to put into it.
     """
     path = Path(path).resolve()
     if not any(os.path.lexists(one) for one in (log_path(path), redo_path(path))):
