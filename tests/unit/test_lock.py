@@ -111,7 +111,7 @@ def test_lock_of_a_killed_process_is_free(store, holder):
     holder.send_signal(signal.SIGKILL)
     holder.wait()
 
-    assert (store.parent / "search.h5.holder").exists()
+    assert (store.parent / "search.h5.wsholder").exists()
     assert not is_locked(store)
     assert can_lock(store)
 
@@ -177,7 +177,7 @@ def test_lock_taken_while_its_file_is_removed(store, holder):
     first.acquire()
 
     assert not can_lock(store)
-    assert (store.parent / "search.h5.lock").exists()
+    assert (store.parent / "search.h5.wslock").exists()
     first.release()
 
 
@@ -243,7 +243,7 @@ def test_holder_file_says_who(store):
     """The file beside the lock can be read by people and programs."""
     lock = StoreLock(store)
     lock.acquire()
-    text = (store.parent / "search.h5.holder").read_text()
+    text = (store.parent / "search.h5.wsholder").read_text()
     lock.release()
 
     assert json.loads(text)["pid"] == os.getpid()
@@ -255,7 +255,7 @@ def test_lock_is_two_files(store):
     lock = StoreLock(store)
     lock.acquire()
     names = sorted(path.name for path in store.parent.iterdir())
-    assert names == ["search.h5.holder", "search.h5.lock"]
+    assert names == ["search.h5.wsholder", "search.h5.wslock"]
     lock.release()
 
 
@@ -274,7 +274,7 @@ def test_asking_whether_it_is_locked_takes_nothing(store):
 @pytest.mark.parametrize("kind", ["link", "dangling", "hard link", "pipe", "folder"])
 def test_what_is_not_a_plain_file_is_left_alone(store, kind):
     """Nothing is made or written through what lies in the lock's place."""
-    path, precious = store.with_name("search.h5.lock"), store.with_name("precious")
+    path, precious = store.with_name("search.h5.wslock"), store.with_name("precious")
     precious.write_text("")
     if kind == "link":
         path.symlink_to(precious)
@@ -299,18 +299,18 @@ def test_link_in_the_holders_place_is_replaced_and_not_followed(store):
     """Who holds the lock is never written to where a link leads."""
     precious = store.with_name("precious")
     precious.write_text("precious")
-    store.with_name("search.h5.holder").symlink_to(precious)
+    store.with_name("search.h5.wsholder").symlink_to(precious)
     lock = StoreLock(store)
     lock.acquire()
 
     assert precious.read_text() == "precious"
-    assert not store.with_name("search.h5.holder").is_symlink()
+    assert not store.with_name("search.h5.wsholder").is_symlink()
     lock.release()
 
 
 def test_foreign_file_in_the_locks_place_is_explained(store):
     """What cannot be locked ends in an error that says what to do."""
-    path = store.with_name("search.h5.lock")
+    path = store.with_name("search.h5.wslock")
     path.write_bytes(b"no database at all" * 100)
 
     with pytest.raises(StoreLockedError, match="local disk"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import subprocess
@@ -56,7 +57,7 @@ def commit(path, number=0, count=3):
 
 def log_of(path):
     """Return the path of a store's log."""
-    return path.with_name(path.name + ".log")
+    return path.with_name(path.name + ".wslog")
 
 
 def live_run(path):
@@ -598,6 +599,104 @@ def test_full_disk_while_consolidating_costs_nothing(path):
         run = store.runs["run-0001"]
         assert run.header.status == "complete"
         assert len(run.fits()) == 200
+
+
+@needs_limits
+def test_disk_that_is_full_at_any_byte_of_the_log(path):
+    """Wherever the room ends, what was reported is whole, and the next run works."""
+    resource = pytest.importorskip("resource")
+    import signal
+
+    begin(path, count=3).close()
+    size = log_of(path).stat().st_size
+    consolidate(path)
+    old = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        for number, room in enumerate(range(0, size, 149), start=1):
+            done, said = 0, "3 finished fits"
+            session = WriteSession.open(path, durable=False)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))
+            try:
+                session.begin(header(number))
+                session.set_params(0, params(3))
+                for candidate in range(3):
+                    session.append(fit(candidate))
+                    done += 1
+            except StoreWriteError as error:
+                said = str(error)
+            finally:
+                resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+            session.close()
+            assert (f"{done} finished fit" in said) == (done > 0)
+            assert verify(path) == []
+            assert [len(run.fits()) for run in live_runs(path)] == [done] * (done > 0)
+            consolidate(path)
+            assert names(path) == []
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, old)
+
+
+@pytest.mark.parametrize("what", ["deleted", "replaced", "overwritten"])
+def test_store_that_changes_while_a_run_reuses_its_fits(path, tmp_path, what):
+    """The other store keeps its runs; the run is stored with its fits, or kept."""
+    commit(path, 0)
+    other = tmp_path / "other.h5"
+    commit(other, 7, count=1)
+    session = WriteSession.open(path)
+    session.begin(header(1))
+    session.set_params(0, params(2))
+    session.reuse(0, REFIT, key(2), session.find(key(2), need_weights=True))
+    session.append(fit(1))
+    if what == "deleted":
+        path.unlink()
+    elif what == "replaced":
+        other.replace(path)
+    else:
+        path.write_bytes(other.read_bytes())
+    lost = contextlib.nullcontext()
+    if what == "overwritten":
+        with pytest.raises(StoreError, match="2 finished fits"):
+            session.commit(results(2))
+        assert len(live_run(path).fits()) == 2
+        lost = pytest.warns(RuntimeWarning, match="1 fits")
+    else:
+        session.commit(results(2))
+        with Hdf5Store(path) as store:
+            assert same(store.runs["run-0001"].read_all(0), weights(2))
+            assert same(store.runs["run-0001"].read_all(1), weights(1))
+    with Hdf5Store(path) as store:
+        if what != "deleted":
+            assert same(store.runs["run-0007"].read_all(0), weights(0))
+    with lost:
+        begin(path, 2).commit(results(3))
+    with Hdf5Store(path) as store:
+        assert same(store.runs["run-0002"].read_all(0), weights(0))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs POSIX permissions")
+def test_log_of_a_store_that_has_become_private_is_private(path):
+    """A run that goes on in a log that was left has the store's mode of today."""
+    commit(path, 0)
+    crash(path, 1)
+    path.chmod(0o600)
+    session = begin(path, 2)
+
+    assert log_of(path).stat().st_mode & 0o777 == 0o600
+    session.close()
+
+
+def test_live_run_that_is_taken_back_stays_as_it_was(path):
+    """A reader of a run that its writer gives up sees no error."""
+    crash(path)
+    session = WriteSession.open(path)
+    session.begin(header(1))
+    _, live = live_runs(path)
+    session.close()
+
+    assert len(live.fits()) == 0
+    assert live.header.uid == header(1).uid
 
 
 def test_append_after_a_failed_append_goes_on(path):

@@ -23,6 +23,7 @@ __all__ = [
     "is_plain",
     "open_ours",
     "place_new",
+    "protect",
     "random_beside",
     "remove_leftovers",
     "sync_data",
@@ -53,20 +54,22 @@ def create_beside(path: Path, store: Path) -> int:
     OSError
         If it cannot be made.
     """
-    try:
-        like = store.stat()
-    except FileNotFoundError:
-        like = None
-    mode = 0o666 if like is None else 0o600
+    mode = 0o600 if store.exists() else 0o666
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _PLAIN, mode)
-    if like is not None and hasattr(os, "fchmod"):
-        try:
-            os.fchmod(handle, _take_over(handle, like))
-        except BaseException:
-            os.close(handle)
-            path.unlink(missing_ok=True)
-            raise
+    try:
+        protect(handle, store)
+    except BaseException:
+        os.close(handle)
+        path.unlink(missing_ok=True)
+        raise
     return handle
+
+
+def protect(handle: int, store: Path) -> None:
+    """Give an open file the mode, owner and group of the store, if there is one."""
+    if hasattr(os, "fchmod"):
+        with contextlib.suppress(FileNotFoundError):
+            os.fchmod(handle, _take_over(handle, store.stat()))
 
 
 def _take_over(handle: int, like: os.stat_result) -> int:

@@ -46,8 +46,8 @@ class StoreLock:
 
     def __init__(self, store: Path):
         self.store = store
-        self._lock = store.with_name(f"{store.name}.lock")
-        self._holder = store.with_name(f"{store.name}.holder")
+        self._lock = store.with_name(f"{store.name}.wslock")
+        self._holder = store.with_name(f"{store.name}.wsholder")
         self._connection: sqlite3.Connection | None = None
         self._pid = 0
 
@@ -181,7 +181,7 @@ class StoreLock:
 
 def is_locked(store: Path) -> bool:
     """Whether a fit is writing to the store; asks without changing anything."""
-    lock = store.with_name(f"{store.name}.lock")
+    lock = store.with_name(f"{store.name}.wslock")
     try:
         if not is_plain(os.lstat(lock)):
             return False
@@ -200,7 +200,7 @@ def is_locked(store: Path) -> bool:
 
 def read_holder(store: Path) -> str:
     """Return who holds a store, in words; empty where it is not known."""
-    path = store.with_name(f"{store.name}.holder")
+    path = store.with_name(f"{store.name}.wsholder")
     try:
         if not is_plain(os.lstat(path)):
             return ""

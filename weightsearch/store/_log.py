@@ -24,7 +24,13 @@ from weightsearch._records import FAILED, Array, FitRecord, RunHeader, RunResult
 from weightsearch.exceptions import StoreWriteError
 from weightsearch.store import _json, _steps
 from weightsearch.store._arrays import Record, pack
-from weightsearch.store._beside import create_beside, open_ours, sync_data, sync_folder
+from weightsearch.store._beside import (
+    create_beside,
+    open_ours,
+    protect,
+    sync_data,
+    sync_folder,
+)
 
 __all__ = ["HEAD", "MAGIC", "Log", "head_of", "log_path", "unpack_head"]
 
@@ -56,7 +62,7 @@ PARAMS_WITH_FIT = 4096
 
 def log_path(store: Path) -> Path:
     """Return the path of a store's log."""
-    return store.with_name(f"{store.name}.log")
+    return store.with_name(f"{store.name}.wslog")
 
 
 def head_of(at: int, n_header: int, n_payload: int, crc: int) -> bytes:
@@ -110,6 +116,8 @@ class Log:
                     sync_folder(store.parent)
             else:
                 self._handle = open_ours(self.path)
+                # The store may have become private since the log was begun.
+                protect(self._handle, store)
                 os.ftruncate(self._handle, end)
 
     @property

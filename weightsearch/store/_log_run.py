@@ -185,9 +185,9 @@ class LogFile:
         """The runs, in the order in which they began."""
         return list(self._runs.values())
 
-    def content(self, uid: str) -> _Content:
-        """What the log has of a run."""
-        return self._runs[uid]
+    def content(self, uid: str) -> _Content | None:
+        """What the log has of a run; None once its writer has taken it back."""
+        return self._runs.get(uid)
 
     def refresh(self) -> None:
         """See the frames that have come since."""
@@ -505,6 +505,7 @@ class LogRun:
         self._status = status
         self._superseded = frozenset(superseded)
         self.on_close: Callable[[], None] | None = None
+        self._known = _Content(uid)
         self._dropped: set[int] = set()
         self._rows: list[_Fit] = []
         self._by_number: dict[int, int] = {}
@@ -526,7 +527,8 @@ class LogRun:
 
     @property
     def _content(self) -> _Content:
-        return self.file.content(self.uid)
+        self._known = self.file.content(self.uid) or self._known
+        return self._known
 
     # -- RunSource ------------------------------------------------------------
 

@@ -353,7 +353,7 @@ class WriteSession:
     def _move_aside(self, runs: Sequence[LogRun]) -> None:
         """Move a damaged log out of the way, and say what is lost."""
         assert self._file is not None
-        aside = random_beside(self.path, ".damaged.log")
+        aside = random_beside(self.path, ".damaged.wslog")
         skipped = [f"bytes {start} to {end - 1}" for start, end in self._file.skipped]
         n_lost = sum(run.n_lost for run in runs)
         self._log_path.rename(aside)

@@ -124,16 +124,19 @@ def _write_stacked(
         for spec, how in zip(arrays, stored, strict=True)
     )
     step = max(1, names.BLOCK_BYTES // max(row_bytes, 1))
-    for start in range(0, len(layout.rows), step):
-        rows = layout.rows[start : start + step]
-        for index, (spec, how) in enumerate(zip(arrays, stored, strict=True)):
-            block = run.stack(spec.name, rows)
-            shape = (len(rows), *spec.shape)
-            if block.dtype != (how.true or how.storage) or block.shape != shape:
-                raise _wrong(block.dtype, block.shape[1:], spec)
-            raw = to_stored(block, how)
-            crcs[start : start + len(rows), index] = _row_crcs(raw)
-            append_block(datasets[index], raw, start)
+    with ThreadPoolExecutor(1) as pool:
+        for start in range(0, len(layout.rows), step):
+            rows = layout.rows[start : start + step]
+            for index, (spec, how) in enumerate(zip(arrays, stored, strict=True)):
+                block = run.stack(spec.name, rows)
+                shape = (len(rows), *spec.shape)
+                if block.dtype != (how.true or how.storage) or block.shape != shape:
+                    raise _wrong(block.dtype, block.shape[1:], spec)
+                raw = to_stored(block, how)
+                # zlib lets other threads run.
+                later = pool.submit(_row_crcs, raw)
+                append_block(datasets[index], raw, start)
+                crcs[start : start + len(rows), index] = later.result()
     return crcs
 
 
