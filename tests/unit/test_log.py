@@ -129,6 +129,10 @@ def test_every_type_keeps_its_bytes(store, array):
             assert found.tobytes() == array.tobytes()
             assert found.flags.f_contiguous or not array.flags.f_contiguous
             assert found.flags.writeable
+        stacked = run.stack("w", [0, 0])
+        assert stacked.dtype == array.dtype
+        assert stacked.shape == (2, *array.shape)
+        assert stacked.tobytes() == 2 * array.tobytes()
 
 
 @pytest.mark.parametrize("name", ["bfloat16", "float8_e4m3fn", "int4"])

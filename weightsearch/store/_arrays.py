@@ -138,7 +138,7 @@ class Layout:
     def stack(self, position: int, raw: Array) -> Array:
         """Return stacked arrays in C order, given their bytes of shape (n, nbytes)."""
         spec, stored = self.specs.arrays[position], self.stored[position]
-        plain = raw.view(stored.storage).reshape((-1, *spec.shape, *stored.extra))
+        plain = raw.view(stored.storage).reshape((len(raw), *spec.shape, *stored.extra))
         return from_stored(plain, stored, spec.name)
 
     @classmethod
