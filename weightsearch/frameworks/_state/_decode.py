@@ -432,7 +432,11 @@ class _Decoder:
         if dtype.hasobject or math.prod(shape) * dtype.itemsize != len(raw):
             raise ValueError("an array does not have its size")
         self._budget += len(raw)
-        flat = np.frombuffer(bytearray(raw), dtype) if raw else np.empty(0, dtype)
+        # In memory that numpy has aligned: sums in another order give other bits.
+        flat = np.empty(math.prod(shape), dtype)
+        if raw:
+            bits = f"V{dtype.itemsize}"
+            flat.view(bits)[:] = np.frombuffer(raw, bits)
         return flat.reshape(shape, order=node[2])
 
     # -- what is known by name, and objects -----------------------------------------
