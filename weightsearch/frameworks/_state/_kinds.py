@@ -15,6 +15,7 @@ import fractions
 import functools
 import logging
 import pathlib
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -233,7 +234,19 @@ def _take_loss(loss: Any) -> Any:
     function, arguments, *_ = loss.__reduce__()
     # Those without parameters are reduced by Cython itself.
     own = arguments if function is cls else ()
-    return cls.__module__, cls.__name__, tuple(map(float, own))
+    return _module_of_loss(cls), cls.__name__, tuple(map(float, own))
+
+
+def _module_of_loss(cls: type) -> str | None:
+    """The compiled module of a loss; None for other classes.
+
+    Up to scikit-learn 1.6 the classes themselves name it without its package.
+    """
+    for module in _LOSSES:
+        if cls.__module__ in (module, module.rpartition(".")[2]):
+            if getattr(sys.modules.get(module), cls.__name__, None) is cls:
+                return module
+    return None
 
 
 def _make_loss(content: Any) -> Any:
@@ -244,7 +257,7 @@ def _make_loss(content: Any) -> Any:
         raise ValueError(f"{module} has no losses")
     cls = getattr(import_module(module), name)
     # These modules have no other classes of their own.
-    if not isinstance(cls, type) or cls.__module__ != module:
+    if not isinstance(cls, type) or _module_of_loss(cls) != module:
         raise ValueError(f"{name} is not a loss")
     return cls(*map(float, arguments))
 
@@ -573,7 +586,7 @@ _LOOSE: list[tuple[Callable[[type], bool], Kind]] = [
         Kind("metric", _take_metric, _make_metric),
     ),
     (
-        lambda cls: cls.__module__ in _LOSSES,
+        lambda cls: _module_of_loss(cls) is not None,
         Kind("loss", _take_loss, _make_loss),
     ),
     (
