@@ -87,6 +87,9 @@ def is_unchanged(data: Any, before: Any) -> bool:
 
 def _parts(matrix: Any) -> dict[str, Any]:
     """What a sparse matrix consists of, without what it has found out about itself."""
+    if matrix.format == "dok":
+        # A dict, which older versions of scipy are by themselves.
+        matrix = matrix.tocoo()
     return {
         name: value
         for name, value in sorted(vars(matrix).items())

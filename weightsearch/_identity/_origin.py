@@ -96,10 +96,25 @@ def is_own(obj: Any) -> bool:
     if isinstance(obj, FunctionType):
         name = obj.__globals__.get("__name__")
     elif isinstance(obj, type | BuiltinFunctionType):
-        name = obj.__module__
+        name = module_of(obj)
     else:
-        name = type(obj).__module__
+        name = module_of(type(obj))
     return isinstance(name, str) and name in sys.modules and home(name) is None
+
+
+def module_of(obj: Any) -> str | None:
+    """Name of the module that has a function or class.
+
+    Compiled classes of scikit-learn up to 1.6 name theirs without its package.
+    """
+    name: str | None = obj.__module__
+    if not name or "." in name or not hasattr(obj, "__pyx_vtable__"):
+        return name
+    ending = f".{name}"
+    for known, module in list(sys.modules.items()):
+        if known.endswith(ending) and getattr(module, obj.__name__, None) is obj:
+            return known
+    return name
 
 
 def resolve(module: str | None, qualname: str) -> Any:

@@ -49,7 +49,7 @@ from weightsearch._identity._estimators import (
     state_of,
 )
 from weightsearch._identity._keras import keras_content, own_parts
-from weightsearch._identity._origin import home, home_of_file, resolve
+from weightsearch._identity._origin import home, home_of_file, module_of, resolve
 
 _PLAIN = (type(None), bool, int, float, complex, str)
 _PLAIN_SET = frozenset(_PLAIN)
@@ -271,13 +271,14 @@ class Digester:
         return node("module", name.encode())
 
     def _function_or_class(self, obj: Any) -> bytes:
-        shipped = home(obj.__module__) if obj.__module__ else None
-        if shipped is None or resolve(obj.__module__, obj.__qualname__) is not obj:
+        module = module_of(obj)
+        shipped = home(module) if module else None
+        if shipped is None or resolve(module, obj.__qualname__) is not obj:
             return self._own(obj)
         known = self._by_code.get(id(obj))
         if known is None:
             self.distributions.update(shipped)
-            name = f"{obj.__module__}.{obj.__qualname__}"
+            name = f"{module}.{obj.__qualname__}"
             added = patches(obj, self._patched)
             parts = [self.child(f" > {label}", value) for label, value in added]
             result = node("installed", name.encode(), *parts)
