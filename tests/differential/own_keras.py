@@ -125,6 +125,11 @@ class OrdinalEncoderOfColumns(OrdinalEncoder):
         self.n_outputs_expected_ = 1
         return self
 
+    def get_metadata(self):
+        # What scikeras sets in the estimator, as its own encoder says it.
+        classes = self.categories_[0]
+        return {"classes_": classes, "n_classes_": len(classes), "n_outputs_": 1}
+
     def transform(self, y):
         codes = super().transform(np.asarray(y).reshape(-1, 1)).ravel()
         return len(self.categories_[0]) - 1 - codes
