@@ -39,7 +39,7 @@ CORE = {"h5py", "joblib", "numpy", "pandas", "scikit-learn", "scipy"}
 QUICK_TESTS = (
     "tests/unit/test_conventions.py",
     "tests/unit/test_format_page.py",
-    "tests/unit/test_store_format_v1.py",
+    "tests/unit/test_store_roundtrip.py",
 )
 """Tests that read pages and files of data, run in the unpacked source distribution."""
 
