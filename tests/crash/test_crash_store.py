@@ -130,9 +130,11 @@ def check_everything(path, number, output):
     live = [run for run in live_runs(path) if run.uid == header(number).uid]
     if fits and not in_file:
         check_run(live[0], fits)
+    # A run that had no fit yet has nothing to keep: the next writer forgets it.
+    expected = in_file or any(len(run.fits()) for run in live)
     with WriteSession.open(path) as session:
         uids = [found.uid for found in session.headers]
-    assert uids.count(header(number).uid) == (1 if fits or in_file else len(live))
+    assert uids.count(header(number).uid) == expected
     consolidate(path)
     assert verify(path) == []
     with Hdf5Store(path) as store:
