@@ -19,17 +19,20 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier
-from sklearn.pipeline import Pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 from sklearn.svm import LinearSVC
 
 from weightsearch import (
     CorruptStoreError,
     StoreError,
     UnequalWeightsError,
+    UntrustedTypeError,
     WeightsNotFoundError,
     WeightStore,
     WeightTrackingGridSearchCV,
 )
+from weightsearch.run._rebuilding import iter_models
 
 X, y = load_iris(return_X_y=True)
 
@@ -43,6 +46,56 @@ def search(tmp_path):
         cv=3,
         store=tmp_path / "search.h5",
     ).fit(X, y)
+
+
+def doubled(values):
+    """A param that no store holds."""
+    return 2 * values
+
+
+def halved(values):
+    """Another one."""
+    return values / 2
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_many_models_in_order(tmp_path, finished):
+    """Models come in the order of the rows, each as `load_estimator` makes it."""
+    search = WeightTrackingGridSearchCV(
+        RandomForestClassifier(n_estimators=3, random_state=0),
+        {"max_depth": [1, 2, None], "criterion": ["gini", "entropy"]},
+        cv=3,
+        capture="both",
+        store=tmp_path / "search.h5" if finished else None,
+    ).fit(X, y)
+    rows = [(c, split) for split in (2, None, 0) for c in (5, 0, 3)] + [(5, 2)]
+    models = list(iter_models(search.run_, iter(rows)))
+
+    assert len(models) == len(rows)
+    for (candidate, split), model in zip(rows, models, strict=True):
+        expected = search.estimator_for(candidate, split)
+        assert model.get_params() == expected.get_params()
+        assert np.array_equal(model.predict_proba(X), expected.predict_proba(X))
+
+
+def test_many_models_of_functions(tmp_path):
+    """Each model gets the function that its own params had."""
+    search = WeightTrackingGridSearchCV(
+        make_pipeline(FunctionTransformer(), Ridge()),
+        {"functiontransformer__func": [doubled, halved], "ridge__alpha": [0.1, 10.0]},
+        cv=2,
+        store=tmp_path / "search.h5",
+    ).fit(X, y)
+    rows = [(candidate, None) for candidate in (3, 0, 2, 1)]
+    params = search.cv_results_["params"]
+    models = list(iter_models(search.run_, rows, params=params))
+
+    functions = [model[0].func for model in models]
+    assert functions == [params[c]["functiontransformer__func"] for c, _ in rows]
+    with pytest.raises(UntrustedTypeError, match=r"Candidate 0 .*doubled"):
+        next(iter_models(search.run_, [(0, None)]))
+    with pytest.raises(WeightsNotFoundError, match="split 1"):
+        next(iter_models(search.run_, [(0, 1)], params=params))
 
 
 def test_scores_of_24_candidates_without_a_fit(tmp_path):

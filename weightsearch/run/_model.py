@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from weightsearch._records import Weights
 from weightsearch.exceptions import RebuildError, UntrustedTypeError
-from weightsearch.frameworks._state import rebuild
+from weightsearch.frameworks._state import ModelMaker
 
-__all__ = ["make_model"]
+__all__ = ["made_by", "make_model"]
 
 
 def make_model(
@@ -32,16 +32,23 @@ def make_model(
     Raises
     ------
     UntrustedTypeError, RebuildError
-        As of :func:`weightsearch.frameworks._state.rebuild`, the candidate named.
+        As of :class:`weightsearch.frameworks._state.ModelMaker`, the candidate named.
     """
+    maker = ModelMaker(template, trusted)
+    return made_by(maker, text, weights, blobs.__getitem__, what)
+
+
+def made_by(
+    maker: ModelMaker,
+    text: str,
+    weights: Weights,
+    blob: Callable[[str], bytes],
+    what: str,
+) -> Any:
+    """Make a fitted estimator, as :func:`make_model`, with a maker of many."""
+    ties = weights.ties
     try:
-        return rebuild(
-            text,
-            lambda name: weights[weights.ties.get(name, name)],
-            blobs.__getitem__,
-            template=template,
-            trusted=trusted,
-        )
+        return maker.make(text, lambda name: weights[ties.get(name, name)], blob)
     except UntrustedTypeError as error:
         raise UntrustedTypeError(f"{what}: {error}.", error.types) from error
     except RebuildError as error:

@@ -1,19 +1,24 @@
-"""Making stored candidates fitted estimators again."""
+"""Rebuilding stored candidates as fitted estimators."""
 
 from __future__ import annotations
 
+import itertools
+import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from weightsearch._records import REFIT, Weights
-from weightsearch.exceptions import RebuildError
+import numpy as np
+
+from weightsearch._records import REFIT, RunSource, Weights, WeightSpecs
+from weightsearch.exceptions import RebuildError, WeightsNotFoundError
+from weightsearch.frameworks._state import ModelMaker
 from weightsearch.run._export import export_weights
-from weightsearch.run._model import make_model
+from weightsearch.run._model import made_by, make_model
 from weightsearch.run._sharing import SharedRun
 
-__all__ = ["Candidate", "RebuiltRun", "Trusted"]
+__all__ = ["Candidate", "RebuiltRun", "Trusted", "iter_models"]
 
 Candidate = int | Mapping[str, Any]
 Trusted = Iterable[str | type]
@@ -150,17 +155,126 @@ class RebuiltRun(SharedRun):
     ) -> tuple[str, Weights, dict[str, bytes]]:
         """Give all of which a candidate's model is made, read and checked."""
         arrays = self.weights(number, split).stored()
+        text, names = self._state_of(number, self._row_of_model(number, split))
+        return text, arrays, {name: self._source.blob(name) for name in names}
+
+    def _row_of_model(self, number: int, split: int | None) -> int:
+        """Row of the fit that holds a model; raise if its weights were not kept."""
         row = self._row(number, REFIT if split is None else split)
-        assert row is not None
+        if row is None or not self._table.has_weights[row]:
+            raise WeightsNotFoundError(self._why_missing(number, split))
+        return row
+
+    def _state_of(self, number: int, row: int) -> tuple[str, tuple[str, ...]]:
+        """State of a model, and the names of its contents."""
         state = self._source.state(row)
         if state is None:
             raise RebuildError(
-                f"{self._what(number)}: only its weights were kept, by an earlier "
-                "version of weightsearch or because some of them cannot be stored. "
-                "Set them in an estimator of your own, or run the search again."
+                f"{self._what(number)}: only its weights were kept, because some of "
+                "them cannot be stored. Set them in an estimator of your own, or run "
+                "the search again."
             )
-        text, names = state
-        return text, arrays, {name: self._source.blob(name) for name in names}
+        return state
 
     def _what(self, number: int) -> str:
         return f"Candidate {number} of run {self.name} cannot be loaded"
+
+
+_BLOCK_ROWS = 64
+_BLOCK_NUMBERS = 4 << 20
+"""Numbers that are read at once; 32 MB of them are float64."""
+
+
+def iter_models(
+    run: RebuiltRun,
+    rows: Iterable[tuple[int, int | None]],
+    *,
+    estimator: Any = None,
+    params: Mapping[str, Any] | Sequence[Mapping[str, Any]] = (),
+    trusted: Trusted = (),
+) -> Iterator[Any]:
+    """Rebuild many models, one after the other.
+
+    What models of one kind share is looked up and checked once, and weights of equal
+    shapes are read in blocks of up to 32 MB. No model is held by the iterator after it
+    was yielded.
+
+    Parameters
+    ----------
+    run : Run
+    rows : iterable of (candidate, split)
+        Numbers of the candidate and of the split whose model is meant; None instead of
+        a split: the refit. Consumed in blocks.
+    estimator : estimator object, default=None
+        As in :meth:`weightsearch.Run.load_estimator`.
+    params : dict or sequence of dict, default=()
+        Values of candidates' params that a store cannot hold, such as functions. One
+        dict for all models, or any number of them, in any order: each model gets what
+        has the content that its own params had.
+    trusted : iterable of str or type, default=()
+        As in :meth:`weightsearch.Run.load_estimator`.
+
+    Yields
+    ------
+    estimator : object
+        Fitted; one for each row, in the order of `rows`.
+
+    Raises
+    ------
+    WeightsNotFoundError, UntrustedTypeError, RebuildError, CorruptStoreError
+        As :meth:`weightsearch.Run.load_estimator`, when the row's turn comes.
+
+    Examples
+    --------
+    >>> models = iter_models(run, [(0, 0), (0, 1), (1, None)])  # doctest: +SKIP
+    >>> answers = [model.predict(X) for model in models]  # doctest: +SKIP
+    """
+    given = [params] if isinstance(params, Mapping) else params
+    values = [value for one in given for value in one.values()]
+    maker = ModelMaker((estimator, *values), trusted)
+    source = run._source
+    waiting = iter(rows)
+    while block := list(itertools.islice(waiting, _BLOCK_ROWS)):
+        numbers = [run._number(candidate) for candidate, _ in block]
+        found = [
+            run._row(number, REFIT if split is None else split)
+            for number, (_, split) in zip(numbers, block, strict=True)
+        ]
+        stacked = _read_block(source, [row for row in found if row is not None])
+        for number, (_, split) in zip(numbers, block, strict=True):
+            row = run._row_of_model(number, split)
+            text, _ = run._state_of(number, row)
+            weights = stacked.pop(row, None) or source.read_all(row)
+            yield made_by(maker, text, weights, source.blob, run._what(number))
+
+
+def _read_block(source: RunSource, rows: list[int]) -> dict[int, Weights]:
+    """Read the weights of rows that have equal names and shapes, stacked.
+
+    Other rows are left out, and all are where they would take too much memory.
+    """
+    rows = list(dict.fromkeys(rows))
+    groups = [
+        (specs, [rows[place] for place in places])
+        for specs, places in source.alike(np.array(rows, np.int64))
+        if len(places) > 1
+    ]
+    if sum(_size(specs) * len(of_it) for specs, of_it in groups) > _BLOCK_NUMBERS:
+        return {}
+    found: dict[int, Weights] = {}
+    for specs, of_it in groups:
+        stacks = [source.stack(spec.name, of_it) for spec in specs.arrays]
+        for place, row in enumerate(of_it):
+            # Copies, so that a model does not keep the others' weights alive.
+            arrays = {
+                spec.name: np.array(
+                    stack[place], order="F" if spec.order == "F" else "C"
+                )
+                for spec, stack in zip(specs.arrays, stacks, strict=True)
+            }
+            found[row] = Weights(arrays, ties=specs.ties, encodings=specs.encodings)
+    return found
+
+
+def _size(specs: WeightSpecs) -> int:
+    return sum(math.prod(spec.shape) for spec in specs.arrays)

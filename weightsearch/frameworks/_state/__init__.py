@@ -5,6 +5,7 @@ unpickled: it names types, which are constructed if they are trusted.
 """
 
 from weightsearch.frameworks._state._decode import (
+    ModelMaker,
     is_complete,
     kind_of_model,
     rebuild,
@@ -13,6 +14,7 @@ from weightsearch.frameworks._state._decode import (
 from weightsearch.frameworks._state._encode import capture_state, failed_state
 
 __all__ = [
+    "ModelMaker",
     "capture_state",
     "failed_state",
     "is_complete",

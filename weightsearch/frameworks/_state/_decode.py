@@ -32,7 +32,7 @@ from weightsearch.frameworks._state._trust import (
     trusted_object,
 )
 
-__all__ = ["is_complete", "kind_of_model", "rebuild", "why_not"]
+__all__ = ["ModelMaker", "is_complete", "kind_of_model", "rebuild", "why_not"]
 
 _NONSENSE = (
     ArithmeticError,
@@ -79,71 +79,98 @@ def rebuild(
     trusted: Iterable[str | type] = (),
     trust_template: bool = False,
 ) -> Any:
-    """Make a fitted estimator again.
+    """Make one fitted estimator again; see :class:`ModelMaker`."""
+    maker = ModelMaker(template, trusted, trust_template=trust_template)
+    return maker.make(text, weight, blob)
+
+
+class ModelMaker:
+    """Makes fitted estimators of their states, without training and without pickle.
+
+    What models of one kind have in common is looked up and checked once.
 
     Parameters
     ----------
-    text : str
-        :attr:`ModelState.text <weightsearch._records.ModelState>`.
-    weight, blob : callable
-        Return a weight by its name, and a content by its name.
     template : object, default=None
         An estimator, or a tuple of estimators and values of params. Functions, classes
-        and objects of the model that no store holds are taken from it, if their content
-        is what the model had.
+        and objects of the models that no store holds are taken from it, if their
+        content is what the model had.
     trusted : iterable of str or type
         Types that may be constructed besides.
     trust_template : bool, default=False
-        Whether the state comes from the template itself, so that its classes may do
-        with it what they do when they are unpickled.
-
-    Returns
-    -------
-    estimator : object
-
-    Raises
-    ------
-    UntrustedTypeError
-        If it needs other types; nothing has been constructed then.
-    RebuildError
-        If it cannot be made, with what is missing.
+        Whether the states come from the template itself, so that its classes may do
+        with them what they do when they are unpickled.
     """
-    state = _parse(text)
-    if "error" in state:
-        raise RebuildError(
-            f"it cannot be made of what a store holds without pickle "
-            f"({state['error']}), so only its weights were kept"
-        )
-    try:
-        skeleton = _skeleton(state["skeleton"], blob)
-        values = state["values"] if "rest" not in state else _rest(state["rest"], blob)
-        if not isinstance(values, list):
-            raise ValueError("its values are not a list")
-        brought = Brought(template, trusted)
-        decoder = _Decoder(values, weight, blob, brought, trust_template)
-        decoder.check_names(skeleton)
-        estimator = decoder.one(skeleton)
-        decoder.end()
-    except RebuildError:
-        raise
-    except _NONSENSE as error:
-        raise RebuildError(
-            f"its stored state makes no sense, or does not suit the installed "
-            f"versions: {type(error).__name__}: {error}"
-        ) from error
-    if decoder.must_check:
-        check_tree_features(estimator)
-    stored = state.get("sklearn")
-    if stored != sklearn.__version__ and isinstance(stored, str):
-        warnings.warn(
-            InconsistentVersionWarning(
-                estimator_name=type(estimator).__name__,
-                current_sklearn_version=sklearn.__version__,
-                original_sklearn_version=stored,
-            ),
-            stacklevel=2,
-        )
-    return estimator
+
+    def __init__(
+        self,
+        template: Any = None,
+        trusted: Iterable[str | type] = (),
+        *,
+        trust_template: bool = False,
+    ):
+        self._names = _Names(Brought(template, trusted), trust_template)
+
+    def make(
+        self, text: str, weight: Callable[[str], Array], blob: Callable[[str], bytes]
+    ) -> Any:
+        """Make a fitted estimator.
+
+        Parameters
+        ----------
+        text : str
+            :attr:`ModelState.text <weightsearch._records.ModelState>`.
+        weight, blob : callable
+            Return a weight by its name, and a content by its name.
+
+        Returns
+        -------
+        estimator : object
+
+        Raises
+        ------
+        UntrustedTypeError
+            If it needs other types; nothing has been constructed then.
+        RebuildError
+            If it cannot be made, with what is missing.
+        """
+        state = _parse(text)
+        if "error" in state:
+            raise RebuildError(
+                f"it cannot be made of what a store holds without pickle "
+                f"({state['error']}), so only its weights were kept"
+            )
+        try:
+            skeleton = _skeleton(state["skeleton"], blob)
+            values = state.get("values")
+            if "rest" in state:
+                values = json.loads(_content(state["rest"], blob))
+            if not isinstance(values, list):
+                raise ValueError("its values are not a list")
+            self._names.check(state["skeleton"], skeleton)
+            decoder = _Decoder(values, weight, blob, self._names)
+            estimator = decoder.one(skeleton)
+            decoder.end()
+        except RebuildError:
+            raise
+        except _NONSENSE as error:
+            raise RebuildError(
+                f"its stored state makes no sense, or does not suit the installed "
+                f"versions: {type(error).__name__}: {error}"
+            ) from error
+        if decoder.must_check:
+            check_tree_features(estimator)
+        stored = state.get("sklearn")
+        if stored != sklearn.__version__ and isinstance(stored, str):
+            warnings.warn(
+                InconsistentVersionWarning(
+                    estimator_name=type(estimator).__name__,
+                    current_sklearn_version=sklearn.__version__,
+                    original_sklearn_version=stored,
+                ),
+                stacklevel=2,
+            )
+        return estimator
 
 
 def _parse(text: str) -> dict[str, Any]:
@@ -173,10 +200,6 @@ def _skeleton(name: str, blob: Callable[[str], bytes]) -> Any:
     return known
 
 
-def _rest(name: str, blob: Callable[[str], bytes]) -> Any:
-    return json.loads(_content(name, blob))
-
-
 def _content(name: str, blob: Callable[[str], bytes]) -> bytes:
     content = blob(name)
     # Its name says what it is, also where another store has one of that name.
@@ -185,30 +208,17 @@ def _content(name: str, blob: Callable[[str], bytes]) -> bytes:
     return content
 
 
-class _Decoder:
-    """Makes one model, in the order in which it was taken apart."""
+class _Names:
+    """What the names in skeletons stand for."""
 
-    def __init__(
-        self,
-        values: list[Any],
-        weight: Callable[[str], Array],
-        blob: Callable[[str], bytes],
-        brought: Brought,
-        trusts_states: bool,
-    ):
-        self._values = iter(values)
-        self._weight = weight
-        self._blob = blob
+    def __init__(self, brought: Brought, trusts_states: bool):
         self._brought = brought
         self._trusts_states = trusts_states
-        self._numbered: list[Any] = []
         self._found: dict[tuple[str, str], Any] = {}
-        # Items without bytes of their own; what a file holds bounds their number.
-        self._budget = 10_000 + 16 * len(values)
-        self.must_check = False
+        self._checked: set[str] = set()
 
-    def check_names(self, skeleton: Any) -> None:
-        """Find all that the model needs, before anything is constructed.
+    def check(self, digest: str, skeleton: Any) -> None:
+        """Find all that a model needs, before anything is constructed.
 
         Raises
         ------
@@ -217,6 +227,8 @@ class _Decoder:
         RebuildError
             If what was brought is not what the model had.
         """
+        if digest in self._checked:
+            return
         untrusted: set[str] = set()
         missing: list[str] = []
         todo = [(skeleton, False)]
@@ -226,13 +238,13 @@ class _Decoder:
             name = node[1][1] if tag in _WITH_CLASS else node[1] if tag in "gx" else ""
             if tag == "part" or tag == "new":
                 in_part = True
-                if self._look_up(node[1], is_class=True) is None:
+                if self.look_up(node[1], is_class=True) is None:
                     missing.append(f"a {name}")
             elif tag in _WITH_CLASS:
-                cls = self._look_up(node[1], is_class=True)
+                cls = self.look_up(node[1], is_class=True)
                 if cls is None or not self._may_get_state(cls, name, tag):
                     untrusted.add(name)
-            elif name and not in_part and self._look_up(node) is None:
+            elif name and not in_part and self.look_up(node) is None:
                 # A framework may do without: it decides when it knows all.
                 if tag == "g":
                     untrusted.add(name)
@@ -246,6 +258,7 @@ class _Decoder:
                 f"it contains {missing[0]}, which is made from your own code: pass "
                 "estimator=, the estimator as it was searched"
             )
+        self._checked.add(digest)
 
     def _may_get_state(self, cls: Any, name: str, tag: str) -> bool:
         if tag == "enum" or tag == "flag":
@@ -261,7 +274,7 @@ class _Decoder:
             or self._brought.trusts(name)
         )
 
-    def _look_up(self, node: Any, *, is_class: bool = False) -> Any:
+    def look_up(self, node: Any, *, is_class: bool = False) -> Any:
         """What a name stands for; None if it is neither trusted nor brought."""
         name = node[1]
         if len(node) == 2:
@@ -274,6 +287,26 @@ class _Decoder:
             if self._found[key] is None and is_class:
                 self._found[key] = _made_alone(name)
         return self._found[key]
+
+
+class _Decoder:
+    """Makes one model, in the order in which it was taken apart."""
+
+    def __init__(
+        self,
+        values: list[Any],
+        weight: Callable[[str], Array],
+        blob: Callable[[str], bytes],
+        names: _Names,
+    ):
+        self._values = iter(values)
+        self._weight = weight
+        self._blob = blob
+        self._look_up = names.look_up
+        self._numbered: list[Any] = []
+        # Items without bytes of their own; what a file holds bounds their number.
+        self._budget = 10_000 + 16 * len(values)
+        self.must_check = False
 
     def end(self) -> None:
         """Check that all values were used."""
