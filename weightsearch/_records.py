@@ -221,6 +221,20 @@ class FitTable:
 
 
 @dataclass(frozen=True)
+class Splits:
+    """The splits of cross-validation that some candidates were evaluated on."""
+
+    first: int
+    """The first of these candidates"""
+    count: int
+    """How many there are, in the order of their numbers"""
+    n_rows: int
+    """Rows of the data"""
+    pairs: Sequence[tuple[Array, Array]]
+    """(train, test) row numbers of each split, int64"""
+
+
+@dataclass(frozen=True)
 class RunResults:
     """What is known when a run has ended."""
 
@@ -291,5 +305,8 @@ class RunSource(Protocol):
 
     def read_best(self, name: str) -> Array: ...
 
-    def splits(self) -> list[tuple[Array, Array]] | None:
-        """(train, test) indices, where the run had to keep them."""
+    def splits(self) -> list[Splits]:
+        """The splits; several where candidates were evaluated on different ones.
+
+        Candidates in none of them have splits that a store cannot hold.
+        """

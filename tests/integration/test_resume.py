@@ -251,7 +251,7 @@ def test_splits_are_taken_over_by_the_same_search(iris, tmp_path, change):
             X, y, groups=groups, sample_weight=weight
         )
     with WeightStore(path) as store:
-        begun = store.run()._source.splits()
+        begun = store.run().splits()
     log.write_text("x\n" * 5)
     if change == "groups":
         groups = np.repeat(np.arange(15), 10)
@@ -272,7 +272,7 @@ def test_splits_are_taken_over_by_the_same_search(iris, tmp_path, change):
     np.random.seed(11)
     search = WeightTrackingGridSearchCV(estimator, grid, **kwargs)
     search.fit(X, y, groups=groups, sample_weight=weight)
-    used = search.run_._source.splits()
+    used = search.run_.splits()
     np.random.seed(11)
     drawn = list(kwargs["cv"].split(X, y, groups))
 

@@ -19,6 +19,7 @@ from weightsearch._records import (
     FitTable,
     RunHeader,
     RunResults,
+    Splits,
     Weights,
     WeightSpec,
     WeightSpecs,
@@ -42,7 +43,7 @@ class MemoryRun:
         uid: str = "a" * 32,
         status: str = "running",
         params: Sequence[str] | None = None,
-        splits: list[tuple[Array, Array]] | None = None,
+        splits: Sequence[Splits] = (),
         started: str = "2025-01-01T00:00:00+00:00",
         results: RunResults | None = None,
     ):
@@ -142,8 +143,8 @@ class MemoryRun:
         places = [(record.candidate, record.split) for record in self.records]
         return places.index((candidate, REFIT))
 
-    def splits(self) -> list[tuple[Array, Array]] | None:
-        return self._splits
+    def splits(self) -> list[Splits]:
+        return list(self._splits)
 
 
 def specs_of(weights: Weights) -> WeightSpecs:
@@ -222,8 +223,9 @@ def write(
 
 def good_store(path: Path, count: int = 8) -> Path:
     """Write a store with one complete run."""
-    splits = [(np.arange(4), np.arange(4, 6)), (np.arange(2, 6), np.arange(2))]
-    return write(path, complete(mlp_run(count, splits=splits)))
+    pairs = [(np.arange(4), np.arange(4, 6)), (np.arange(2, 6), np.arange(2))]
+    splits = Splits(0, count, 6, pairs)
+    return write(path, complete(mlp_run(count, splits=[splits])))
 
 
 def everything(store: Hdf5Store) -> list[Any]:
@@ -234,7 +236,7 @@ def everything(store: Hdf5Store) -> list[Any]:
 def _content(run: Hdf5Run) -> list[Any]:
     fits = run.fits()
     content: list[Any] = [run.header, list(run.params()), run.best_index()]
-    content += [vars(fits), run.cv_results(), run.splits()]
+    content += [vars(fits), run.cv_results(), *map(vars, run.splits())]
     for row in range(len(fits)):
         content += [run.result(row), run.specs(row)]
         if fits.has_weights[row]:

@@ -30,6 +30,7 @@ from weightsearch._records import (
     FitRecord,
     ModelState,
     RunResults,
+    Splits,
     Weights,
 )
 from weightsearch.exceptions import (
@@ -272,17 +273,23 @@ def test_unfinished_run_has_neither(store):
 
 
 def test_splits_come_back(store):
-    """Splits that the splitter would not give again are kept."""
+    """Equal splits of candidates in a row are one; others have their candidates."""
     rng = np.random.default_rng(0)
-    splits = [(rng.permutation(100), rng.permutation(50)) for _ in range(3)]
+    drawn = [
+        [(rng.permutation(100), rng.permutation(50)) for _ in range(3)]
+        for _ in range(2)
+    ]
     log = Log(store)
-    log.begin(header(), splits)
+    log.begin(header())
+    for first, pairs in enumerate([drawn[0], drawn[0], drawn[1]]):
+        log.set_splits(Splits(2 * first, 2, 100, pairs))
     log.close()
 
     with reading(store) as run:
-        for (train, test), (a, b) in zip(splits, run.splits(), strict=True):
-            assert np.array_equal(train, a)
-            assert np.array_equal(test, b)
+        found = run.splits()
+        assert [(one.first, one.count) for one in found] == [(0, 4), (4, 2)]
+        for one, pairs in zip(found, drawn, strict=True):
+            np.testing.assert_equal(one.pairs, pairs)
 
 
 def test_params_come_in_parts(store):

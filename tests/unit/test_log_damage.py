@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from run_samples import fit, header, key, params, result, results
 
-from weightsearch._records import OK, FitRecord, ModelState, Weights
+from weightsearch._records import OK, FitRecord, ModelState, Splits, Weights
 from weightsearch.exceptions import CorruptStoreError, StoreError
 from weightsearch.store import verify
 from weightsearch.store._log import HEAD, Log, head_of, log_path
@@ -30,7 +30,8 @@ def store(tmp_path):
 def write(store, *, finished=False):
     """Write a log."""
     log = Log(store)
-    log.begin(header(), [(np.arange(90), np.arange(60))])
+    log.begin(header())
+    log.set_splits(Splits(0, COUNT, 90, [(np.arange(90), np.arange(60))]))
     log.set_params(0, params(COUNT))
     for number in range(COUNT):
         record = fit(number, failed=number == 3, hidden=8 + number % 2)
@@ -66,7 +67,8 @@ def content(store):
             weights = run.read_all(row)
             got.append([(n, a.dtype.str, a.tobytes()) for n, a in weights.items()])
     got.append([(n, a.tobytes()) for n, a in run.cv_results().items()])
-    got.append([a.tobytes() for pair in run.splits() or () for a in pair])
+    for splits in run.splits():
+        got.append([a.tobytes() for pair in splits.pairs for a in pair])
     specs = run.best_specs()
     if specs is not None:
         got.append([run.read_best(spec.name).tobytes() for spec in specs.arrays])

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from run_samples import fit, header, key, params, result, results, same, weights
 
-from weightsearch._records import REFIT
+from weightsearch._records import REFIT, Splits
 from weightsearch.exceptions import (
     NotAStoreError,
     StoreError,
@@ -355,9 +355,10 @@ def test_lost_source_of_a_reference_is_named(path):
 
 def test_what_the_file_has_can_be_asked_for(path):
     """Headers, params, splits and identities of the file's runs."""
-    splits = [(np.arange(10), np.arange(5))]
+    splits = Splits(0, 2, 10, [(np.arange(10), np.arange(5))])
     session = WriteSession.open(path)
-    session.begin(header(), splits)
+    session.begin(header())
+    session.set_splits(splits)
     session.set_params(0, params(2))
     session.append(fit(0))
     session.append(fit(1, failed=True))
@@ -368,7 +369,8 @@ def test_what_the_file_has_can_be_asked_for(path):
         assert found.uid == header().uid
         run = session.run(found.uid)
         assert list(run.params()) == params(2)
-        ((train, test),) = run.splits()
+        (found_splits,) = run.splits()
+        ((train, test),) = found_splits.pairs
         assert (train.tolist(), test.tolist()) == (list(range(10)), list(range(5)))
         assert session.unfinished == []
         (complete,) = session.complete(header().fingerprint)

@@ -174,6 +174,48 @@ class StoredRun:
         # A copy that says so: before pandas 3, adding columns would warn.
         return frame[mask].copy()
 
+    def splits(
+        self, candidate: int | Mapping[str, Any] | None = None
+    ) -> list[tuple[Array, Array]]:
+        """Return the splits of cross-validation.
+
+        Parameters
+        ----------
+        candidate : int or dict, default=None
+            The candidate's number, or its params. Needed only where candidates were
+            evaluated on different splits, as in the iterations of a halving search.
+
+        Returns
+        -------
+        splits : list of (train, test)
+            Row numbers of the data, int64 arrays: ``splits[2]`` are the rows that the
+            models of split 2 were fitted and scored on.
+
+        Raises
+        ------
+        WeightsNotFoundError
+            If the splits were not kept.
+        ValueError
+            If candidates have different splits, and none is named.
+        """
+        number = None if candidate is None else self._number(candidate)
+        found = self._source.splits()
+        if number is not None:
+            found = [one for one in found if 0 <= number - one.first < one.count]
+        if not found:
+            of_it = "" if number is None else f" of candidate {number}"
+            raise WeightsNotFoundError(
+                f"Run {self.name} does not have the splits{of_it}: they were not row "
+                "numbers, or the log was damaged. Pass the search's own splitter."
+            )
+        if len(found) > 1:
+            raise ValueError(
+                f"Run {self.name} has {len(found)} different sets of splits, the first "
+                f"for {found[0].count} candidates. Name the candidate: "
+                "run.splits(candidate)."
+            )
+        return list(found[0].pairs)
+
     # -- weights ------------------------------------------------------------------
 
     def weights(

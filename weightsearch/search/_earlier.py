@@ -109,7 +109,8 @@ def unfinished_splits(
                 for name in _OF_SPLITS
             )
         ):
-            return run.splits()
+            splits = run.splits()
+            return list(splits[0].pairs) if splits else None
     return None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -62,6 +62,11 @@ class Recorder(Protocol):
 
     def begin(self, call: FitCall) -> None:
         """The first fit is about to start."""
+
+    def set_splits(
+        self, first: int, count: int, n_rows: int, pairs: Sequence[tuple[Any, Any]]
+    ) -> None:
+        """So many candidates, from one on, are evaluated on these splits."""
 
     def plan(self, fit: PlannedFit) -> None:
         """A fit will run or be recalled."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
+
+import numpy as np
 
 from weightsearch._identity import (
     SearchIdentity,
@@ -19,8 +21,10 @@ from weightsearch._records import (
     FAILED,
     OK,
     REFIT,
+    Array,
     FitRecord,
     RunResults,
+    Splits,
 )
 from weightsearch.exceptions import RefitFailedWarning
 from weightsearch.search._best import holds_all_of, outcome_of, rebuild_best
@@ -168,9 +172,18 @@ class SearchRecorder:
             earlier = unfinished_splits(self._session, self._header)
             if earlier is not None:
                 splitter.replace(earlier)
-        self._header = self._session.begin(
-            self._header, None if splitter is None else splitter.splits
-        )
+        self._header = self._session.begin(self._header)
+
+    def set_splits(
+        self, first: int, count: int, n_rows: int, pairs: Sequence[tuple[Any, Any]]
+    ) -> None:
+        """Keep the splits that the next candidates are evaluated on."""
+        try:
+            rows = [_row_numbers(pair, n_rows) for pair in pairs]
+        except (IndexError, TypeError, ValueError):
+            # scikit-learn says what is wrong with them, if it cannot use them either.
+            return
+        self._session.set_splits(Splits(first, count, n_rows, rows))
 
     def plan(self, fit: PlannedFit) -> None:
         """Take a candidate's params in when its first split comes."""
@@ -441,3 +454,12 @@ class SearchRecorder:
         if mark not in self._warned:
             self._warned.add(mark)
             warnings.warn(note, stacklevel=2)
+
+
+def _row_numbers(pair: tuple[Any, Any], n_rows: int) -> tuple[Array, Array]:
+    """Return (train, test) as numbers of rows, of whatever chooses rows."""
+    train, test = (
+        np.arange(n_rows)[rows if isinstance(rows, slice) else np.asarray(rows)]
+        for rows in pair
+    )
+    return train, test

@@ -20,7 +20,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from weightsearch._records import FAILED, Array, FitRecord, RunHeader, RunResults
+import numpy as np
+
+from weightsearch._records import FAILED, FitRecord, RunHeader, RunResults, Splits
 from weightsearch.exceptions import StoreWriteError
 from weightsearch.store import _json, _steps
 from weightsearch.store._arrays import Record, pack
@@ -31,6 +33,7 @@ from weightsearch.store._beside import (
     sync_data,
     sync_folder,
 )
+from weightsearch.store._splits import pack_splits
 
 __all__ = ["HEAD", "MAGIC", "Log", "head_of", "log_path", "unpack_head"]
 
@@ -42,8 +45,9 @@ of the header lines."""
 _CHECKED: Final = struct.Struct("<Q4sIQ")
 """The head's checksum covers the frame's place in the file too."""
 
-BEGIN, PARAMS, BLOB, FIT, REUSE, END = (
+BEGIN, SPLITS, PARAMS, BLOB, FIT, REUSE, END = (
     "begin",
+    "splits",
     "params",
     "blob",
     "fit",
@@ -106,6 +110,7 @@ class Log:
         self._n_rows = 0
         self._n_safe = 0
         self._params: dict[int, str] = {}
+        self._splits: Splits | None = None
         self._blobs: set[str] = set()
         self._synced_at = time.monotonic()
         self._handle = -1
@@ -146,28 +151,32 @@ class Log:
 
     # -- one run --------------------------------------------------------------
 
-    def begin(
-        self, header: RunHeader, splits: Sequence[tuple[Array, Array]] | None = None
-    ) -> None:
+    def begin(self, header: RunHeader) -> None:
         """Begin a run."""
-        arrays = {
-            f"{number}/{role}": indices
-            for number, pair in enumerate(splits or ())
-            for role, indices in zip(("train", "test"), pair, strict=True)
-        }
         with self._mutex:
             self.run = header
             self._start = self._end
             self._n_rows = self._n_safe = 0
             self._params.clear()
-            self._write(
-                BEGIN,
-                {
-                    "header": asdict(header),
-                    "n_splits": None if splits is None else len(splits),
-                },
-                pack(arrays),
-            )
+            self._splits = None
+            self._write(BEGIN, {"header": asdict(header)})
+
+    def set_splits(self, splits: Splits) -> None:
+        """Add the splits that the next candidates are evaluated on."""
+        with self._mutex:
+            meta = {
+                "first": splits.first,
+                "count": splits.count,
+                "n_rows": splits.n_rows,
+                "n_splits": len(splits.pairs),
+            }
+            # A search that evaluates candidates in turns mostly has the same again.
+            again = self._splits is not None and _goes_on(self._splits, splits)
+            arrays = None
+            if not again:
+                arrays = pack(pack_splits(splits.pairs, splits.n_rows))
+            self._write(SPLITS, meta, arrays)
+            self._splits = splits
 
     def set_params(self, start: int, encoded: Sequence[str]) -> None:
         """Add candidates' params, from candidate ``start`` on, each as JSON text."""
@@ -344,6 +353,20 @@ class Log:
                 "stopped.",
                 str(self.path),
             ) from error
+
+
+def _goes_on(before: Splits, after: Splits) -> bool:
+    """Whether the candidates after some others have the same splits."""
+    return (
+        before.first + before.count == after.first
+        and before.n_rows == after.n_rows
+        and len(before.pairs) == len(after.pairs)
+        and all(
+            np.array_equal(a, b)
+            for old, new in zip(before.pairs, after.pairs, strict=True)
+            for a, b in zip(old, new, strict=True)
+        )
+    )
 
 
 def _raw(content: bytes) -> Record:

@@ -22,6 +22,7 @@ from weightsearch._records import (
     FitTable,
     RunHeader,
     RunSource,
+    Splits,
     Weights,
     WeightSpecs,
 )
@@ -36,6 +37,7 @@ from weightsearch.store import _log as fmt
 from weightsearch.store._arrays import Layout
 from weightsearch.store._beside import open_ours
 from weightsearch.store._checked import corrupt
+from weightsearch.store._splits import unpack_splits
 
 __all__ = ["LogFile", "LogRun", "Resolve"]
 
@@ -100,14 +102,24 @@ class _Fit(NamedTuple):
     origin: tuple[str, int] | None
 
 
+@dataclass(frozen=True)
+class _Splits:
+    """The splits of some candidates; without arrays those of the candidates before."""
+
+    first: int
+    count: int
+    n_rows: int
+    n_splits: int
+    arrays: _Arrays | None
+
+
 @dataclass
 class _Content:
     """What the log has of one run."""
 
     uid: str
     header: RunHeader | None = None
-    splits: _Arrays | None = None
-    n_splits: int | None = None
+    splits: list[_Splits] = field(default_factory=list)
     params: dict[int, str] = field(default_factory=dict)
     fits: list[_Fit] = field(default_factory=list)
     ended: int = 0
@@ -327,10 +339,11 @@ class LogFile:
                 run.params[number] = str(text)
         elif event == fmt.BEGIN:
             meta = _json.loads(lines[0])
-            n_splits = meta["n_splits"]
             run.header = _header(meta["header"], uid)
-            run.n_splits = None if n_splits is None else _count(n_splits)
-            run.splits = arrays
+        elif event == fmt.SPLITS:
+            numbers = (meta[n] for n in ("first", "count", "n_rows", "n_splits"))
+            first, count, n_rows, n_splits = map(_count, numbers)
+            run.splits.append(_Splits(first, count, n_rows, n_splits, arrays))
         elif event == fmt.END:
             meta = _json.loads(lines[0])
             best = meta["best_index"]
@@ -710,21 +723,21 @@ class LogRun:
         ]
         return rows[-1] if rows else None
 
-    def splits(self) -> list[tuple[Array, Array]] | None:
-        """(train, test) indices, where the run had to keep them."""
-        content = self._content
-        if content.n_splits is None or content.splits is None:
-            return None
-        arrays = self.file.read_all(content.splits)
-        try:
-            return [
-                (arrays[f"{n}/train"], arrays[f"{n}/test"])
-                for n in range(content.n_splits)
-            ]
-        except KeyError as error:
-            raise self.file.corrupt(
-                content.splits.place, f"{error} is missing"
-            ) from error
+    def splits(self) -> list[Splits]:
+        """The splits; several where candidates were evaluated on different ones."""
+        found: list[Splits] = []
+        for one in self._content.splits:
+            last = found[-1] if found else None
+            if one.arrays is not None:
+                packed = self.file.read_all(one.arrays)
+                try:
+                    pairs = unpack_splits(packed, one.n_splits, one.n_rows)
+                except (KeyError, ValueError) as error:
+                    raise self.file.corrupt(one.arrays.place, str(error)) from error
+                found.append(Splits(one.first, one.count, one.n_rows, pairs))
+            elif last is not None and last.first + last.count == one.first:
+                found[-1] = replace(last, count=last.count + one.count)
+        return found
 
     # -- damage ---------------------------------------------------------------
 

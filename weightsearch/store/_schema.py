@@ -91,9 +91,15 @@ D_NEEDS = "needs"
 D_NAMES = "names"
 D_CONTENT = "content"
 
-# One split.
+# The splits of some candidates.
+A_FIRST_CANDIDATE = "first_candidate"
+A_COUNT = "count"
+A_N_ROWS = "n_rows"
+D_FOLD = "fold"
 D_TRAIN = "train"
+D_TRAIN_OFFSET = "train_offset"
 D_TEST = "test"
+D_TEST_OFFSET = "test_offset"
 
 # Keys of the specs.
 J_KIND = "kind"

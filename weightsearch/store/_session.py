@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any, NoReturn, Self
 
 from weightsearch._records import (
-    Array,
     FitRecord,
     RunHeader,
     RunResults,
     RunSource,
+    Splits,
     Weights,
 )
 from weightsearch.exceptions import (
@@ -153,9 +153,7 @@ class WriteSession:
 
     # -- what comes in --------------------------------------------------------
 
-    def begin(
-        self, header: RunHeader, splits: Sequence[tuple[Array, Array]] | None = None
-    ) -> RunHeader:
+    def begin(self, header: RunHeader) -> RunHeader:
         """Start the run; returns its header, with a name that the store lacks."""
         if self._log is not None:
             raise RuntimeError("A session writes one run, which has begun already.")
@@ -163,7 +161,7 @@ class WriteSession:
         end = None if self._file is None else self._file.end
         log = Log(self.path, end, durable=self._durable)
         try:
-            log.begin(header, splits)
+            log.begin(header)
         except BaseException:
             log.close()
             if end is None:
@@ -176,6 +174,10 @@ class WriteSession:
     def set_params(self, start: int, encoded: Sequence[str]) -> None:
         """Add params of candidates, from ``start`` on, encoded as JSON."""
         self._begun().set_params(start, encoded)
+
+    def set_splits(self, splits: Splits) -> None:
+        """Add the splits that the next candidates are evaluated on."""
+        self._begun().set_splits(splits)
 
     def append(self, record: FitRecord) -> None:
         """Make a finished fit safe."""

@@ -14,6 +14,7 @@ from weightsearch._records import (
     FitTable,
     RunHeader,
     RunSource,
+    Splits,
     Weights,
     WeightSpecs,
 )
@@ -24,6 +25,7 @@ from weightsearch.store._catalog import CatalogEntry
 from weightsearch.store._checked import CheckedGroup, dangers
 from weightsearch.store._columns import read_column, read_json, read_texts
 from weightsearch.store._dtypes import from_stored
+from weightsearch.store._splits import unpack_splits
 from weightsearch.store._stacks import StoredLayout
 from weightsearch.store._states import StoredStates
 
@@ -40,6 +42,12 @@ _HEADER: dict[str, Any] = {
     "settings": dict,
     "fingerprint": (str, type(None)),
     "identity": dict,
+}
+
+
+_SPLIT_COLUMNS = {
+    *(names.D_FOLD, names.D_TRAIN, names.D_TRAIN_OFFSET),
+    *(names.D_TEST, names.D_TEST_OFFSET),
 }
 
 
@@ -405,17 +413,32 @@ class Hdf5Run:
             raise WeightsNotFoundError("the run has no best estimator's weights")
         return self.read(self._best_row, name)
 
-    def splits(self) -> list[tuple[Array, Array]] | None:
-        """(train, test) indices, where the run kept them."""
+    def splits(self) -> list[Splits]:
+        """The splits; several where candidates were evaluated on different ones."""
         if names.G_SPLITS not in self.group:
-            return None
+            return []
         group = self.group.group(names.G_SPLITS)
         found = []
         for index in range(len(group.names(names.MAX_LAYOUTS))):
-            fold = group.group(str(index))
-            found.append(
-                (read_column(fold, names.D_TRAIN), read_column(fold, names.D_TEST))
+            one = group.group(str(index))
+            first, count, n_rows, n_splits = (
+                one.integer(name)
+                for name in (
+                    names.A_FIRST_CANDIDATE,
+                    names.A_COUNT,
+                    names.A_N_ROWS,
+                    names.A_N_SPLITS,
+                )
             )
+            if min(first, count, n_rows, n_splits) < 0:
+                raise one.refuse("has negative numbers")
+            columns = set(one.names(names.MAX_ARRAYS)) & _SPLIT_COLUMNS
+            packed = {name: read_column(one, name) for name in sorted(columns)}
+            try:
+                pairs = unpack_splits(packed, n_splits, n_rows)
+            except (KeyError, ValueError) as exc:
+                raise one.refuse(f"are not splits: {exc}") from exc
+            found.append(Splits(first, count, n_rows, pairs))
         return found
 
     def problems(self) -> Iterator[StoreError]:

@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 from h5py import h5f, h5g, h5o
 
-from weightsearch._records import Array, FitTable, RunHeader, RunSource
+from weightsearch._records import Array, FitTable, RunHeader, RunSource, Splits
 from weightsearch.exceptions import StoreError, StoreWriteError
 from weightsearch.store import _json
 from weightsearch.store import _schema as names
@@ -43,6 +43,7 @@ from weightsearch.store._dtypes import check_storable
 from weightsearch.store._names import to_flat
 from weightsearch.store._plan import plan
 from weightsearch.store._reader import Hdf5Run, Hdf5Store, StoreView
+from weightsearch.store._splits import pack_splits
 from weightsearch.store._stacks import write_layout
 from weightsearch.store._states import write_states
 
@@ -369,13 +370,19 @@ def _write_run(
     write_texts(group, names.D_PARAMS, params)
     _write_cv_results(group, run.cv_results())
     _write_fits(group, run, fits, filters)
-    splits = run.splits()
-    if splits is not None:
-        folds = h5g.create(group, names.G_SPLITS.encode())
-        for index, (train, test) in enumerate(splits):
-            fold = h5g.create(folds, str(index).encode())
-            write_column(fold, names.D_TRAIN, np.asarray(train))
-            write_column(fold, names.D_TEST, np.asarray(test))
+    if splits := run.splits():
+        _write_splits(h5g.create(group, names.G_SPLITS.encode()), splits)
+
+
+def _write_splits(group: h5g.GroupID, splits: Iterable[Splits]) -> None:
+    for index, one in enumerate(splits):
+        target = h5g.create(group, str(index).encode())
+        write_attribute(target, names.A_FIRST_CANDIDATE, one.first)
+        write_attribute(target, names.A_COUNT, one.count)
+        write_attribute(target, names.A_N_ROWS, one.n_rows)
+        write_attribute(target, names.A_N_SPLITS, len(one.pairs))
+        for name, column in pack_splits(one.pairs, one.n_rows).items():
+            write_column(target, name, column)
 
 
 def _write_cv_results(group: h5g.GroupID, found: Mapping[str, Array]) -> None:

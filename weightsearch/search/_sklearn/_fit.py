@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain
+from itertools import chain, islice
 from types import FunctionType
 from typing import Any
 
 from sklearn.base import clone
 from sklearn.model_selection._search import BaseSearchCV
+from sklearn.utils.validation import _num_samples
 
 from weightsearch._copies import copied
 from weightsearch.frameworks._capture import capture
@@ -131,12 +132,13 @@ class _RecordingParallel:
             return []
         call = _fit_call(*first[1:])
         recorder.begin(call)
+        tasks = self._keep_splits(chain([first], tasks), call)
         unheard = _without_callbacks(first[2], call.estimator)
 
         fits: list[PlannedFit] = []
         results: dict[int, dict[str, Any]] = {}
         recalls = recorder.may_recall
-        pending = self._pending(chain([first], tasks), unheard, recalls, fits, results)
+        pending = self._pending(tasks, unheard, recalls, fits, results)
         if recalls:
             # Known before the first fit starts, so that it can be said. Otherwise
             # tasks stay lazy, since each carries a clone of the estimator.
@@ -150,6 +152,17 @@ class _RecordingParallel:
         if fits:
             self._n_candidates = fits[-1].candidate + 1
         return [results[position] for position in range(len(fits))]
+
+    def _keep_splits(self, tasks: Iterator[Any], call: FitCall) -> Iterator[Any]:
+        """Give the recorder the splits; a candidate's tasks come one after another."""
+        ahead = list(islice(tasks, call.n_splits))
+        of_first = [kw for *_, kw in ahead if kw["candidate_progress"][0] == 0]
+        pairs = [self._recorder.split(kw["train"], kw["test"]) for kw in of_first]
+        count = of_first[0]["candidate_progress"][1]
+        self._recorder.set_splits(
+            self._n_candidates, count, _num_samples(call.X), pairs
+        )
+        return chain(ahead, tasks)
 
     def _pending(
         self,
