@@ -39,6 +39,7 @@ def runs_of(store):
 
 def test_documented_array_job_trains_nothing_when_merged(tmp_path):
     """Three processes search a part each; merged, the whole script only reads."""
+    pytest.importorskip("typer")
     (script,) = re.findall(r"```python\n(# part\.py.*?)```", PAGE.read_text(), re.S)
     path = tmp_path / "part.py"
     path.write_text(script)

@@ -155,7 +155,8 @@ def test_values(name):
         assert [getattr(found, p) for p in parts] == [getattr(value, p) for p in parts]
         return
     assert found == value
-    assert repr(found) == repr(value)
+    if name != "sets":  # which have no order
+        assert repr(found) == repr(value)
 
 
 ARRAYS = {
