@@ -7,7 +7,12 @@ import re
 from pathlib import Path
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "api.rst"
-PARTS = ("weightsearch", "weightsearch.compare", "weightsearch.plot")
+PARTS = (
+    "weightsearch",
+    "weightsearch.compare",
+    "weightsearch.plot",
+    "weightsearch.choose",
+)
 
 
 def listed() -> list[tuple[str, str]]:

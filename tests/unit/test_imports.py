@@ -12,6 +12,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).resolve().parents[2] / "weightsearch"
 
 PARTS = {
+    "choosing": {"choose"},
     "exceptions": {"exceptions"},
     "records": {"_copies", "_display", "_records"},
     "compare": {"compare", "compare.*"},
@@ -20,7 +21,7 @@ PARTS = {
     "params": {"_params", "_params.*"},
     "views": {"_views"},
     "store": {"store", "store.*"},
-    "reading": {"run", "run.*"},
+    "reading": {"evaluate", "evaluate.*", "run", "run.*"},
     "fitting": {
         "search._fits",
         "search._interrupts",
@@ -60,7 +61,7 @@ PARTS = {
 LAYERS = (
     {"exceptions"},
     {"records"},
-    {"compare", "identity", "store", "views"},
+    {"choosing", "compare", "identity", "store", "views"},
     {"frameworks"},
     {"params", "report"},
     {"fitting", "reading"},

@@ -65,6 +65,8 @@ _LISTED = frozenset(
         "scikeras.utils.transformers.ClassifierLabelEncoder",
         "scikeras.utils.transformers.RegressorTargetEncoder",
         "scikeras.utils.transformers.TargetReshaper",
+        # Holds one estimator.
+        "weightsearch.evaluate._members.Member",
         # Made of their state by a method that computes, and runs nothing of it.
         "sklearn.isotonic.IsotonicRegression",
         # Functions that compute.
