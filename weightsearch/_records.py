@@ -131,6 +131,9 @@ class FitRecord:
     status : {"ok", "failed"}
     key : str or None
         Identity of the fit, 32 hexadecimal digits; None where it has none.
+    model_key : str or None
+        Identity of its model alone, whatever scores it; None where it has none, and
+        for a refit, whose key is that of its model.
     result : dict
         What scikit-learn needs to rebuild ``cv_results_``: ``test_scores``,
         ``train_scores``, ``n_test_samples``, ``fit_time`` and ``score_time`` in
@@ -148,6 +151,7 @@ class FitRecord:
     result: Mapping[str, Any]
     weights: Weights | None = None
     state: ModelState | None = None
+    model_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,12 +213,16 @@ class FitTable:
     """``S32``: uid of the run that holds the fit; empty where this run itself does"""
     origin_row: Array = None  # type: ignore[assignment]
     """int64; row of the fit in the run that holds it, -1 where this run itself does"""
+    model_key: Array = None  # type: ignore[assignment]
+    """``S32``; empty where the fit has none"""
 
     def __post_init__(self) -> None:
+        count = len(self.candidate)
         if self.origin is None:
-            count = len(self.candidate)
             object.__setattr__(self, "origin", np.zeros(count, "S32"))
             object.__setattr__(self, "origin_row", np.full(count, -1, np.int64))
+        if self.model_key is None:
+            object.__setattr__(self, "model_key", np.zeros(count, "S32"))
 
     def __len__(self) -> int:
         return len(self.candidate)
@@ -265,6 +273,13 @@ class RunSource(Protocol):
 
     def result_text(self, row: int) -> str:
         """The same as JSON text."""
+
+    def own_result_text(self, row: int) -> str:
+        """The same for a row whose model another run holds, if it has its own result.
+
+        Empty where its result is that of the row in the other run, and for a row that
+        this run holds.
+        """
 
     def specs(self, row: int) -> WeightSpecs | None:
         """Names, shapes and types of a row's weights; None where it has none."""

@@ -84,6 +84,9 @@ class MemoryRun:
     def result_text(self, row: int) -> str:
         return _json.dumps(self.records[row].result)
 
+    def own_result_text(self, row: int) -> str:
+        return ""
+
     def state(self, row: int) -> tuple[str, tuple[str, ...]] | None:
         state = self.records[row].state
         return None if state is None else (state.text, tuple(state.blobs))

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 from run_samples import fit, header, key, params, result, results, same, weights
 
+from weightsearch import WeightStore
 from weightsearch._records import REFIT, Splits
 from weightsearch.exceptions import (
     NotAStoreError,
@@ -317,6 +319,56 @@ def test_reused_fits_are_whole_in_the_new_run(path):
         assert same(run.read_all(0), weights(2))
         assert same(run.read_all(1), weights(0))
         assert run.result(0)["test_scores"] == result(2)["test_scores"]
+
+
+@pytest.mark.parametrize("step", ["log", "file", "deleted", "rewritten", "merged"])
+def test_a_model_that_was_scored_again_is_stored_once(path, step):
+    """Its result is the new run's own, and both go on without the first run."""
+    session = WriteSession.open(path)
+    session.begin(header(0))
+    session.set_params(0, params(1))
+    session.append(replace(fit(0, split=0), key="a" * 32, model_key="e" * 32))
+    session.commit(results(1))
+    for number, mark in ((1, "b"), (2, "c")):
+        session = WriteSession.open(path)
+        session.begin(header(number))
+        session.set_params(0, params(2))
+        model = session.find("e" * 32, need_weights=True)
+        scored = session.find("b" * 32, need_weights=True)
+        # The third run finds both that the second one has scored, and a new one.
+        options = {} if scored else {"result": {"test_scores": 0.125}}
+        stored = scored or model
+        again = ("b" * 32, stored) if scored else (mark * 32, stored)
+        session.reuse(0, 0, *again, model_key="e" * 32, **options)
+        session.reuse(1, 0, "a" * 32, session.find("a" * 32, need_weights=True))
+        if step != "log" or number == 1:
+            session.commit(results(2), supersede=[header(0).uid] * (step != "file"))
+    if step == "log":
+        with live_run(path) as run:
+            assert_scored(run)
+    if step == "rewritten":
+        WeightStore.repack(path)
+    if step == "merged":
+        WeightStore.merge(path.with_name("other.h5"), [path])
+        path = path.with_name("other.h5")
+    elif step != "log":
+        with Hdf5Store(path) as store:
+            for run in list(store.runs.values())[-2:]:
+                assert_scored(run)
+    with Hdf5Store(path) as store:
+        run = list(store.runs.values())[-1]
+        assert_scored(run)
+        assert run.fits().model_key[0] == b"e" * 32
+    session.close()
+    assert verify(path) == []
+
+
+def assert_scored(run):
+    """The first fit has the new score, the second one the old; their model is one."""
+    assert run.result(0) == {"test_scores": 0.125}
+    assert run.result(1)["test_scores"] == fit(0, split=0).result["test_scores"]
+    assert same(run.read_all(0), weights(0))
+    assert same(run.read_all(1), weights(0))
 
 
 def test_reused_fits_survive_a_crash(path):

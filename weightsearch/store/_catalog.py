@@ -98,10 +98,16 @@ def entry_of(header: RunHeader, status: str) -> CatalogEntry:
 
 
 def fit_records(fits: FitTable) -> Array:
-    """Return the records of the fits that can be reused."""
-    rows = np.flatnonzero(~fits.failed & (fits.key != b""))
+    """Return the records of the fits and models that can be reused."""
+    of_fits = np.flatnonzero(~fits.failed & (fits.key != b""))
+    of_models = np.flatnonzero(
+        ~fits.failed & fits.has_weights & (fits.model_key != b"")
+    )
+    rows = np.concatenate([of_fits, of_models])
     records = np.zeros(len(rows), FIT)
-    records[names.F_KEY] = fits.key[rows]
+    records[names.F_KEY] = np.concatenate(
+        [fits.key[of_fits], fits.model_key[of_models]]
+    )
     records[names.F_ROW] = rows
     records[names.F_WEIGHTS] = fits.has_weights[rows]
     return records

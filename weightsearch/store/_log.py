@@ -198,7 +198,9 @@ class Log:
                 if name not in self._blobs:
                     self._write(BLOB, {"name": name}, _raw(content))
                     self._blobs.add(name)
-            meta = self._place(record.candidate, record.split, record.key)
+            meta = self._place(
+                record.candidate, record.split, record.key, record.model_key
+            )
             meta += f',"failed":{"true" if failed else "false"}'
             if state is not None:
                 names = json.dumps(list(state.blobs)) if state.blobs else "[]"
@@ -219,13 +221,19 @@ class Log:
         source_row: int,
         *,
         has_weights: bool = True,
+        model_key: str | None = None,
+        result: str = "",
     ) -> None:
-        """Note a fit that another run has already."""
+        """Note a fit that another run has already, or only its model.
+
+        The result is JSON text, empty where it is the other run's.
+        """
         with self._mutex:
-            meta = self._place(candidate, split, key)
+            meta = self._place(candidate, split, key, model_key)
             meta += f',"origin":{json.dumps(source_uid)},"row":{int(source_row)}'
             meta += f',"weights":{"true" if has_weights else "false"}'
-            self._write(REUSE, meta, None, self._known(candidate))
+            params = self._known(candidate)
+            self._write(REUSE, meta, None, params, result.encode())
             self._n_rows += 1
             self._n_safe += 1
 
@@ -265,12 +273,15 @@ class Log:
             if handle >= 0:
                 os.close(handle)
 
-    def _place(self, candidate: int, split: int, key: str | None) -> str:
+    def _place(
+        self, candidate: int, split: int, key: str | None, model_key: str | None
+    ) -> str:
         # As text at once: an encoder takes longer than writing the frame.
         quoted = f'"{key}"' if key and key.isalnum() else json.dumps(key)
+        of_model = "" if model_key is None else f'"model_key":{json.dumps(model_key)},'
         return (
             f'"number":{self._n_rows},"candidate":{int(candidate)},'
-            f'"split":{int(split)},"key":{quoted},'
+            f'"split":{int(split)},"key":{quoted},{of_model}'
             f'"ended":{int(time.time() * 1000)}'
         )
 

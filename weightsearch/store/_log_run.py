@@ -100,6 +100,8 @@ class _Fit(NamedTuple):
     arrays: _Arrays | None
     blobs: tuple[str, ...] | None
     origin: tuple[str, int] | None
+    model_key: bytes
+    has_result: bool
 
 
 @dataclass(frozen=True)
@@ -368,7 +370,9 @@ class LogFile:
     ) -> None:
         candidate, split, ended = meta["candidate"], meta["split"], meta["ended"]
         key = (meta["key"] or "").encode("ascii")
-        if type(split) is not int or split < REFIT or len(key) > 32:
+        model_key = (meta.get("model_key") or "").encode("ascii")
+        longest = max(len(key), len(model_key))
+        if type(split) is not int or split < REFIT or longest > 32:
             raise ValueError("a fit that is not what it must be")
         number = _count(meta["number"])
         _count(candidate)
@@ -386,6 +390,7 @@ class LogFile:
             _Fit(
                 *(number, candidate, split, failed, has_weights),
                 *(key, frame, arrays, names, origin),
+                *(model_key, bool(lines[3])),
             )
         )
 
@@ -585,7 +590,7 @@ class LogRun:
                     found = self._source(fit)
                     if found is not None:
                         origin[row], origin_row[row] = fit.origin[0].encode(), found[1]
-            columns: list[Any] = list(zip(*rows, strict=True)) or [()] * 6
+            columns: list[Any] = list(zip(*rows, strict=True)) or [()] * 11
             self._table = FitTable(
                 candidate=np.array(columns[1], np.int64),
                 split=np.array(columns[2], np.int64),
@@ -594,6 +599,7 @@ class LogRun:
                 key=np.array(columns[5], "S32"),
                 origin=origin,
                 origin_row=origin_row,
+                model_key=np.array(columns[10], "S32"),
             )
         return self._table
 
@@ -609,9 +615,14 @@ class LogRun:
     def result_text(self, row: int) -> str:
         """The same as JSON text."""
         source, at = self._held(row)
-        if source is not self:
+        if source is not self and not self._fit(row).has_result:
             return source.result_text(at)
         return self.file.lines(self._fit(row).frame)[3].decode("utf-8", "replace")
+
+    def own_result_text(self, row: int) -> str:
+        """The same for a row whose model another run holds, if it has its own."""
+        fit = self._fit(row)
+        return self.result_text(row) if fit.origin and fit.has_result else ""
 
     def specs(self, row: int) -> WeightSpecs | None:
         """Names, shapes and types of a row's weights; None where it has none."""

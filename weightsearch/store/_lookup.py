@@ -12,6 +12,8 @@ import numpy as np
 
 from weightsearch._records import Array, RunHeader, RunSource, Weights
 from weightsearch.exceptions import StoreError
+from weightsearch.store import _schema as names
+from weightsearch.store._catalog import fit_records
 from weightsearch.store._log import log_path
 from weightsearch.store._log_run import LogFile, LogRun
 from weightsearch.store._reader import Hdf5Store
@@ -44,6 +46,11 @@ class StoredFit:
     def result(self) -> dict[str, Any]:
         """``FitRecord.result``; read when asked for, while the session is open."""
         return self.source.result(self.row)
+
+    @property
+    def own_result_text(self) -> str:
+        """Its result as JSON text, where that is not the one of :meth:`holder`."""
+        return self.source.own_result_text(self.row)
 
     def weights(self) -> Weights:
         """All its weights; read when asked for, while the session is open."""
@@ -204,7 +211,7 @@ class StoreLookup:
     # -- fits -----------------------------------------------------------------
 
     def find(self, key: str, *, need_weights: bool) -> StoredFit | None:
-        """Return the newest finished fit of an identity that is whole, or None."""
+        """Return the newest fit, or model, of an identity that is whole, or None."""
         with self._mutex:
             if self._index is None:
                 self._index = _KeyIndex(self._open(), self.log_runs)
@@ -306,7 +313,7 @@ def _has_result(run: RunSource, row: int) -> bool:
 
 
 class _KeyIndex:
-    """Sorted identities of all fits that did not fail; some 50 bytes each."""
+    """Sorted identities of all fits and models that can be reused; 50 bytes each."""
 
     def __init__(self, store: Hdf5Store | None, runs: Sequence[LogRun]):
         self._uids: list[str] = []
@@ -318,14 +325,13 @@ class _KeyIndex:
             places.append(np.stack([found.run, found.row, found.has_weights], axis=1))
             self._uids = list(found.uids)
         for run in runs:
-            fits = run.fits()
-            rows = np.flatnonzero(~fits.failed & (fits.key != b""))
-            place = np.empty((len(rows), 3), np.int64)
+            records = fit_records(run.fits())
+            place = np.empty((len(records), 3), np.int64)
             place[:, 0] = len(self._uids)
-            place[:, 1] = rows
-            place[:, 2] = fits.has_weights[rows]
+            place[:, 1] = records[names.F_ROW]
+            place[:, 2] = records[names.F_WEIGHTS]
             self._uids.append(run.uid)
-            keys.append(fits.key[rows].astype(_KEY))
+            keys.append(records[names.F_KEY].astype(_KEY))
             places.append(place)
         together = np.concatenate(keys)
         # Stable, so that among equal keys the newest stays the last.

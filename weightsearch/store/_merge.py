@@ -107,6 +107,9 @@ class _Known:
         """Note the fits of a run."""
         fits = run.fits()
         for row in _identified(fits):
+            if run.own_result_text(row):
+                # Who refers to it would get the result of the run that holds its model.
+                continue
             here = (
                 run.header.uid,
                 row,

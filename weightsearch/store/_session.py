@@ -25,7 +25,7 @@ from weightsearch.exceptions import (
     StoreWriteError,
     WeightsNotFoundError,
 )
-from weightsearch.store import _steps
+from weightsearch.store import _json, _steps
 from weightsearch.store._append import recover as recover_file
 from weightsearch.store._append import redo_path
 from weightsearch.store._beside import random_beside
@@ -144,7 +144,7 @@ class WriteSession:
         return run
 
     def find(self, key: str, *, need_weights: bool) -> StoredFit | None:
-        """Find a finished fit in the store by its identity, the newest first."""
+        """Find a finished fit, or a model, by its identity, the newest first."""
         return self.lookup.find(key, need_weights=need_weights)
 
     def weights(self, stored: StoredFit) -> Weights:
@@ -184,11 +184,25 @@ class WriteSession:
         self._begun().append(record)
 
     def reuse(
-        self, candidate: int, split: int, key: str | None, stored: StoredFit
+        self,
+        candidate: int,
+        split: int,
+        key: str | None,
+        stored: StoredFit,
+        *,
+        model_key: str | None = None,
+        result: Mapping[str, Any] | None = None,
     ) -> None:
-        """Take a fit over that the store has already."""
+        """Take over a fit that the store has already; with `result`, its model."""
+        text = stored.own_result_text if result is None else _json.dumps(result)
         self._begun().append_reference(
-            candidate, split, key, *stored.holder(), has_weights=stored.has_weights
+            candidate,
+            split,
+            key,
+            *stored.holder(),
+            has_weights=stored.has_weights,
+            model_key=model_key,
+            result=text,
         )
 
     @property

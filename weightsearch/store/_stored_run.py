@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -173,6 +174,8 @@ class Hdf5Run:
             columns.append(column(names.D_ORIGIN, "S32"))
             columns.append(column(names.D_ORIGIN_ROW, "<i8"))
         fits = FitTable(*columns)
+        if names.D_MODEL_KEY in table:
+            fits = replace(fits, model_key=column(names.D_MODEL_KEY, "S32"))
         for values in vars(fits).values():
             values.flags.writeable = False
         return fits
@@ -215,6 +218,11 @@ class Hdf5Run:
             run, at = self.holder(row)
             return run.result_text(at)
         return self._results[row]
+
+    def own_result_text(self, row: int) -> str:
+        """The same for a row whose model another run holds, if it has its own."""
+        self._check_row(row)
+        return self._results[row] if self._fits.origin[row] else ""
 
     # -- weights --------------------------------------------------------------
 

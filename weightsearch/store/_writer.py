@@ -423,13 +423,18 @@ def _write_fits(
     write_column(table, names.D_SPLIT, fits.split.astype("<i8"))
     write_column(table, names.D_FAILED, fits.failed.astype(bool))
     write_column(table, names.D_KEY, fits.key.astype("S32"))
+    if fits.model_key.any():
+        write_column(table, names.D_MODEL_KEY, fits.model_key.astype("S32"))
     write_column(table, names.D_LAYOUT, layout_of)
     write_column(table, names.D_ROW, row_in)
     if not own.all():
         write_column(table, names.D_HAS_WEIGHTS, fits.has_weights.astype(bool))
         write_column(table, names.D_ORIGIN, fits.origin.astype("S32"))
         write_column(table, names.D_ORIGIN_ROW, fits.origin_row.astype("<i8"))
-    texts = (run.result_text(row) if own[row] else "" for row in range(len(fits)))
+    texts = (
+        run.result_text(row) if own[row] else run.own_result_text(row)
+        for row in range(len(fits))
+    )
     write_texts(table, names.D_RESULT, texts)
     write_states(group, table, run, own)
 
@@ -446,10 +451,12 @@ class _Moved:
         self._run = run
         fits = run.fits()
         origin, row = fits.origin.copy(), fits.origin_row.copy()
+        self._elsewhere: set[int] = set()
         for index in np.flatnonzero(np.isin(origin, list(kept))).tolist():
             place = bytes(origin[index]), int(row[index])
             if place in moved:
                 origin[index], row[index] = moved[place]
+                self._elsewhere.add(index)
             else:
                 moved[place] = run.uid, index
                 origin[index], row[index] = b"", -1
@@ -461,6 +468,12 @@ class _Moved:
     def fits(self) -> FitTable:
         """The fits with their new origins."""
         return self._fits
+
+    def own_result_text(self, row: int) -> str:
+        """The result of a row, if it may not be that of its new origin."""
+        if row in self._elsewhere:
+            return self._run.result_text(row)
+        return self._run.own_result_text(row)
 
 
 def _filters_of_run(run: Hdf5Run) -> Filters:
