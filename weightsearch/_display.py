@@ -5,6 +5,7 @@ Also what makes the values of a param differ, and the text that shows it.
 
 from __future__ import annotations
 
+import difflib
 import html
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from itertools import islice
@@ -16,6 +17,7 @@ __all__ = [
     "MAX_COLUMNS",
     "MAX_ROWS",
     "cut",
+    "did_you_mean",
     "distinct",
     "escape",
     "numbered",
@@ -40,6 +42,12 @@ def escape(text: object, limit: int = _CELL) -> str:
     # Half a surrogate pair, which a stored text may hold, cannot be sent anywhere.
     text = cut(str(text), limit).encode("utf-8", "backslashreplace").decode()
     return html.escape(text)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return ``Did you mean a or b?``; an empty text where no known name is close."""
+    close = difflib.get_close_matches(name, list(known), n=3)
+    return f"Did you mean {' or '.join(map(repr, close))}?" if close else ""
 
 
 def table(columns: Sequence[str], rows: Iterable[Iterable[object]], n_rows: int) -> str:

@@ -101,6 +101,28 @@ class WeightSpecs:
     ties: Mapping[str, str] = field(default_factory=dict)
     encodings: Mapping[str, str] = field(default_factory=dict)
 
+    def find(self, name: str) -> WeightSpec | None:
+        """Return the array of a name, also of a tied one; None where there is none."""
+        name = self.ties.get(name, name)
+        return next((spec for spec in self.arrays if spec.name == name), None)
+
+    def measured(self) -> tuple[WeightSpec, ...]:
+        """Return the arrays that distances count by default.
+
+        Real and complex numbers: counts, labels and texts are not weights, and the
+        parts of sparse matrices have their elements in different places.
+        """
+        parts = tuple(f"{name}/" for name in self.encodings)
+        return tuple(
+            spec
+            for spec in self.arrays
+            if (
+                spec.dtype[1:2] in ("f", "c")
+                or spec.dtype.startswith(("bfloat", "float"))
+            )
+            and not spec.name.startswith(parts)
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class ModelState:

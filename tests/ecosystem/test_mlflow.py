@@ -13,7 +13,6 @@ from sklearn.datasets import load_iris
 
 from weightsearch import WeightStore, WeightTrackingGridSearchCV
 from weightsearch.exceptions import WeightSearchError, WeightsNotFoundError
-from weightsearch.run._mlflow import log_run
 
 mlflow = pytest.importorskip("mlflow")
 pytest.importorskip("sqlalchemy")
@@ -73,7 +72,7 @@ def log(client, folder, request):
 
     def log(run, **options):
         uri = client._tracking_client.tracking_uri
-        parent = log_run(run, name, tracking_uri=uri, **options)
+        parent = run.log_to_mlflow(name, tracking_uri=uri, **options)
         runs = client.search_runs([number])
         children = {
             int(found.data.tags["weightsearch.candidate"]): found
@@ -185,7 +184,7 @@ def test_names_that_mlflow_does_not_take(log):
 def test_no_such_candidate(search, client):
     """Nothing is logged where a candidate does not exist."""
     with pytest.raises(WeightsNotFoundError, match="no candidate 7"):
-        log_run(search.run_, "never", candidates=[0, 7])
+        search.run_.log_to_mlflow("never", candidates=[0, 7])
     assert client.get_experiment_by_name("never") is None
 
 
@@ -196,7 +195,7 @@ def test_a_run_that_goes_on_is_refused(tmp_path):
     def scorer(estimator, X, y):
         with WeightStore(tmp_path / "s.h5") as store:
             try:
-                log_run(store.run())
+                store.run().log_to_mlflow()
             except WeightSearchError as error:
                 errors.append(str(error))
         return estimator.score(X, y)
@@ -219,7 +218,7 @@ def test_the_experiment_that_is_set(search, client, monkeypatch, tmp_path):
     try:
         mlflow.set_tracking_uri(client._tracking_client.tracking_uri)
         chosen = mlflow.set_experiment("chosen")
-        parent = client.get_run(log_run(search.run_, candidates=[]))
+        parent = client.get_run(search.run_.log_to_mlflow(candidates=[]))
     finally:
         mlflow.set_tracking_uri(before)
     assert parent.info.experiment_id == chosen.experiment_id
@@ -230,7 +229,7 @@ def test_store_of_files(search, tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     uri = tmp_path.as_uri()
     for _ in range(2):
-        parent = log_run(search.run_, "files", tracking_uri=uri, artifacts=True)
+        parent = search.run_.log_to_mlflow("files", tracking_uri=uri, artifacts=True)
     client = mlflow.MlflowClient(uri)
     number = client.get_experiment_by_name("files").experiment_id
     assert len(client.search_runs([number])) == 4

@@ -32,7 +32,6 @@ from weightsearch import (
     WeightStore,
     WeightTrackingGridSearchCV,
 )
-from weightsearch.run._rebuilding import iter_models
 
 X, y = load_iris(return_X_y=True)
 
@@ -69,7 +68,7 @@ def test_many_models_in_order(tmp_path, finished):
         store=tmp_path / "search.h5" if finished else None,
     ).fit(X, y)
     rows = [(c, split) for split in (2, None, 0) for c in (5, 0, 3)] + [(5, 2)]
-    models = list(iter_models(search.run_, iter(rows)))
+    models = list(search.run_._iter_models(iter(rows)))
 
     assert len(models) == len(rows)
     for (candidate, split), model in zip(rows, models, strict=True):
@@ -88,14 +87,14 @@ def test_many_models_of_functions(tmp_path):
     ).fit(X, y)
     rows = [(candidate, None) for candidate in (3, 0, 2, 1)]
     params = search.cv_results_["params"]
-    models = list(iter_models(search.run_, rows, params=params))
+    models = list(search.run_._iter_models(rows, params=params))
 
     functions = [model[0].func for model in models]
     assert functions == [params[c]["functiontransformer__func"] for c, _ in rows]
     with pytest.raises(UntrustedTypeError, match=r"Candidate 0 .*doubled"):
-        next(iter_models(search.run_, [(0, None)]))
+        next(search.run_._iter_models([(0, None)]))
     with pytest.raises(WeightsNotFoundError, match="split 1"):
-        next(iter_models(search.run_, [(0, 1)], params=params))
+        next(search.run_._iter_models([(0, 1)], params=params))
 
 
 def test_scores_of_24_candidates_without_a_fit(tmp_path):

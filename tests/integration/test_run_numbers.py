@@ -48,6 +48,31 @@ def run(path):
         yield store.run()
 
 
+def test_best_candidate_is_described_and_loaded(run):
+    """``run.best`` agrees with the table of candidates, and loads that model."""
+    best = run.best
+    assert best.number == run.candidates["rank_test_score"].idxmin()
+    assert best.params == run.params(best.number)
+    assert best.score == run.candidates["mean_test_score"].max()
+    X, _ = _digits(20)
+    expected = run.load_estimator(best.number).predict_proba(X)
+    assert np.array_equal(best.load().predict_proba(X), expected)
+
+
+def test_a_run_without_a_refit_has_no_best_candidate():
+    """The error names the setting that decides it."""
+    search = WeightTrackingGridSearchCV(
+        LogisticRegression(max_iter=500),
+        {"C": [0.1, 1.0]},
+        cv=2,
+        scoring=["accuracy", "f1_macro"],
+        refit=False,
+        capture="splits",
+    ).fit(*load_iris(return_X_y=True))
+    with pytest.raises(WeightsNotFoundError, match="refit was False"):
+        _ = search.run_.best
+
+
 ONE_LAYER = [0, 2, 4, 6, 8, 10]
 
 

@@ -6,13 +6,17 @@ import sys
 from typing import Any, cast
 
 import pytest
+from sklearn.datasets import load_iris
+from sklearn.linear_model import LogisticRegression
 
-from weightsearch.run._mlflow import log_run
+from weightsearch import WeightTrackingGridSearchCV
 
 
 def test_without_mlflow_the_error_says_what_to_install(monkeypatch):
     """The message names the extra."""
+    search = WeightTrackingGridSearchCV(
+        LogisticRegression(max_iter=500), {"C": [1.0]}, cv=2
+    ).fit(*load_iris(return_X_y=True))
     monkeypatch.setitem(cast(dict[str, Any], sys.modules), "mlflow", None)
-    run = cast(Any, None)  # it is not looked at
     with pytest.raises(ImportError, match=r"pip install .weightsearch\[mlflow\]"):
-        log_run(run)
+        search.run_.log_to_mlflow()

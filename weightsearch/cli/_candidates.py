@@ -11,8 +11,7 @@ from weightsearch.cli._output import Format, write_frame
 from weightsearch.cli._select import select, with_index
 from weightsearch.cli._text import note
 from weightsearch.run import Run
-from weightsearch.run._candidates import main_column
-from weightsearch.run._showing import best_first, brief_columns
+from weightsearch.run._candidates import best_first, brief_columns, main_column
 
 __all__ = ["write_candidates"]
 

@@ -15,7 +15,7 @@ import pandas as pd
 
 from weightsearch.cli._guard import UserError
 from weightsearch.cli._text import clean
-from weightsearch.run._showing import cell_text, exact_text
+from weightsearch.run._candidates import cell_text, exact_text
 
 __all__ = ["Format", "choose_format", "plain_value", "write_frame"]
 

@@ -36,7 +36,7 @@ def command(
     """
     from weightsearch.cli import compare, ls, query, show
     from weightsearch.cli._text import clean
-    from weightsearch.run._showing import best_first
+    from weightsearch.run._candidates import best_first
 
     path = _new_store(folder)
     print(

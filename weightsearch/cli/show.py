@@ -108,7 +108,7 @@ def _write_tables(
     import pandas as pd
 
     from weightsearch.cli._output import write_frame
-    from weightsearch.run._showing import cell_text, exact_text
+    from weightsearch.run._candidates import cell_text, exact_text
 
     values = {"candidate": str(number)}
     for name, value in _results(run, number).items():

@@ -20,7 +20,12 @@ from weightsearch.compare._clusters import Clustering, Method, cluster
 from weightsearch.compare._distances import Metric, pairwise_distances
 from weightsearch.compare._effects import score_correlation, variance_explained
 from weightsearch.compare._numeric import as_numbers, norm
-from weightsearch.compare._similarity import cka_matrix, linear_cka, mlp_activations
+from weightsearch.compare._similarity import (
+    cka_matrix,
+    layer_similarity,
+    linear_cka,
+    mlp_activations,
+)
 from weightsearch.compare._stacks import stacked_distances
 from weightsearch.compare._weight_stats import STATISTICS, statistics_of, weight_stats
 from weightsearch.exceptions import AlignmentError
@@ -36,6 +41,7 @@ __all__ = [
     "cka_matrix",
     "cluster",
     "compare",
+    "layer_similarity",
     "linear_cka",
     "mlp_activations",
     "pairwise_distances",

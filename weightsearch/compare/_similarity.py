@@ -1,4 +1,4 @@
-"""Similarity of representations that two models make of the same data."""
+"""Similarity of two models' representations of the same data."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from weightsearch._records import Array
 from weightsearch.compare._numeric import norm
 
-__all__ = ["cka_matrix", "linear_cka", "mlp_activations"]
+__all__ = ["cka_matrix", "layer_similarity", "linear_cka", "mlp_activations"]
 
 _ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "identity": lambda z: z,
@@ -21,6 +21,7 @@ _ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "tanh": np.tanh,
     "relu": lambda z: np.maximum(z, 0),
 }
+_IN_TEXT = re.compile(r"\bactivation='(\w+)'")
 _COEFS = re.compile(r"(?P<prefix>(?:.*/)?)coefs_/(?P<i>\d+)")
 
 
@@ -205,3 +206,71 @@ def mlp_activations(
         z = values @ weights[name] + weights[f"{prefix}intercepts_/{i}"]
         activations[name] = values = _ACTIVATIONS[activation](z)
     return activations
+
+
+def layer_similarity(
+    weights: Sequence[Mapping[str, Array]],
+    params: Sequence[Mapping[str, Any]],
+    estimator: Mapping[str, Any],
+    X: ArrayLike,
+    layer: int | str,
+    activation: str | None,
+) -> Array:
+    """Linear CKA of one hidden layer of each candidate, NaN without such a layer.
+
+    Parameters
+    ----------
+    weights, params : sequence of dict
+        One of each per candidate.
+    estimator : dict
+        Class and params of the search's estimator, as text.
+    X : array-like of shape (n_samples, n_features)
+    layer : int or str
+    activation : str or None
+        None: the candidate's own.
+
+    Returns
+    -------
+    ndarray of shape (n, n), float64
+    """
+    found: dict[int, Array] = {}
+    names: dict[str, None] = {}
+    for i, (own, key) in enumerate(zip(weights, params, strict=True)):
+        function: Any = activation or _activation(key, estimator)
+        layers = mlp_activations(own, X, function)
+        names |= dict.fromkeys(layers)
+        if isinstance(layer, str):
+            chosen = layers.get(layer)
+        elif -len(layers) <= layer < len(layers):
+            chosen = list(layers.values())[layer]
+        else:
+            chosen = None
+        if chosen is not None:
+            found[i] = chosen
+    if not found:
+        raise ValueError(
+            f"No candidate has a hidden layer {layer!r}; there are "
+            f"{', '.join(names) or 'none'}."
+        )
+    out = np.full((len(weights), len(weights)), np.nan)
+    places = list(found)
+    out[np.ix_(places, places)] = cka_matrix(list(found.values()))
+    return out
+
+
+def _activation(params: Mapping[str, Any], estimator: Mapping[str, Any]) -> str:
+    """Return the MLP's activation, as stored of the candidate or the estimator."""
+    for name, value in params.items():
+        if name.rpartition("__")[2] == "activation":
+            return str(value)
+    texts: Mapping[str, str] = estimator.get("params", {})
+    if "activation" in texts:
+        return texts["activation"].strip("'")
+    found = {text for value in texts.values() for text in _IN_TEXT.findall(value)}
+    if len(found) > 1 or any(value.endswith("…") for value in texts.values()):
+        raise ValueError(
+            "The MLP's activation is not clear from what is stored of the estimator: "
+            "pass activation=..."
+        )
+    # An estimator's repr leaves out scikit-learn's defaults.
+    return found.pop() if found else "relu"

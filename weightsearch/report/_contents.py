@@ -1,17 +1,23 @@
-"""What a report is made from."""
+"""The contents of a report: what it shows of a run."""
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from weightsearch._records import Array
+from weightsearch._records import REFIT, Array, FitTable, RunSource
 
-__all__ = ["ReportContents", "WeightGroup"]
+__all__ = ["ReportContents", "WeightGroup", "report_contents"]
+
+_SHOWN = ("search", "scoring", "cv", "n_splits", "capture", "keep", "refit")
+_DIGITS = 5
 
 
 @dataclass(frozen=True)
@@ -25,7 +31,7 @@ class WeightGroup:
     candidates : tuple of int
         Their numbers, ascending.
     read : callable
-        Some of these numbers -> ndarray of shape ``(n, *shape)``.
+        Sequence of n of these numbers -> ndarray of shape ``(n, *shape)``.
     is_measured : bool
         Whether it counts in distances of all weights together.
     """
@@ -44,7 +50,7 @@ class WeightGroup:
 
 @dataclass(frozen=True)
 class ReportContents:
-    """All that a report shows.
+    """Everything that a report shows.
 
     Attributes
     ----------
@@ -54,7 +60,7 @@ class ReportContents:
     facts : dict of str -> dict of str -> object
         Headings, each with the names and values below it; the first is shown open.
     candidates : DataFrame
-        A row a candidate, the best first; the index is the candidate's number.
+        One row per candidate, the best first; the index is the candidate's number.
     params : sequence of str
         The columns of `candidates` that are params.
     score : str or None
@@ -76,3 +82,138 @@ class ReportContents:
     best: int | None = None
     weights: Sequence[WeightGroup] = ()
     notes: Sequence[str] = field(default=())
+
+
+def report_contents(
+    source: RunSource,
+    fits: FitTable,
+    candidates: pd.DataFrame,
+    *,
+    params: Sequence[str],
+    score: str | None,
+    rank: str | None,
+    settings: Mapping[str, Any],
+    title: str | None,
+) -> ReportContents:
+    """Collect what a report shows of a run.
+
+    Parameters
+    ----------
+    source : RunSource
+    fits : FitTable
+        The source's fits.
+    candidates : DataFrame
+        The run's table of candidates.
+    params : sequence of str
+        Its columns that are params.
+    score, rank : str or None
+        Its columns of the main score and of its rank.
+    settings : dict
+        The search's settings.
+    title : str or None
+        None: made of the estimator's name.
+
+    Returns
+    -------
+    ReportContents
+    """
+    header, best = source.header, source.best_index()
+    name = str(header.estimator.get("class", "")).rpartition(".")[2] or "Estimator"
+    split = _shown_split(fits)
+    notes = []
+    if header.status != "complete":
+        notes.append(
+            f"The run is {header.status}: this is what had finished when the report "
+            "was made."
+        )
+    if split is None:
+        notes.append("This run holds no weights.")
+    elif split != REFIT:
+        notes.append(
+            f"The weights are those of split {split}, fitted on a part of the data, "
+            "since fewer than two candidates have a refit here."
+        )
+    order = rank or score
+    ordered = candidates
+    if order is not None:
+        ordered = candidates.sort_values(order, ascending=order != score, kind="stable")
+    facts: dict[str, Any] = {"estimator": name, "candidates": str(len(candidates))}
+    more = dict(settings)
+    facts |= {key: more.pop(key) for key in _SHOWN if key in more}
+    facts |= {
+        "status": header.status,
+        "started": header.started[:19].replace("T", " "),
+    }
+    now = datetime.now(UTC).isoformat(sep=" ", timespec="seconds")
+    return ReportContents(
+        title=title if title is not None else f"{name}: a search and its weights",
+        subtitle=f"Run {header.name}, {len(candidates)} candidates, {header.status}",
+        facts={
+            "Search": facts,
+            "The best candidate": _best_facts(candidates, best, params),
+            "Params of the estimator before the search": dict(
+                header.estimator.get("params", {})
+            ),
+            "More of the search": {**more, "uid": header.uid, "report made": now},
+            "Versions": dict(header.environment),
+        },
+        candidates=ordered,
+        params=params,
+        score=score,
+        best=best,
+        weights=[] if split is None else _weight_groups(source, fits, split),
+        notes=notes,
+    )
+
+
+def _best_facts(
+    candidates: pd.DataFrame, best: int | None, params: Sequence[str]
+) -> dict[str, Any]:
+    if best is None:
+        return {}
+    shown = {
+        str(column): f"{value:.{_DIGITS}g}" if isinstance(value, float) else value
+        for column, value in candidates.loc[best].items()
+        if column in params or str(column).startswith(("mean_test_", "std_test_"))
+    }
+    return {"candidate": str(best), **shown}
+
+
+def _shown_split(fits: FitTable) -> int | None:
+    """Return the refits, or the fullest split where fewer than two were refit."""
+    counts: Counter[int] = Counter(fits.split[fits.has_weights].tolist())
+    refits = counts.pop(REFIT, 0)
+    if refits > 1 or not counts:
+        return REFIT if refits else None
+    return min(counts, key=lambda split: (-counts[split], split))
+
+
+def _weight_groups(source: RunSource, fits: FitTable, split: int) -> list[WeightGroup]:
+    # Of two rows of a candidate the later one counts.
+    found = np.flatnonzero(fits.split == split)
+    rows = dict(zip(fits.candidate[found].tolist(), found.tolist(), strict=True))
+    measured: set[str] = set()
+    members: dict[tuple[str, tuple[int, ...], str], dict[int, int]] = {}
+    for candidate, row in sorted(rows.items()):
+        specs = source.specs(row)
+        if specs is None:
+            continue
+        measured.update(spec.name for spec in specs.measured())
+        for spec in specs.arrays:
+            key = (spec.name, spec.shape, spec.dtype)
+            members.setdefault(key, {})[candidate] = row
+    # In the model's order of names, whichever candidate has them first.
+    order = {name: i for i, name in enumerate(dict.fromkeys(k[0] for k in members))}
+    by_name = sorted(members.items(), key=lambda item: order[item[0][0]])
+    return [
+        WeightGroup(
+            name, shape, tuple(own), _reader(source, name, own), name in measured
+        )
+        for (name, shape, _), own in by_name
+    ]
+
+
+def _reader(
+    source: RunSource, name: str, rows: Mapping[int, int]
+) -> Callable[[Sequence[int]], Array]:
+    return lambda candidates: source.stack(name, [rows[c] for c in candidates])

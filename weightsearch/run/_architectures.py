@@ -1,4 +1,4 @@
-"""Candidates whose weights have the same names and shapes."""
+"""Group candidates by architecture: equal names and shapes of their weights."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Architecture", "architectures"]
 
 @dataclass(slots=True)
 class Architecture:
-    """Candidates that have distances to one another.
+    """Candidates whose weights have the same names and shapes.
 
     Attributes
     ----------
@@ -24,11 +24,11 @@ class Architecture:
     names : tuple of str
         Weights that count.
     types : dict of str -> set of str
-        Each one's types among the candidates.
+        The types that each one has among the candidates.
     positions : list of int
-        Of the candidates among all that were asked for.
+        Positions of the candidates among all that were asked for.
     rows : list of int
-        Of the source, one a candidate.
+        Their rows in the source.
     """
 
     source: RunSource
@@ -43,9 +43,9 @@ class Architecture:
         if len(self.types[name]) == 1:
             return self.source.stack(name, rows)
         arrays = [np.asarray(self.source.read(row, name)) for row in rows]
-        # Where types differ, float64 holds what each of them can.
-        kind = np.result_type(np.float64, *arrays)
-        return np.stack([array.astype(kind) for array in arrays])
+        # Where types differ, float64 or wider represents the values of each.
+        common = np.result_type(np.float64, *arrays)
+        return np.stack([array.astype(common) for array in arrays])
 
     def read_all(self, i: int) -> Weights:
         """Read all weights of one of the candidates."""
@@ -55,7 +55,7 @@ class Architecture:
 def architectures(
     source: RunSource, rows: Mapping[int, int], names: Collection[str] | None
 ) -> list[Architecture]:
-    """Sort candidates by the weights that they have.
+    """Group candidates by their weights' names and shapes.
 
     Parameters
     ----------
@@ -73,65 +73,47 @@ def architectures(
     Raises
     ------
     WeightsNotFoundError
-        If a name, or every one, is a weight of no candidate.
+        If no candidate has a weight of a given name, or none has any weight.
     """
     found: dict[tuple[tuple[str, tuple[int, ...]], ...], Architecture] = {}
     known: dict[int, tuple[WeightSpecs, tuple[WeightSpec, ...]]] = {}
-    everything: dict[str, None] = {}
+    numeric: dict[str, None] = {}
     for position, row in enumerate(rows.values()):
         specs = source.specs(row)
         if specs is None:
             continue
-        # Equal candidates share one object, which is kept so that its id stays its own.
+        # Equal candidates share one object; keeping it keeps its id unique.
         if id(specs) not in known:
-            known[id(specs)] = specs, _counted(specs, names)
-            everything |= {
-                spec.name: None for spec in specs.arrays if _is_number(spec.dtype)
-            }
-        counted = known[id(specs)][1]
-        key = tuple((spec.name, spec.shape) for spec in counted)
-        group = found.get(key)
-        if group is None:
-            own = tuple(spec.name for spec in counted)
-            group = Architecture(source, own, {name: set() for name in own})
-            found[key] = group
-        for spec in counted:
+            own = [spec for spec in specs.arrays if _is_number(spec.dtype)]
+            numeric |= dict.fromkeys(spec.name for spec in own)
+            counted = (
+                specs.measured()
+                if names is None
+                else [spec for spec in own if spec.name in names]
+            )
+            known[id(specs)] = specs, tuple(sorted(counted, key=lambda s: s.name))
+        arrays = known[id(specs)][1]
+        key = tuple((spec.name, spec.shape) for spec in arrays)
+        if key not in found:
+            found[key] = Architecture(
+                source,
+                tuple(spec.name for spec in arrays),
+                {spec.name: set() for spec in arrays},
+            )
+        group = found[key]
+        for spec in arrays:
             group.types[spec.name].add(spec.dtype)
         group.positions.append(position)
         group.rows.append(row)
-    missing = [name for name in names or () if name not in everything]
+    missing = [name for name in names or () if name not in numeric]
     if missing or not any(group.names for group in found.values()):
-        what = (
-            f"a weight {missing[0]!r} of numbers" if missing else "weights to measure"
-        )
+        what = f"a numeric weight {missing[0]!r}" if missing else "weights to compare"
         raise WeightsNotFoundError(
-            f"No candidate has {what}; there are {listed(everything) or 'none'}."
+            f"No candidate has {what}; there are {listed(numeric) or 'none'}."
         )
     return [group for group in found.values() if group.names]
 
 
-def _counted(
-    specs: WeightSpecs, names: Collection[str] | None
-) -> tuple[WeightSpec, ...]:
-    # Elements of sparse matrices lie at other places in each.
-    encoded = tuple(f"{name}/" for name in specs.encodings)
-    counted = [
-        spec
-        for spec in specs.arrays
-        if (
-            _is_measured(spec.dtype) and not spec.name.startswith(encoded)
-            if names is None
-            else spec.name in names and _is_number(spec.dtype)
-        )
-    ]
-    return tuple(sorted(counted, key=lambda spec: spec.name))
-
-
 def _is_number(dtype: str) -> bool:
-    # Types of ml_dtypes have names, structured ones are JSON objects.
+    # Types of ml_dtypes have names; structured ones are JSON objects.
     return dtype[1:2] in tuple("biufc") or dtype[:1].isalpha()
-
-
-def _is_measured(dtype: str) -> bool:
-    """Tell floats and complex numbers, of ml_dtypes too, from counts and texts."""
-    return dtype[1:2] in ("f", "c") or dtype.startswith(("bfloat", "float"))

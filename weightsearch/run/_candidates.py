@@ -1,16 +1,28 @@
-"""The table of candidates, made from what a run has stored."""
+"""The table of candidates: how it is built, and what of it is shown."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from weightsearch._params import show
 from weightsearch._records import REFIT, FitTable, RunSource
 
-__all__ = ["candidates_frame", "main_column", "param_columns"]
+__all__ = [
+    "best_first",
+    "brief_columns",
+    "candidates_frame",
+    "cell_text",
+    "exact_text",
+    "main_column",
+    "param_columns",
+]
+
+_DETAIL = re.compile(r"split\d+_.*|std_(test|train)_.*|(mean|std)_(fit|score)_time")
 
 
 def candidates_frame(
@@ -29,15 +41,14 @@ def candidates_frame(
 def param_columns(
     keys: Sequence[Mapping[str, Any]], taken: Collection[str]
 ) -> dict[str, pd.Series]:
-    """Give each param as a column.
+    """Return each param as a column.
 
     Parameters
     ----------
     keys : sequence of dict
         Params of each candidate.
     taken : collection of str
-        Names that other columns have; a param of such a name is called
-        ``param_<name>``.
+        Names of other columns; a param of such a name is called ``param_<name>``.
 
     Returns
     -------
@@ -55,7 +66,7 @@ def param_columns(
 def main_column(
     prefix: str, columns: Iterable[str], settings: Mapping[str, Any]
 ) -> str | None:
-    """Name the column of the metric that a search refits by.
+    """Return the name of the column of the metric that a search refits by.
 
     Parameters
     ----------
@@ -68,8 +79,8 @@ def main_column(
     Returns
     -------
     str or None
-        None where there is no such column; the first one where the search says
-        nothing.
+        None where there is no such column; the first one where the search names no
+        metric.
     """
     found = [column for column in columns if column.startswith(prefix)]
     main = f"{prefix}{settings.get('refit')}"
@@ -77,18 +88,18 @@ def main_column(
 
 
 _NULLABLE = {bool: "boolean", int: "Int64", float: "Float64", str: "string"}
-"""Plain types -> the type of pandas that has a gap where there is no value."""
+"""Python's types -> the nullable type of pandas."""
 
 _EXACT = 2**53
-"""Whole numbers up to here are the same as floats."""
+"""Integers up to here are represented exactly by a float."""
 
 
 def _column(values: list[Any]) -> pd.Series:
-    """A column of the plainest type that holds all values as they are.
+    """Return a column of the simplest type that represents all values exactly.
 
-    What is missing is ``pandas.NA``; None and nan are values.
+    Missing values are ``pandas.NA``; None and NaN are values.
     """
-    cleaned = [_plain(value) for value in values]
+    cleaned = [_as_python(value) for value in values]
     present = [value for value in cleaned if value is not pd.NA]
     kinds = {type(value) for value in present}
     if kinds == {int, float} and _fit_floats(present):
@@ -99,22 +110,22 @@ def _column(values: list[Any]) -> pd.Series:
     if len(present) == len(cleaned):
         return objects.infer_objects()
     nullable = _NULLABLE.get(kinds.pop())
-    # A gap is no nan, and only one of them fits into such a column.
+    # Nullable columns cannot tell NaN from a missing value.
     if nullable is None or any(value != value for value in present):
         return objects
     try:
         return pd.Series(pd.array(cleaned, dtype=nullable))
-    except OverflowError:  # a whole number of more than 64 bits
+    except OverflowError:  # an integer of more than 64 bits
         return objects
 
 
 def _fit_floats(values: list[Any]) -> bool:
-    """Whether no whole number among them is too large for a float."""
+    """Whether every integer among them is represented exactly by a float."""
     return all(abs(value) <= _EXACT for value in values if type(value) is int)
 
 
-def _plain(value: Any) -> Any:
-    """Return a numpy scalar as Python's own, where Python has its type."""
+def _as_python(value: Any) -> Any:
+    """Return a numpy scalar as a Python one, where Python has its type."""
     if isinstance(value, np.bool_ | np.number | np.str_) and not isinstance(
         value, np.longdouble | np.clongdouble | np.timedelta64
     ):
@@ -142,7 +153,7 @@ def _status(n_candidates: int, table: FitTable) -> list[str]:
 def _unfinished_results(
     n_candidates: int, table: FitTable, source: RunSource
 ) -> dict[str, Any]:
-    """Scores of the splits that have finished, for a run without results yet."""
+    """Return the scores of finished splits, for a run without results yet."""
     rows = [row for row in range(len(table)) if table.split[row] != REFIT]
     scores: dict[str, Any] = {}
     for row in rows:
@@ -163,3 +174,34 @@ def _unfinished_results(
         for metric in sorted(metrics)
     }
     return {**dict(sorted(scores.items())), **means}
+
+
+def brief_columns(columns: Iterable[str]) -> list[str]:
+    """Choose the params, mean scores, ranks and the status.
+
+    Single splits, standard deviations and times are left out.
+    """
+    return [name for name in columns if not _DETAIL.fullmatch(name)]
+
+
+def best_first(candidates: pd.DataFrame, settings: Mapping[str, Any]) -> pd.DataFrame:
+    """Sort a search's candidates by the rank of the main score, if there is one."""
+    rank = main_column("rank_test_", candidates.columns, settings)
+    return candidates if rank is None else candidates.sort_values(rank, kind="stable")
+
+
+def cell_text(value: Any) -> str:
+    """Return a value as a table shows it, floats to six digits."""
+    if isinstance(value, float | np.floating):
+        return f"{value:.6g}"
+    return exact_text(value)
+
+
+def exact_text(value: Any) -> str:
+    """Return a value's text with all digits; empty where it is missing."""
+    if value is pd.NA:
+        return ""
+    try:
+        return str(value)
+    except ValueError:
+        return show(value)

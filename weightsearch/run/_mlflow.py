@@ -1,4 +1,4 @@
-"""A run as MLflow has it: a parent run for the search, a nested one a candidate."""
+"""Log a run to MLflow: a parent run for the search, a nested one per candidate."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ import math
 import re
 import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
+from weightsearch._records import RunSource, Weights
 from weightsearch.exceptions import WeightSearchError, WeightsNotFoundError
-from weightsearch.run._stored import StoredRun
 
 __all__ = ["log_run"]
 
@@ -24,45 +25,42 @@ _PARENT = "mlflow.parentRunId"
 _ARTIFACT = "weights.npz"
 
 _STATUS = {"complete": "FINISHED", "interrupted": "KILLED"}
-"""Status of a run -> what MLflow calls it."""
+"""Status of a run -> MLflow's name for it."""
 
 
 def log_run(
-    run: StoredRun,
-    experiment: str | None = None,
+    source: RunSource,
+    candidates: pd.DataFrame,
+    params: Sequence[Mapping[str, Any]],
+    settings: Mapping[str, Any],
+    read: Callable[[int], Weights],
     *,
-    candidates: Iterable[int] | None = None,
-    artifacts: bool = False,
-    tracking_uri: str | None = None,
+    experiment: str | None,
+    wanted: Sequence[int] | None,
+    artifacts: bool,
+    tracking_uri: str | None,
 ) -> str:
-    """Log a run and its candidates to MLflow; see ``Run.log_to_mlflow``.
+    """Log a run and its candidates; see :meth:`weightsearch.Run.log_to_mlflow`.
 
     Parameters
     ----------
-    run : StoredRun
-    experiment : str, default=None
-        Name of the experiment, made if it is not there. None: the one that
-        ``mlflow.set_experiment`` or the environment has chosen.
-    candidates : iterable of int, default=None
+    source : RunSource
+    candidates : DataFrame
+        The run's table of candidates.
+    params : sequence of dict
+        The params of each candidate.
+    settings : dict
+        The search's settings.
+    read : callable
+        Number of a candidate -> its weights.
+    experiment, artifacts, tracking_uri
+        As for :meth:`weightsearch.Run.log_to_mlflow`.
+    wanted : sequence of int or None
         Numbers of the candidates to log; None: all.
-    artifacts : bool, default=False
-        Whether each candidate's weights go with it, as ``weights.npz``.
-    tracking_uri : str, default=None
-        Where MLflow keeps its runs; None: what MLflow itself is set to.
 
     Returns
     -------
     run_id : str
-        MLflow's id of the parent run.
-
-    Raises
-    ------
-    ImportError
-        If MLflow is not installed.
-    WeightSearchError
-        If the run is still being fitted.
-    WeightsNotFoundError
-        If there is no such candidate.
     """
     try:
         from mlflow import MlflowClient
@@ -70,57 +68,60 @@ def log_run(
         raise ImportError(
             'Logging needs MLflow: pip install "weightsearch[mlflow]".'
         ) from error
-    if run.status not in _STATUS:
+    header = source.header
+    if header.status not in _STATUS:
         raise WeightSearchError(
-            f"Run {run.name} is {run.status}: log it when its fit has ended."
-        )
-    wanted = range(len(run)) if candidates is None else [int(c) for c in candidates]
-    unknown = [number for number in wanted if not 0 <= number < len(run)]
-    if unknown:
-        raise WeightsNotFoundError(
-            f"Run {run.name} has no candidate {unknown[0]}: they are numbered from 0 "
-            f"to {len(run) - 1}."
+            f"Run {header.name} is {header.status}: log it when its fit has ended."
         )
     client = MlflowClient(tracking_uri)
-    return _Logger(client, _experiment_id(client, experiment), run).log(
-        wanted, artifacts
-    )
+    number = _experiment_id(client, experiment)
+    logger = _Logger(client, number, source, candidates, params)
+    parent = logger.parent(settings)
+    logged = logger.logged(parent)
+    for candidate in range(len(params)) if wanted is None else wanted:
+        if candidate not in logged:
+            run_id = logger.candidate(parent, candidate, params[candidate])
+            logged[candidate] = run_id, False
+        run_id, has_weights = logged[candidate]
+        if artifacts and not has_weights:
+            try:
+                weights = read(candidate)
+            except WeightsNotFoundError:
+                continue  # failed or not kept
+            logger.artifact(run_id, weights)
+    return parent
 
 
 class _Logger:
-    """Writes one run into one experiment; what is there already stays as it is."""
+    """Adds runs to one experiment; those that are already there are not changed."""
 
-    def __init__(self, client: Any, experiment_id: str, run: StoredRun):
+    def __init__(
+        self,
+        client: Any,
+        experiment_id: str,
+        source: RunSource,
+        candidates: pd.DataFrame,
+        params: Sequence[Mapping[str, Any]],
+    ):
         self._client = client
         self._experiment_id = experiment_id
-        self._run = run
-        self._frame = run.candidates
-        names = {name for number in range(len(run)) for name in run.params(number)}
-        params = {f"param_{n}" if f"param_{n}" in self._frame else n for n in names}
-        numeric = self._frame.select_dtypes("number")
-        self._metrics = [column for column in numeric if column not in params]
-        self._started = _milliseconds(run.started)
-        header = run._source.header
+        self._source = source
+        self._frame = candidates
+        names = {name for one in params for name in one}
+        own = {f"param_{n}" if f"param_{n}" in candidates else n for n in names}
+        numeric = candidates.select_dtypes("number")
+        self._metrics = [column for column in numeric if column not in own]
+        header = source.header
+        self._started = _milliseconds(header.started)
         self._finished = _milliseconds(header.finished or header.started)
         self._tags = {
-            f"{_TAG}run_uid": run.uid,
-            f"{_TAG}run": run.name,
-            f"{_TAG}store": str(getattr(run._source, "path", "")),
+            f"{_TAG}run_uid": header.uid,
+            f"{_TAG}run": header.name,
+            f"{_TAG}store": str(getattr(source, "path", "")),
         }
 
-    def log(self, wanted: Iterable[int], artifacts: bool) -> str:
-        parent = self._parent()
-        logged = self._logged(parent)
-        for number in wanted:
-            if number not in logged:
-                logged[number] = self._candidate(parent, number), False
-            run_id, has_weights = logged[number]
-            if artifacts and not has_weights:
-                self._artifact(run_id, number)
-        return parent
-
     def _find(self, tag: str, value: str) -> Iterator[Any]:
-        """All runs of the experiment that have a tag."""
+        """Yield the complete runs of the experiment that have a tag."""
         condition = f"tags.`{tag}` = '{value}'"
         token = None
         while True:
@@ -129,7 +130,7 @@ class _Logger:
             )
             for found in page:
                 if found.info.status == "RUNNING":
-                    # A crash has left it half done: it is written once more.
+                    # Left incomplete by a crash: it is logged again.
                     self._client.delete_run(found.info.run_id)
                 else:
                     yield found
@@ -137,8 +138,8 @@ class _Logger:
             if not token:
                 return
 
-    def _logged(self, parent: str) -> dict[int, tuple[str, bool]]:
-        """Id of every candidate's run, and whether it has its weights."""
+    def logged(self, parent: str) -> dict[int, tuple[str, bool]]:
+        """Return the id of each candidate's run, and whether it has its weights."""
         return {
             int(found.data.tags[f"{_TAG}candidate"]): (
                 found.info.run_id,
@@ -147,26 +148,28 @@ class _Logger:
             for found in self._find(_PARENT, parent)
         }
 
-    def _parent(self) -> str:
-        for found in self._find(f"{_TAG}run_uid", self._run.uid):
+    def parent(self, settings: Mapping[str, Any]) -> str:
+        """Return the id of the parent run, which is created if needed."""
+        header, best_index = self._source.header, self._source.best_index()
+        for found in self._find(f"{_TAG}run_uid", header.uid):
             if _PARENT not in found.data.tags:
                 return str(found.info.run_id)
-        run = self._run
-        name = str(run.estimator.get("class", "")).rpartition(".")[2]
-        tags = {**self._tags, f"{_TAG}versions": json.dumps(dict(run.environment))}
-        params = {"estimator": name, **run.settings}
-        metrics: dict[str, Any] = {"n_candidates": len(run)}
-        if run.best_index is not None:
-            params["best_index"] = run.best_index
-            best = self._frame.iloc[run.best_index]
+        name = str(header.estimator.get("class", "")).rpartition(".")[2]
+        tags = {**self._tags, f"{_TAG}versions": json.dumps(dict(header.environment))}
+        params = {"estimator": name, **settings}
+        metrics: dict[str, Any] = {"n_candidates": len(self._frame)}
+        if best_index is not None:
+            params["best_index"] = best_index
+            best = self._frame.iloc[best_index]
             metrics |= {
                 f"best_{column.removeprefix('mean_test_')}": best[column]
                 for column in self._metrics
                 if column.startswith("mean_test_")
             }
-        return self._create(f"{name} {run.name}", tags, params, metrics)
+        return self._create(f"{name} {header.name}", tags, params, metrics)
 
-    def _candidate(self, parent: str, number: int) -> str:
+    def candidate(self, parent: str, number: int, params: Mapping[str, Any]) -> str:
+        """Create the run of a candidate."""
         row = self._frame.iloc[number]
         tags = {
             **self._tags,
@@ -175,7 +178,6 @@ class _Logger:
             f"{_TAG}status": row["status"],
         }
         metrics = {column: row[column] for column in self._metrics}
-        params = self._run.params(number)
         return self._create(f"candidate {number}", tags, params, metrics)
 
     def _create(
@@ -207,11 +209,10 @@ class _Logger:
         values = [
             Metric(_key(key), float(value), self._finished, 0)
             for key, value in metrics.items()
-            # MLflow keeps nan as 0, which would answer to searches.
+            # MLflow stores NaN as 0, which its searches would find.
             if not math.isnan(value)
         ]
-        # Nearly always one batch: each is a transaction, and a thousand candidates
-        # are thousands of them.
+        # Nearly always one batch: each batch is a transaction.
         n_params = MAX_PARAMS_TAGS_PER_BATCH
         n_metrics = MAX_ENTITIES_PER_BATCH - n_params
         while entries or values:
@@ -219,14 +220,13 @@ class _Logger:
                 run_id, params=entries[:n_params], metrics=values[:n_metrics]
             )
             entries, values = entries[n_params:], values[n_metrics:]
-        self._client.set_terminated(run_id, _STATUS[self._run.status], self._finished)
+        self._client.set_terminated(
+            run_id, _STATUS[self._source.header.status], self._finished
+        )
         return run_id
 
-    def _artifact(self, run_id: str, number: int) -> None:
-        try:
-            weights = self._run.weights(number).to_dict()
-        except WeightsNotFoundError:
-            return  # keep=, capture= or a failed fit: there is nothing to log
+    def artifact(self, run_id: str, weights: Weights) -> None:
+        """Log a candidate's weights."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / _ARTIFACT
             # Not savez(**weights): a weight may be called "file".
@@ -250,7 +250,7 @@ def _experiment_id(client: Any, name: str | None) -> str:
 
 
 def _key(name: str) -> str:
-    """Return a name with only those characters that MLflow's keys may have."""
+    """Replace the characters that MLflow does not allow in keys."""
     return re.sub(r"[^\w.\-/ ]", "_", name)[:250]
 
 

@@ -1,251 +1,154 @@
-"""Rebuilding stored candidates as fitted estimators."""
+"""Rebuild fitted estimators from stored states and weights."""
 
 from __future__ import annotations
 
 import itertools
 import math
-import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from weightsearch._records import REFIT, RunSource, Weights, WeightSpecs
-from weightsearch.exceptions import RebuildError, WeightsNotFoundError
+from weightsearch._records import RunSource, Weights, WeightSpecs
+from weightsearch.exceptions import (
+    RebuildError,
+    UntrustedTypeError,
+    WeightsNotFoundError,
+)
 from weightsearch.frameworks._state import ModelMaker
-from weightsearch.run._export import export_weights
-from weightsearch.run._model import made_by, make_model
-from weightsearch.run._sharing import SharedRun
 
-__all__ = ["Candidate", "RebuiltRun", "Trusted", "iter_models"]
+__all__ = ["StoredModel", "Trusted", "iter_models", "read_model"]
 
-Candidate = int | Mapping[str, Any]
 Trusted = Iterable[str | type]
-
-
-class RebuiltRun(SharedRun):
-    """A run whose candidates can become estimators again."""
-
-    def load_estimator(
-        self,
-        candidate: Candidate,
-        estimator: Any = None,
-        *,
-        params: Mapping[str, Any] | None = None,
-        split: int | None = None,
-        trusted: Trusted = (),
-    ) -> Any:
-        """Make a candidate a fitted estimator again, without training it.
-
-        It predicts bit for bit what the original did, where the same versions of the
-        libraries are installed. Nothing is unpickled: of what the store names, only
-        types that scikit-learn and numpy are made of are constructed, and those that
-        the caller brings.
-
-        Functions, classes and objects that no store holds are taken from `estimator`
-        and `params`, wherever they are in them, if their content is what the candidate
-        had; another content is an error.
-
-        Parameters
-        ----------
-        candidate : int or dict
-            The candidate's number, or its params.
-        estimator : estimator object, default=None
-            The estimator as it was searched, fitted or not. Needed where the candidate
-            contains what a store cannot hold: functions, classes, PyTorch modules.
-        params : dict, default=None
-            Values of the candidate's own params that a store cannot hold, such as
-            ``{"module__activation": torch.tanh}``.
-        split : int, default=None
-            The cross-validation split whose model is meant; None: the refit.
-        trusted : iterable of str or type, default=()
-            Further types that may be constructed, and functions that may be imported,
-            by qualified name. Name only what you would import yourself.
-
-        Returns
-        -------
-        estimator : object
-            Fitted. What only going on with its training needs, such as an optimizer's
-            moments, is there for the best candidate alone.
-
-        Raises
-        ------
-        WeightsNotFoundError
-            If no such candidate, or no model of it, was kept.
-        UntrustedTypeError
-            If the candidate needs types that nobody trusts; names them.
-        RebuildError
-            If it cannot be rebuilt; says what is missing.
-        CorruptStoreError
-            If what is stored does not match its checksum.
-
-        Examples
-        --------
-        >>> run.load_estimator(12).predict(X_test)  # doctest: +SKIP
-        """
-        number = self._number(candidate)
-        template = (estimator, *(params or {}).values())
-        return self._rebuilt(number, template, split=split, trusted=trusted)
-
-    def export(
-        self,
-        candidate: Candidate,
-        path: str | os.PathLike[str],
-        *,
-        split: int | None = None,
-        estimator: Any = None,
-    ) -> Path:
-        """Write a candidate's weights into a file that other programs read.
-
-        Parameters
-        ----------
-        candidate : int or dict
-            The candidate's number, or its params.
-        path : path-like
-            The suffix tells the format: ``.npz`` (:func:`numpy.load`),
-            ``.safetensors``, ``.pt`` or ``.pth`` (a PyTorch ``state_dict`` that
-            ``torch.load(weights_only=True)`` reads), ``.weights.h5`` (for
-            ``keras.Model.load_weights``), ``.skops`` (the whole estimator, for
-            :func:`skops.io.load`). A file that is there is replaced.
-        split : int, default=None
-            The split whose model is meant; None: the refit.
-        estimator : estimator object, default=None
-            For ``.weights.h5`` and ``.skops``, as in :meth:`load_estimator`.
-
-        Returns
-        -------
-        path : Path
-
-        Raises
-        ------
-        ValueError
-            If the suffix is none of these.
-        WeightsNotFoundError
-            If no such candidate, or no weights of it, were kept.
-        ImportError
-            If the format's package is not installed.
-        """
-        weights = self.weights(candidate, split).to_dict()
-        return export_weights(
-            weights,
-            Path(path).expanduser(),
-            lambda: self.load_estimator(candidate, estimator, split=split),
-        )
-
-    # -- inside -----------------------------------------------------------------
-
-    def _rebuilt(
-        self,
-        number: int,
-        template: Any,
-        *,
-        split: int | None = None,
-        trusted: Trusted = (),
-        weights: Weights | None = None,
-    ) -> Any:
-        """Rebuild a candidate; ``template`` holds what no store can."""
-        text, arrays, blobs = self._parts_of(number, split)
-        if weights is not None:
-            arrays = weights
-        return make_model(text, arrays, blobs, template, trusted, self._what(number))
-
-    def _parts_of(
-        self, number: int, split: int | None
-    ) -> tuple[str, Weights, dict[str, bytes]]:
-        """Give all of which a candidate's model is made, read and checked."""
-        arrays = self.weights(number, split).stored()
-        text, names = self._state_of(number, self._row_of_model(number, split))
-        return text, arrays, {name: self._source.blob(name) for name in names}
-
-    def _row_of_model(self, number: int, split: int | None) -> int:
-        """Row of the fit that holds a model; raise if its weights were not kept."""
-        row = self._row(number, REFIT if split is None else split)
-        if row is None or not self._table.has_weights[row]:
-            raise WeightsNotFoundError(self._why_missing(number, split))
-        return row
-
-    def _state_of(self, number: int, row: int) -> tuple[str, tuple[str, ...]]:
-        """State of a model, and the names of its contents."""
-        state = self._source.state(row)
-        if state is None:
-            raise RebuildError(
-                f"{self._what(number)}: only its weights were kept, because some of "
-                "them cannot be stored. Set them in an estimator of your own, or run "
-                "the search again."
-            )
-        return state
-
-    def _what(self, number: int) -> str:
-        return f"Candidate {number} of run {self.name} cannot be loaded"
-
+"""Types that may be constructed, and functions that may be imported."""
 
 _BLOCK_ROWS = 64
 _BLOCK_NUMBERS = 4 << 20
 """Numbers that are read at once; 32 MB of them are float64."""
 
 
+@dataclass(frozen=True)
+class StoredModel:
+    """Everything that a fitted estimator is rebuilt from, read and checked.
+
+    Attributes
+    ----------
+    state : str
+        What besides weights makes it predict again, as JSON.
+    weights : Weights
+    contents : dict of str -> bytes
+        Bytes that the state refers to, by their digests.
+    what : str
+        The beginning of an error message; names the candidate.
+    """
+
+    state: str
+    weights: Weights
+    contents: Mapping[str, bytes]
+    what: str
+
+    def rebuild(
+        self,
+        template: Any = None,
+        trusted: Trusted = (),
+        *,
+        weights: Weights | None = None,
+    ) -> Any:
+        """Rebuild the fitted estimator.
+
+        Parameters
+        ----------
+        template : object, default=None
+            Contains the functions, classes and objects that no store can hold.
+        trusted : iterable of str or type, default=()
+            Further types that may be constructed.
+        weights : Weights, default=None
+            Used instead of the stored ones.
+
+        Raises
+        ------
+        UntrustedTypeError, RebuildError
+            As from :class:`weightsearch.frameworks._state.ModelMaker`; names the
+            candidate.
+        """
+        maker = ModelMaker(template, trusted)
+        arrays = self.weights if weights is None else weights
+        return _make(maker, self.state, arrays, self.contents.__getitem__, self.what)
+
+
+def read_model(source: RunSource, row: int, weights: Weights, what: str) -> StoredModel:
+    """Read the state and the contents that belong to a fit's weights.
+
+    Raises
+    ------
+    RebuildError
+        If only weights were stored.
+    """
+    text, names = _state(source, row, what)
+    return StoredModel(text, weights, {name: source.blob(name) for name in names}, what)
+
+
 def iter_models(
-    run: RebuiltRun,
-    rows: Iterable[tuple[int, int | None]],
-    *,
-    estimator: Any = None,
-    params: Mapping[str, Any] | Sequence[Mapping[str, Any]] = (),
+    source: RunSource,
+    fits: Iterable[tuple[int | None, str]],
+    template: Any = None,
     trusted: Trusted = (),
 ) -> Iterator[Any]:
-    """Rebuild many models, one after the other.
-
-    What models of one kind share is looked up and checked once, and weights of equal
-    shapes are read in blocks of up to 32 MB. No model is held by the iterator after it
-    was yielded.
+    """Rebuild many models, one after the other; see ``Run._iter_models``.
 
     Parameters
     ----------
-    run : Run
-    rows : iterable of (candidate, split)
-        Numbers of the candidate and of the split whose model is meant; None instead of
-        a split: the refit. Consumed in blocks.
-    estimator : estimator object, default=None
-        As in :meth:`weightsearch.Run.load_estimator`.
-    params : dict or sequence of dict, default=()
-        Values of candidates' params that a store cannot hold, such as functions. One
-        dict for all models, or any number of them, in any order: each model gets what
-        has the content that its own params had.
-    trusted : iterable of str or type, default=()
-        As in :meth:`weightsearch.Run.load_estimator`.
+    source : RunSource
+    fits : iterable of (int or None, str)
+        Row, and the beginning of an error message, which names the candidate. Without
+        a row, the whole message of the error that is raised when its turn comes.
+    template, trusted
+        As for :meth:`StoredModel.rebuild`, of all models.
 
     Yields
     ------
     estimator : object
-        Fitted; one for each row, in the order of `rows`.
-
-    Raises
-    ------
-    WeightsNotFoundError, UntrustedTypeError, RebuildError, CorruptStoreError
-        As :meth:`weightsearch.Run.load_estimator`, when the row's turn comes.
-
-    Examples
-    --------
-    >>> models = iter_models(run, [(0, 0), (0, 1), (1, None)])  # doctest: +SKIP
-    >>> answers = [model.predict(X) for model in models]  # doctest: +SKIP
+        Fitted; one per row.
     """
-    given = [params] if isinstance(params, Mapping) else params
-    values = [value for one in given for value in one.values()]
-    maker = ModelMaker((estimator, *values), trusted)
-    source = run._source
-    waiting = iter(rows)
+    maker = ModelMaker(template, trusted)
+    waiting = iter(fits)
     while block := list(itertools.islice(waiting, _BLOCK_ROWS)):
-        numbers = [run._number(candidate) for candidate, _ in block]
-        found = [
-            run._row(number, REFIT if split is None else split)
-            for number, (_, split) in zip(numbers, block, strict=True)
-        ]
-        stacked = _read_block(source, [row for row in found if row is not None])
-        for number, (_, split) in zip(numbers, block, strict=True):
-            row = run._row_of_model(number, split)
-            text, _ = run._state_of(number, row)
+        stacked = _read_block(source, [row for row, _ in block if row is not None])
+        for row, what in block:
+            if row is None:
+                raise WeightsNotFoundError(what)
+            text, _ = _state(source, row, what)
             weights = stacked.pop(row, None) or source.read_all(row)
-            yield made_by(maker, text, weights, source.blob, run._what(number))
+            yield _make(maker, text, weights, source.blob, what)
+
+
+def _state(source: RunSource, row: int, what: str) -> tuple[str, tuple[str, ...]]:
+    """Return the state of a model, and the names of its contents."""
+    state = source.state(row)
+    if state is None:
+        raise RebuildError(
+            f"{what}: only its weights were kept, because some of its state cannot be "
+            "stored. Load the weights into an estimator of your own, or run the search "
+            "again."
+        )
+    return state
+
+
+def _make(
+    maker: ModelMaker,
+    state: str,
+    weights: Weights,
+    content: Callable[[str], bytes],
+    what: str,
+) -> Any:
+    ties = weights.ties
+    try:
+        return maker.make(state, lambda name: weights[ties.get(name, name)], content)
+    except UntrustedTypeError as error:
+        raise UntrustedTypeError(f"{what}: {error}.", error.types) from error
+    except RebuildError as error:
+        raise RebuildError(f"{what}: {error}.") from error
 
 
 def _read_block(source: RunSource, rows: list[int]) -> dict[int, Weights]:
@@ -259,12 +162,12 @@ def _read_block(source: RunSource, rows: list[int]) -> dict[int, Weights]:
         for specs, places in source.alike(np.array(rows, np.int64))
         if len(places) > 1
     ]
-    if sum(_size(specs) * len(of_it) for specs, of_it in groups) > _BLOCK_NUMBERS:
+    if sum(_size(specs) * len(alike) for specs, alike in groups) > _BLOCK_NUMBERS:
         return {}
     found: dict[int, Weights] = {}
-    for specs, of_it in groups:
-        stacks = [source.stack(spec.name, of_it) for spec in specs.arrays]
-        for place, row in enumerate(of_it):
+    for specs, alike in groups:
+        stacks = [source.stack(spec.name, alike) for spec in specs.arrays]
+        for place, row in enumerate(alike):
             # Copies, so that a model does not keep the others' weights alive.
             arrays = {
                 spec.name: np.array(

@@ -1,14 +1,1385 @@
-"""One run: all that can be asked of it."""
+"""One run of a store: its candidates, their weights and their models."""
 
 from __future__ import annotations
 
-from weightsearch.run._joining import JoinedRun
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
 
-__all__ = ["Run"]
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from weightsearch._display import (
+    MAX_ROWS,
+    cut,
+    did_you_mean,
+    distinct,
+    escape,
+    table,
+)
+from weightsearch._params import ParamsKey, ParamsMapping, number_alike
+from weightsearch._records import (
+    REFIT,
+    Array,
+    FitTable,
+    RunSource,
+    Weights,
+)
+from weightsearch.compare import (
+    STATISTICS,
+    Clustering,
+    Method,
+    Metric,
+    aligned_distances,
+    cluster,
+    compare,
+    layer_similarity,
+    score_correlation,
+    stacked_distances,
+    statistics_of,
+    variance_explained,
+)
+from weightsearch.exceptions import (
+    QueryError,
+    UnequalWeightsError,
+    WeightsNotFoundError,
+)
+from weightsearch.run._architectures import architectures
+from weightsearch.run._candidates import (
+    best_first,
+    brief_columns,
+    candidates_frame,
+    cell_text,
+    main_column,
+    param_columns,
+)
+from weightsearch.run._export import export_weights
+from weightsearch.run._mlflow import log_run
+from weightsearch.run._query import evaluate_query
+from weightsearch.run._rebuilding import StoredModel, Trusted, iter_models, read_model
+from weightsearch.run._scoring import score_table
+from weightsearch.run._soup import mean_of, voting_ensemble
+from weightsearch.run._weights import StoredWeights
+
+__all__ = ["BestCandidate", "Candidate", "Run"]
+
+Candidate = int | Mapping[str, Any]
+"""A candidate's number, or its params."""
+
+_STATS_COLUMNS = ("candidate", "name", "shape", "count", *STATISTICS, "stat", "value")
 
 
-class Run(JoinedRun):
-    """What one ``fit`` of a search has stored.
+@dataclass(frozen=True)
+class BestCandidate:
+    """The candidate that the search chose.
 
-    Not made by hand: see :attr:`WeightStore.runs` and ``search.run_``.
+    Attributes
+    ----------
+    number : int
+        Its number, the row in ``cv_results_``.
+    params : ParamsKey
+        Its params, a read-only dict.
+    score : float or None
+        Its mean test score, of the metric that the search refits by; None where no
+        score is stored.
     """
+
+    number: int
+    params: ParamsKey
+    score: float | None
+    _load: Callable[..., Any] = field(repr=False, compare=False)
+
+    def load(self, estimator: Any = None, **options: Any) -> Any:
+        """Load the fitted estimator; see :meth:`Run.load_estimator`."""
+        return self._load(self.number, estimator, **options)
+
+
+class Run:
+    """One call of a search's ``fit`` as it is stored.
+
+    Not created directly: see :attr:`WeightStore.runs` and ``search.run_``. Weights are
+    read when they are asked for.
+    """
+
+    def __init__(self, source: RunSource):
+        self._source = source
+
+    # -- description ------------------------------------------------------------
+
+    @property
+    def uid(self) -> str:
+        """The run's permanent identifier, 32 hexadecimal digits."""
+        return self._source.header.uid
+
+    @property
+    def name(self) -> str:
+        """The run's name in its store."""
+        return self._source.header.name
+
+    @property
+    def status(self) -> str:
+        """``"complete"``, ``"interrupted"``, or ``"running"`` while it is fitted."""
+        return self._source.header.status
+
+    @property
+    def started(self) -> str:
+        """When the first fit started: UTC, ISO 8601."""
+        return self._source.header.started
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """Versions of Python, the platform and the libraries that were used."""
+        return self._source.header.environment
+
+    @property
+    def estimator(self) -> Mapping[str, Any]:
+        """Class and params of the estimator, as text."""
+        return self._source.header.estimator
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """The search's own params; those that are not plain values as text."""
+        settings = self._source.header.settings
+        # The random state is of use to a resumed search, not to readers.
+        return {name: settings[name] for name in settings if name != "drawn_from"}
+
+    def __repr__(self) -> str:
+        name = cut(str(self.estimator.get("class", "")).rpartition(".")[2])
+        return f"<Run {cut(self.name)}: {name}, {len(self)} candidates, {self.status}>"
+
+    def _repr_html_(self) -> str:
+        columns = brief_columns(self.candidates.columns)
+        first = best_first(self.candidates[columns], self.settings).head(MAX_ROWS)
+        rows = (map(cell_text, row) for row in first.itertuples(name=None))
+        shown = table(["candidate", *columns], rows, len(self))
+        return f"<p>{escape(repr(self), 400)}</p>{shown}"
+
+    # -- candidates -------------------------------------------------------------
+
+    def __len__(self) -> int:
+        """Number of candidates."""
+        return self._n_candidates
+
+    @property
+    def n_with_weights(self) -> int:
+        """Number of candidates that have weights, of their refit or of a split."""
+        fits = self._table
+        return len(np.unique(fits.candidate[fits.has_weights]))
+
+    def params(self, candidate: Candidate) -> ParamsKey:
+        """Params of a candidate, as a read-only and hashable dict."""
+        return self._keys[self._number(candidate)]
+
+    @property
+    def best_index(self) -> int | None:
+        """Number of the best candidate; None where none was chosen."""
+        return self._source.best_index()
+
+    @property
+    def best(self) -> BestCandidate:
+        """The best candidate: its number, params and score, and ``load()``.
+
+        Raises
+        ------
+        WeightsNotFoundError
+            If the search has not chosen one.
+        """
+        number = self.best_index
+        if number is None:
+            raise WeightsNotFoundError(
+                f"Run {self.name} has no best candidate: it is {self.status}, and "
+                f"refit was {self.settings.get('refit')!r}."
+            )
+        column = self._main_column("mean_test_")
+        score = None if column is None else float(self.candidates[column][number])
+        return BestCandidate(number, self.params(number), score, self.load_estimator)
+
+    @cached_property
+    def candidates(self) -> pd.DataFrame:
+        """One row per candidate.
+
+        Columns: the params under their own names, every column of ``cv_results_``
+        and ``status``: ``"ok"``, ``"failed"`` where a fit failed, ``"no refit"``
+        where nothing failed and no refit is stored. The index is the candidate's
+        number. A param named like another column is called ``param_<name>``.
+        """
+        return candidates_frame(self._keys, self._table, self._source)
+
+    def query(self, expression: str) -> pd.DataFrame:
+        """Candidates for which an expression holds.
+
+        Parameters
+        ----------
+        expression : str
+            Comparisons (``== != < <= > >= in``) of columns of :attr:`candidates`,
+            and ``is missing``, joined by ``and``, ``or``, ``not``:
+            ``"mean_test_score > 0.9 and activation == 'relu'"``. A param may be named
+            ``param_<name>`` too, and ``rank`` is the rank of the main score. Names
+            that are not valid in Python are written in backticks. ``alpha is missing``
+            finds the candidates without the param, ``alpha == None`` those where it is
+            None. A missing value is equal to nothing and not ordered. An object is
+            equal to the text that shows it: ``kernel == 'RBF(length_scale=2)'``.
+            Nothing in the expression is ever executed.
+
+        Returns
+        -------
+        candidates : DataFrame
+            The matching rows of :attr:`candidates`.
+
+        Raises
+        ------
+        QueryError
+            If the expression is not valid, or names a column that does not exist.
+        """
+        frame = self.candidates
+
+        def column(name: str) -> pd.Series | None:
+            for known in (name, name.removeprefix("param_")):
+                if known in frame.columns:
+                    return frame[known]
+            rank = self._main_column("rank_test_") if name == "rank" else None
+            return None if rank is None else frame[rank]
+
+        mask = evaluate_query(expression, column, [*frame.columns, "rank"])
+        # An explicit copy: before pandas 3, adding columns to a slice would warn.
+        return frame[mask].copy()
+
+    def splits(self, candidate: Candidate | None = None) -> list[tuple[Array, Array]]:
+        """Return the splits of cross-validation.
+
+        Parameters
+        ----------
+        candidate : int or dict, default=None
+            The candidate's number, or its params. Needed only where candidates were
+            evaluated on different splits, as in the iterations of a halving search.
+
+        Returns
+        -------
+        splits : list of (train, test)
+            Row numbers of the data, int64 arrays: ``splits[2]`` are the rows that the
+            models of split 2 were fitted and scored on.
+
+        Raises
+        ------
+        WeightsNotFoundError
+            If the splits were not kept.
+        ValueError
+            If candidates have different splits, and none is named.
+        """
+        number = None if candidate is None else self._number(candidate)
+        found = self._source.splits()
+        if number is not None:
+            found = [one for one in found if 0 <= number - one.first < one.count]
+        if not found:
+            of_it = "" if number is None else f" of candidate {number}"
+            raise WeightsNotFoundError(
+                f"Run {self.name} does not have the splits{of_it}: they were not row "
+                "numbers, or the log was damaged. Pass the search's own splitter."
+            )
+        if len(found) > 1:
+            raise ValueError(
+                f"Run {self.name} has {len(found)} different sets of splits, the first "
+                f"for {found[0].count} candidates. Name the candidate: "
+                "run.splits(candidate)."
+            )
+        return list(found[0].pairs)
+
+    # -- weights ----------------------------------------------------------------
+
+    def weights(self, candidate: Candidate, split: int | None = None) -> StoredWeights:
+        """Weights of a candidate.
+
+        Parameters
+        ----------
+        candidate : int or dict
+            The candidate's number, or its params.
+        split : int, default=None
+            The cross-validation split whose model is meant; None: the refit on all
+            the data.
+
+        Returns
+        -------
+        weights : StoredWeights
+            Lazy mapping of name -> ndarray.
+
+        Raises
+        ------
+        WeightsNotFoundError
+            If there is no such candidate, or its weights were not kept; says why.
+        """
+        number = self._number(candidate)
+        row = self._row(number, split)
+        specs = None if row is None else self._source.specs(row)
+        if row is None or specs is None:
+            raise WeightsNotFoundError(self._why_missing(number, split))
+        source = self._source
+        return StoredWeights(
+            specs, lambda name: source.read(row, name), lambda: source.read_all(row)
+        )
+
+    def best_weights(self) -> StoredWeights:
+        """Weights of the search's ``best_estimator_``.
+
+        Raises
+        ------
+        WeightsNotFoundError
+            If the run has no best estimator.
+        """
+        specs = self._source.best_specs()
+        if specs is None:
+            raise WeightsNotFoundError(
+                f"Run {self.name} has no best estimator: its status is "
+                f"{self.status!r} and refit was {self.settings.get('refit')!r}."
+            )
+        source = self._source
+
+        def read_all() -> Weights:
+            arrays = {spec.name: source.read_best(spec.name) for spec in specs.arrays}
+            return Weights(arrays, ties=specs.ties, encodings=specs.encodings)
+
+        return StoredWeights(specs, source.read_best, read_all)
+
+    def weights_by_params(
+        self,
+        split: int | None = None,
+        *,
+        live_params: Sequence[Mapping[str, Any]] | None = None,
+    ) -> ParamsMapping[StoredWeights]:
+        """Weights of all candidates that have any, looked up by their params.
+
+        Parameters
+        ----------
+        split : int, default=None
+            The split whose models are meant; None: the refits.
+        live_params : sequence of dict, default=None
+            The candidates' params as objects, where the caller has them: keys then
+            contain the functions and classes themselves, not their names.
+
+        Returns
+        -------
+        weights_by_params : ParamsMapping
+            Read-only, lazy. Keys are hashable and equal to the plain dict of params;
+            ``mapping.where(alpha=0.1)`` is the part whose params match.
+        """
+        numbers = self._with_weights(split)
+        keys = self._keys
+        if live_params is not None:
+            keys = [ParamsKey(params) for params in live_params]
+            number_alike(keys)
+        missing = {
+            keys[n]: self._why_missing(n, split)
+            for n in sorted(set(range(len(self))).difference(numbers))
+        }
+        chosen = self._last_of_each(numbers)
+        return ParamsMapping(
+            [keys[number] for number in chosen],
+            lambda position: self.weights(chosen[position], split),
+            missing=missing,
+        )
+
+    def stack(
+        self, name: str, split: int | None = None
+    ) -> tuple[Array, np.ndarray[Any, np.dtype[np.int64]]]:
+        """One weight of all candidates in one array.
+
+        Parameters
+        ----------
+        name : str
+            The weight's name.
+        split : int, default=None
+            The split whose models are meant; None: the refits.
+
+        Returns
+        -------
+        arrays : ndarray of shape (n, ...)
+            The weight of each candidate that has it.
+        candidates : ndarray of shape (n,), int
+            Their numbers.
+
+        Raises
+        ------
+        WeightsNotFoundError
+            If no candidate has such a weight.
+        UnequalWeightsError
+            If its shape or type differs among the candidates.
+        """
+        candidates, rows = self._newest(REFIT if split is None else split)
+        has_it = np.zeros(len(rows), bool)
+        kinds: dict[tuple[tuple[int, ...], str], int] = {}
+        for specs, places in self._source.alike(rows):
+            spec = specs.find(name)
+            if spec is not None:
+                has_it[places] = True
+                kinds.setdefault((spec.shape, spec.dtype), int(candidates[places[0]]))
+        if not kinds:
+            raise WeightsNotFoundError(
+                f"No candidate of run {self.name} has a weight {name!r}"
+                + ("." if split is None else f" in split {split}.")
+            )
+        if len(kinds) > 1:
+            shown = "; ".join(
+                f"{shape} {dtype} (candidate {number})"
+                for (shape, dtype), number in list(kinds.items())[:4]
+            )
+            raise UnequalWeightsError(
+                f"{name!r} differs among the candidates, so it cannot be stacked: "
+                f"{shown}. Read them one by one with run.weights(candidate)."
+            )
+        return self._source.stack(name, rows[has_it].tolist()), candidates[has_it]
+
+    # -- comparison -------------------------------------------------------------
+
+    def compare(
+        self,
+        a: Candidate,
+        b: Candidate,
+        *,
+        split: int | None = None,
+        align: bool = False,
+    ) -> pd.DataFrame:
+        """Compare two candidates; see :func:`weightsearch.compare.compare`.
+
+        Parameters
+        ----------
+        a, b : int or dict
+            Candidates, by number or params.
+        split : int, default=None
+            The split whose models are meant; None: the refits.
+        align : bool, default=False
+            Whether to match the hidden units of `b` to those of `a` first.
+
+        Returns
+        -------
+        comparison : DataFrame
+            One row per weight.
+        """
+        first, second = self.weights(a, split), self.weights(b, split)
+        return compare(first.to_dict(), second.to_dict(), align=align)
+
+    def distances(
+        self,
+        metric: Metric = "l2",
+        *,
+        align: bool = False,
+        split: int | None = None,
+        candidates: Iterable[int] | None = None,
+        names: str | Iterable[str] | None = None,
+    ) -> pd.DataFrame:
+        """Distances between all pairs of candidates.
+
+        A candidate is taken as one long vector of all its weights.
+
+        Parameters
+        ----------
+        metric : {"l2", "relative", "cosine"}, default="l2"
+            See :func:`weightsearch.compare.pairwise_distances`.
+        align : bool, default=False
+            Whether to match the hidden units of each pair first, so that their order
+            does not count: the later candidate to the earlier one, as
+            ``run.compare(earlier, later, align=True)`` does. Each pair is matched by
+            itself, some milliseconds each for small networks: 100 candidates take
+            seconds, 1,000 take a hundred times as long.
+        split : int, default=None
+            The split whose models are meant; None: the refits.
+        candidates : iterable of int, default=None
+            The candidates to compare, such as ``run.query(...).index``; None: all
+            that have weights.
+        names : str or iterable of str, default=None
+            Weights that count. None: all that are real or complex numbers, thus not
+            labels, counts and node numbers, nor parts of sparse matrices.
+
+        Returns
+        -------
+        distances : DataFrame
+            Square and symmetric; index and columns are the candidates' numbers.
+            NaN between candidates whose weights differ in names or shapes, and for
+            weights with NaN or infinite elements.
+
+        Raises
+        ------
+        WeightsNotFoundError
+            If no candidate has such weights, or a named one has none.
+        AlignmentError
+            With ``align=True``, if the units of these models cannot be matched.
+
+        Notes
+        -----
+        Reads one stack per weight, in parts where that takes more than 400 MiB; see
+        :func:`weightsearch.compare.stacked_distances`. The result itself takes 8 bytes
+        per pair. Distances are accurate to 4 digits or better for weights in float32,
+        to 7 in float64, and exactly 0 for equal weights.
+        """
+        rows = self._rows_with_weights(split, candidates)
+        wanted = {names} if isinstance(names, str) else names
+        numbers = pd.Index(list(rows), name="candidate", dtype=np.int64)
+        found = np.full((len(rows), len(rows)), np.nan)
+        np.fill_diagonal(found, 0.0)
+        groups = architectures(
+            self._source, rows, None if wanted is None else frozenset(wanted)
+        )
+        for group in groups:
+            count, places = len(group.rows), np.ix_(group.positions, group.positions)
+            if align:
+                part = aligned_distances(group.names, count, group.read_all, metric)
+            else:
+                part = stacked_distances(group.names, count, group.read, metric)
+            if len(groups) == 1 and count == len(rows):
+                found = part
+            else:
+                found[places] = part
+        return pd.DataFrame(found, numbers, numbers.rename(None))
+
+    def cluster(
+        self,
+        metric: Metric = "l2",
+        *,
+        method: Method = "average",
+        align: bool = False,
+        split: int | None = None,
+        candidates: Iterable[int] | None = None,
+        names: str | Iterable[str] | None = None,
+    ) -> Clustering:
+        """Cluster the candidates by their distances.
+
+        Candidates of different architectures have no distance: each architecture is
+        clustered by itself, and all are joined at the top.
+
+        Parameters
+        ----------
+        metric, align, split, candidates, names
+            As for :meth:`distances`.
+        method : {"average", "complete", "single", "weighted", "ward"}, \
+default="average"
+            How the distance of two clusters is defined; see
+            :func:`weightsearch.compare.cluster`. ``"ward"`` is defined for Euclidean
+            distances: for ``metric="l2"`` without `align`.
+
+        Returns
+        -------
+        clustering : Clustering
+            With ``linkage``, ``candidates``, ``distances``, and ``labels(n_clusters)``.
+
+        Raises
+        ------
+        ValueError
+            If the metric or method is unknown, or for ``"ward"`` where it is not
+            defined.
+        """
+        if method == "ward" and (metric != "l2" or align):
+            raise ValueError(
+                "method='ward' needs Euclidean distances: metric='l2' and align=False. "
+                "Use method='average'."
+            )
+        distances = self.distances(
+            metric, align=align, split=split, candidates=candidates, names=names
+        )
+        return cluster(distances, method)
+
+    def similarity(
+        self,
+        X: ArrayLike,
+        *,
+        layer: int | str = -1,
+        activation: str | None = None,
+        split: int | None = None,
+        candidates: Iterable[int] | None = None,
+    ) -> pd.DataFrame:
+        """Similarity of the candidates' hidden activations on given data.
+
+        Linear CKA, which compares layers of any width and does not depend on the order
+        of units; see :func:`weightsearch.compare.linear_cka`. For scikit-learn's MLPs,
+        whose weights determine all activations.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Data as the MLP itself receives it, after the steps of a pipeline before it.
+            More samples than units; some hundreds are enough.
+        layer : int or str, default=-1
+            A hidden layer: 0 is the first, -1 the last, or the name of its incoming
+            weights, such as ``"coefs_/0"``.
+        activation : {"identity", "logistic", "tanh", "relu"}, default=None
+            None: the candidate's own, from its params or the estimator's.
+        split : int, default=None
+            The split whose models are meant; None: the refits.
+        candidates : iterable of int, default=None
+            The candidates to compare; None: all that have weights.
+
+        Returns
+        -------
+        similarity : DataFrame
+            Square and symmetric, from 0 to 1; index and columns are the candidates'
+            numbers. NaN for candidates without such a layer.
+
+        Raises
+        ------
+        ValueError
+            If a candidate is not an MLP of scikit-learn, if X does not fit, or the
+            activation is not known.
+        """
+        rows = self._rows_with_weights(split, candidates)
+        found = layer_similarity(
+            [self.weights(number, split).to_dict() for number in rows],
+            [self._keys[number] for number in rows],
+            self.estimator,
+            X,
+            layer,
+            activation,
+        )
+        numbers = pd.Index(list(rows), name="candidate", dtype=np.int64)
+        return pd.DataFrame(found, numbers, numbers.rename(None))
+
+    # -- statistics -------------------------------------------------------------
+
+    def stats(self, split: int | None = None) -> pd.DataFrame:
+        """Statistics of every weight of every candidate, in long form.
+
+        Parameters
+        ----------
+        split : int, default=None
+            The split whose models are meant; None: the refits.
+
+        Returns
+        -------
+        stats : DataFrame
+            One row per candidate and weight: ``candidate``, the params under their own
+            names (``param_<name>`` where another column has that name), ``name`` of
+            the weight, and the columns of :func:`weightsearch.compare.weight_stats`.
+            Ready for ``groupby``; to add scores, ``stats.join(run.candidates[[
+            "mean_test_score"]], on="candidate")``.
+
+        Raises
+        ------
+        WeightsNotFoundError
+            If no candidate has weights.
+        """
+        rows = self._rows_with_weights(split)
+        numbers: list[int] = []
+        found = []
+        for number, row in rows.items():
+            # One candidate's weights in memory at a time.
+            for name, weight in self._source.read_all(row).items():
+                numbers.append(number)
+                found.append({"name": name, **statistics_of(name, weight)})
+        frame = pd.DataFrame(found, columns=["name", "shape", "count", *STATISTICS])
+        for statistic in STATISTICS:
+            frame[statistic] = frame[statistic].astype(float)
+        columns = {
+            str(column.name): column.take(numbers).reset_index(drop=True)
+            for column in param_columns(self._keys, _STATS_COLUMNS).values()
+        }
+        params = pd.DataFrame({"candidate": numbers, **columns}, index=frame.index)
+        return pd.concat([params, frame], axis=1)
+
+    def variance_explained(
+        self,
+        statistic: str | Iterable[str] | None = None,
+        params: str | Iterable[str] | None = None,
+        *,
+        split: int | None = None,
+    ) -> pd.DataFrame:
+        """Share of the variance of each weight statistic that each param explains.
+
+        Parameters
+        ----------
+        statistic : str or iterable of str, default=None
+            Columns of :func:`weightsearch.compare.weight_stats`; None: all.
+        params : str or iterable of str, default=None
+            Params by their own names; None: all that vary among the candidates.
+        split : int, default=None
+            The split whose models are meant; None: the refits.
+
+        Returns
+        -------
+        explained : DataFrame
+            One row per weight (``name``), statistic (``stat``) and param; see
+            :func:`weightsearch.compare.variance_explained`. Read ``note`` first: it
+            says where the grid is too small for a conclusion.
+
+        Raises
+        ------
+        QueryError
+            If there is no such statistic or param, or no param varies.
+        """
+        columns = param_columns(self._keys, _STATS_COLUMNS)
+        if params is None:
+            varying = [
+                name
+                for name, column in columns.items()
+                if len(set(map(distinct, column))) > 1
+            ]
+        else:
+            varying = _known_names(params, list(columns), "param")
+        if not varying:
+            raise QueryError(
+                f"No param varies among the {len(self)} candidates, so none explains "
+                "anything."
+            )
+        own = {str(columns[name].name): name for name in varying}
+        explained = variance_explained(
+            self._melted_stats(statistic, list(own), split), list(own)
+        )
+        # The pure function knows params by their columns.
+        explained["param"] = explained["param"].map(own)
+        for column, name in own.items():
+            if column != name:
+                explained["note"] = explained["note"].str.replace(
+                    column, name, regex=False
+                )
+        return explained
+
+    def score_correlation(
+        self,
+        statistic: str | Iterable[str] | None = None,
+        score: str | None = None,
+        *,
+        split: int | None = None,
+    ) -> pd.DataFrame:
+        """Rank correlation of each weight statistic with a score.
+
+        Parameters
+        ----------
+        statistic : str or iterable of str, default=None
+            Columns of :func:`weightsearch.compare.weight_stats`; None: all.
+        score : str, default=None
+            A column of :attr:`candidates`; None: the mean test score, of the metric
+            that the search refits by.
+        split : int, default=None
+            The split whose models are meant; None: the refits.
+
+        Returns
+        -------
+        correlation : DataFrame
+            One row per weight and statistic; see
+            :func:`weightsearch.compare.score_correlation`. Read ``note`` first.
+
+        Raises
+        ------
+        QueryError
+            If there is no such statistic or score.
+        """
+        if score is None:
+            score = self._main_column("mean_test_") or "mean_test_score"
+        numeric = self.candidates.select_dtypes("number")
+        (score,) = _known_names(score, list(numeric.columns), "score")
+        melted = self._melted_stats(statistic, [], split)
+        scores = numeric[score].astype(float)
+        melted["score"] = scores.to_numpy()[melted["candidate"]]
+        return score_correlation(melted, "score")
+
+    def _melted_stats(
+        self,
+        statistic: str | Iterable[str] | None,
+        params: list[str],
+        split: int | None,
+    ) -> pd.DataFrame:
+        """One row per candidate, weight and statistic."""
+        chosen = list(STATISTICS)
+        if statistic is not None:
+            chosen = _known_names(statistic, chosen, "statistic")
+        return self.stats(split).melt(
+            ["candidate", "name", *params], chosen, "stat", "value"
+        )
+
+    # -- models -----------------------------------------------------------------
+
+    def load_estimator(
+        self,
+        candidate: Candidate,
+        estimator: Any = None,
+        *,
+        params: Mapping[str, Any] | None = None,
+        split: int | None = None,
+        trusted: Trusted = (),
+    ) -> Any:
+        """Rebuild the fitted estimator of a candidate, without training.
+
+        It predicts bit for bit what the original did, where the same versions of the
+        libraries are installed. Nothing is unpickled: of the types that the store
+        names, only those that scikit-learn and numpy are made of are constructed, and
+        those that the caller passes.
+
+        Functions, classes and objects that a store cannot hold are taken from
+        `estimator` and `params`, wherever they are in them, if their content is what
+        the candidate had; other content is an error.
+
+        Parameters
+        ----------
+        candidate : int or dict
+            The candidate's number, or its params.
+        estimator : estimator object, default=None
+            The estimator as it was searched, fitted or not. Needed where the candidate
+            contains what a store cannot hold: functions, classes, PyTorch modules.
+        params : dict, default=None
+            Values of the candidate's own params that a store cannot hold, such as
+            ``{"module__activation": torch.tanh}``.
+        split : int, default=None
+            The cross-validation split whose model is meant; None: the refit.
+        trusted : iterable of str or type, default=()
+            Further types that may be constructed, and functions that may be imported,
+            by qualified name. Name only what you would import yourself.
+
+        Returns
+        -------
+        estimator : object
+            Fitted. What is only needed to continue its training, such as an optimizer's
+            moments, is there for the best candidate alone.
+
+        Raises
+        ------
+        WeightsNotFoundError
+            If there is no such candidate, or its model was not kept.
+        UntrustedTypeError
+            If the candidate needs types that are not trusted; names them.
+        RebuildError
+            If it cannot be rebuilt; says what is missing.
+        CorruptStoreError
+            If stored data do not match their checksum.
+
+        Examples
+        --------
+        >>> run.load_estimator(12).predict(X_test)  # doctest: +SKIP
+        """
+        number = self._number(candidate)
+        template = (estimator, *(params or {}).values())
+        return self._stored_model(number, split).rebuild(template, trusted)
+
+    def export(
+        self,
+        candidate: Candidate,
+        path: str | os.PathLike[str],
+        *,
+        split: int | None = None,
+        estimator: Any = None,
+    ) -> Path:
+        """Write a candidate's weights into a file that other programs read.
+
+        Parameters
+        ----------
+        candidate : int or dict
+            The candidate's number, or its params.
+        path : path-like
+            The suffix is the format: ``.npz`` (:func:`numpy.load`),
+            ``.safetensors``, ``.pt`` or ``.pth`` (a PyTorch ``state_dict`` that
+            ``torch.load(weights_only=True)`` reads), ``.weights.h5`` (for
+            ``keras.Model.load_weights``), ``.skops`` (the whole estimator, for
+            :func:`skops.io.load`). An existing file is replaced.
+        split : int, default=None
+            The split whose model is meant; None: the refit.
+        estimator : estimator object, default=None
+            For ``.weights.h5`` and ``.skops``, as in :meth:`load_estimator`.
+
+        Returns
+        -------
+        path : Path
+
+        Raises
+        ------
+        ValueError
+            If the suffix is not one of these.
+        WeightsNotFoundError
+            If there is no such candidate, or its weights were not kept.
+        ImportError
+            If the format's package is not installed.
+        """
+        weights = self.weights(candidate, split).to_dict()
+        return export_weights(
+            weights,
+            Path(path).expanduser(),
+            lambda: self.load_estimator(candidate, estimator, split=split),
+        )
+
+    def average(
+        self,
+        candidates: Sequence[Candidate],
+        estimator: Any = None,
+        *,
+        align: bool = False,
+        split: int | None = None,
+        trusted: Trusted = (),
+    ) -> Any:
+        r"""Make one estimator of the mean of candidates' weights: a model soup [1]_.
+
+        :math:`\bar\theta = \frac{1}{n} \sum_i \theta_i`. This makes sense for models
+        that started from the same weights, or whose loss is convex; networks that
+        started from different ones need at least ``align=True``, and often predict
+        worse than each even then. Score it before you use it.
+
+        Parameters
+        ----------
+        candidates : sequence of int or dict
+            At least one; their weights have the same names, shapes and types. Params
+            and everything besides weights come from the first one.
+        estimator, trusted
+            As in :meth:`load_estimator`.
+        align : bool, default=False
+            Match the hidden units of every other candidate to those of the first one
+            before, by :func:`weightsearch.compare.align`.
+        split : int, default=None
+            The split whose models are meant; None: the refits.
+
+        Returns
+        -------
+        estimator : object
+            Fitted.
+
+        Raises
+        ------
+        UnequalWeightsError
+            If the weights differ in name, shape or type, or integers that define how a
+            model is built, as in trees, differ.
+
+        References
+        ----------
+        .. [1] M. Wortsman et al., Model soups: averaging weights of multiple
+           fine-tuned models improves accuracy without increasing inference time,
+           ICML 2022.
+        """
+        numbers = [self._number(candidate) for candidate in candidates]
+        if not numbers:
+            raise ValueError("candidates must name at least one candidate.")
+        mean = mean_of(
+            (self.weights(number, split).stored() for number in numbers), align=align
+        )
+        model = self._stored_model(numbers[0], split)
+        return model.rebuild(estimator, trusted, weights=mean)
+
+    def ensemble(
+        self,
+        candidates: Sequence[Candidate] | None = None,
+        estimator: Any = None,
+        *,
+        top: int = 5,
+        split: int | None = None,
+        trusted: Trusted = (),
+    ) -> Any:
+        """Make one estimator that combines the predictions of several candidates.
+
+        A fitted :class:`sklearn.ensemble.VotingClassifier` with soft voting (the mean
+        of the probabilities), or :class:`sklearn.ensemble.VotingRegressor` (the mean
+        of the predictions), over the stored models. It costs as many predictions as
+        there are members. Candidates that were chosen by their score on some data
+        look better on those data than on new ones.
+
+        Parameters
+        ----------
+        candidates : sequence of int or dict, default=None
+            The members; None: the `top` best-ranked that have a model.
+        estimator, trusted
+            As in :meth:`load_estimator`.
+        top : int, default=5
+            Number of members where `candidates` is None.
+        split : int, default=None
+            The split whose models are meant; None: the refits.
+
+        Returns
+        -------
+        ensemble : VotingClassifier or VotingRegressor
+
+        Raises
+        ------
+        TypeError
+            If the candidates are neither classifiers with ``predict_proba`` nor
+            regressors.
+        """
+        if candidates is None:
+            numbers = self._best_ranked(split)[:top]
+        else:
+            numbers = [self._number(candidate) for candidate in candidates]
+        if not numbers:
+            raise ValueError(f"Run {self.name} has no candidates for an ensemble.")
+        load = self.load_estimator
+        return voting_ensemble(
+            [
+                (f"candidate_{n}", load(n, estimator, split=split, trusted=trusted))
+                for n in numbers
+            ]
+        )
+
+    def score_candidates(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        scoring: Any = None,
+        estimator: Any = None,
+        split: int | None = None,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+        trusted: Trusted = (),
+    ) -> pd.DataFrame:
+        """Score every candidate's model on given data; nothing is fitted.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Data that the search has not seen, such as a test set.
+        y : array-like of shape (n_samples,), default=None
+            Their target.
+        scoring : str, callable or None, default=None
+            As in :func:`sklearn.metrics.check_scoring`; None: the estimator's own
+            ``score``.
+        estimator : estimator object, default=None
+            As in :meth:`load_estimator`.
+        split : int, default=None
+            The split whose models are meant; None: the refits.
+        n_jobs : int, default=None
+            Number of workers; each has a few models in memory.
+        verbose : int, default=0
+            Progress, as :class:`joblib.Parallel` shows it.
+        trusted : iterable of str or type, default=()
+            As in :meth:`load_estimator`.
+
+        Returns
+        -------
+        scores : DataFrame
+            One row per candidate: its params, ``mean_test_score`` and
+            ``rank_test_score`` of cross-validation, and ``score`` and ``rank`` on these
+            data (1 is the best); NaN where the model was not kept.
+            ``scores.attrs["spearman"]`` is Spearman's rank correlation of both scores:
+            how well cross-validation predicted the order.
+        """
+        return self._scored(
+            X, y, lambda number: estimator, scoring, split, n_jobs, verbose, trusted
+        )
+
+    def _scored(
+        self,
+        X: Any,
+        y: Any,
+        template_of: Callable[[int], Any],
+        scoring: Any,
+        split: int | None,
+        n_jobs: int | None,
+        verbose: int,
+        trusted: Trusted = (),
+    ) -> pd.DataFrame:
+        """Score candidates, each with an estimator that holds what no store can."""
+        models = (
+            (number, self._stored_model(number, split), template_of(number))
+            for number in self._with_weights(split)
+        )
+        found = [self._main_column(p) for p in ("mean_test_", "rank_test_")]
+        scores = [name for name in found if name is not None]
+        beside = pd.DataFrame(param_columns(self._keys, [*scores, "score", "rank"]))
+        beside.index = self.candidates.index
+        return score_table(
+            beside.join(self.candidates[scores]),
+            found[0],
+            models,
+            X,
+            y,
+            scoring=scoring,
+            n_jobs=n_jobs,
+            verbose=verbose,
+            trusted=tuple(trusted),
+        )
+
+    def _best_ranked(self, split: int | None) -> list[int]:
+        """Numbers of the candidates that have weights, the best first."""
+        rank = self._main_column("rank_test_")
+        numbers = self._with_weights(split)
+        if rank is None:
+            return numbers
+        order: Array = self.candidates[rank].to_numpy()
+        return sorted(numbers, key=lambda number: order[number])
+
+    def _stored_model(self, number: int, split: int | None) -> StoredModel:
+        """Read everything that a candidate's model is made of."""
+        arrays = self.weights(number, split).stored()
+        row = self._row(number, split)
+        assert row is not None
+        return read_model(self._source, row, arrays, self._cannot_load(number))
+
+    def _iter_models(
+        self,
+        fits: Iterable[tuple[Candidate, int | None]],
+        *,
+        estimator: Any = None,
+        params: Mapping[str, Any] | Sequence[Mapping[str, Any]] = (),
+        trusted: Trusted = (),
+    ) -> Iterator[Any]:
+        """Rebuild many models, one after the other.
+
+        What models of one kind share is looked up and checked once, and weights of
+        equal shapes are read in blocks of up to 32 MB. The iterator holds no model
+        after it was yielded.
+
+        Parameters
+        ----------
+        fits : iterable of (candidate, split)
+            The split whose model is meant; None: the refit. Consumed in blocks.
+        estimator, trusted
+            As for :meth:`load_estimator`.
+        params : dict or sequence of dict, default=()
+            Values of candidates' params that a store cannot hold, such as functions.
+            One dict for all models, or any number of them, in any order: each model
+            gets what has the content that its own params had.
+
+        Yields
+        ------
+        estimator : object
+            Fitted; one for each of `fits`, in their order.
+
+        Raises
+        ------
+        WeightsNotFoundError, UntrustedTypeError, RebuildError, CorruptStoreError
+            As :meth:`load_estimator`, when the model's turn comes.
+        """
+        given = [params] if isinstance(params, Mapping) else params
+        values = [value for one in given for value in one.values()]
+
+        def located() -> Iterator[tuple[int | None, str]]:
+            for candidate, split in fits:
+                number = self._number(candidate)
+                row = self._row(number, split)
+                if row is not None and self._table.has_weights[row]:
+                    yield row, self._cannot_load(number)
+                else:
+                    yield None, self._why_missing(number, split)
+
+        return iter_models(self._source, located(), (estimator, *values), trusted)
+
+    def _cannot_load(self, number: int) -> str:
+        return f"Candidate {number} of run {self.name} cannot be loaded"
+
+    # -- sharing ----------------------------------------------------------------
+
+    def report(self, path: str | os.PathLike[str], *, title: str | None = None) -> Path:
+        """Write the run as one HTML file that needs only a browser.
+
+        It holds the table of candidates (click to sort and filter), the search's
+        settings, plots, and a comparison of any two candidates. Nothing is fetched
+        when it is opened. It shows the refits' weights; where fewer than two were
+        kept, those of a split.
+
+        Parameters
+        ----------
+        path : path-like
+            An existing file is replaced.
+        title : str, default=None
+            The page's title; None: the estimator's name.
+
+        Returns
+        -------
+        path : Path
+            The report's file.
+
+        Raises
+        ------
+        ImportError
+            Without plotly and itables: ``pip install 'weightsearch[report]'``.
+        StoreWriteError
+            If the file cannot be written.
+
+        Notes
+        -----
+        The file takes 6 MB for its libraries and 14 MB at most. It contains the weights
+        of up to 1,000 candidates, the best ones; the page names what is left out.
+        Every array is read once or twice.
+        """
+        # The template and its libraries are loaded only when a report is made.
+        from weightsearch.report import report_contents, write_report
+
+        taken = {*self._source.cv_results(), "status"}
+        contents = report_contents(
+            self._source,
+            self._table,
+            self.candidates,
+            params=[str(c.name) for c in param_columns(self._keys, taken).values()],
+            score=self._main_column("mean_test_"),
+            rank=self._main_column("rank_test_"),
+            settings=self.settings,
+            title=title,
+        )
+        return write_report(path, contents)
+
+    def log_to_mlflow(
+        self,
+        experiment: str | None = None,
+        *,
+        candidates: Iterable[int] | None = None,
+        artifacts: bool = False,
+        tracking_uri: str | None = None,
+    ) -> str:
+        """Log to MLflow: one run for the search, one nested run per candidate.
+
+        Logging again adds what is missing and changes nothing that is already there.
+        Scores that are NaN are left out, since MLflow's searches would take them for 0.
+
+        Parameters
+        ----------
+        experiment : str, default=None
+            Name of the experiment, created if needed. None: the one that
+            ``mlflow.set_experiment`` or the environment has chosen.
+        candidates : iterable of int, default=None
+            Numbers of the candidates, such as ``run.query(...).index``; None: all.
+        artifacts : bool, default=False
+            Whether to log each candidate's weights as ``weights.npz``.
+        tracking_uri : str, default=None
+            Where MLflow keeps its runs; None: MLflow's own setting.
+
+        Returns
+        -------
+        run_id : str
+            MLflow's id of the parent run.
+
+        Raises
+        ------
+        ImportError
+            If MLflow is not installed.
+        WeightSearchError
+            If the run is still being fitted.
+        WeightsNotFoundError
+            If there is no such candidate.
+        """
+        return log_run(
+            self._source,
+            self.candidates,
+            self._keys,
+            self.settings,
+            lambda number: self.weights(number).to_dict(),
+            experiment=experiment,
+            wanted=None if candidates is None else list(map(self._number, candidates)),
+            artifacts=artifacts,
+            tracking_uri=tracking_uri,
+        )
+
+    # -- finding rows and candidates ----------------------------------------------
+
+    @cached_property
+    def _table(self) -> FitTable:
+        return self._source.fits()
+
+    @cached_property
+    def _n_candidates(self) -> int:
+        # While a search runs, params are written before fits: read in the other order,
+        # every fit has its params.
+        _ = self._table
+        return len(self._source.params())
+
+    @cached_property
+    def _keys(self) -> list[ParamsKey]:
+        n_candidates = self._n_candidates
+        encoded = list(self._source.params())[:n_candidates]
+        keys = [ParamsKey.from_json(text) for text in encoded]
+        number_alike(keys)
+        return keys
+
+    def _main_column(self, prefix: str) -> str | None:
+        return main_column(prefix, self.candidates.columns, self.settings)
+
+    @cached_property
+    def _rows(self) -> dict[tuple[int, int], int]:
+        # Of equal pairs the later row replaces the earlier one.
+        fits = self._table
+        pairs = zip(fits.candidate.tolist(), fits.split.tolist(), strict=True)
+        return {pair: row for row, pair in enumerate(pairs)}
+
+    def _row(self, candidate: int, split: int | None) -> int | None:
+        """Row of a candidate's fit on a split, or of its refit."""
+        return self._rows.get((candidate, REFIT if split is None else split))
+
+    def _newest(self, split: int) -> tuple[Array, Array]:
+        """Return the candidates that have weights of a split, and their rows."""
+        fits = self._table
+        of_split = np.flatnonzero(fits.split == split)
+        # Backwards, so that the first row found of a candidate is its last one.
+        candidates, last = np.unique(fits.candidate[of_split][::-1], return_index=True)
+        rows = of_split[::-1][last]
+        kept = fits.has_weights[rows]
+        return candidates[kept].astype(np.int64), rows[kept]
+
+    def _with_weights(self, split: int | None) -> list[int]:
+        """Candidates that have weights of a split, or of the refit."""
+        candidates, _ = self._newest(REFIT if split is None else split)
+        return [number for number in candidates.tolist() if number < len(self)]
+
+    def _rows_with_weights(
+        self, split: int | None, candidates: Iterable[int] | None = None
+    ) -> dict[int, int]:
+        """Return the row of each candidate: of all, or of the named ones."""
+        having = {
+            n: self._rows[n, REFIT if split is None else split]
+            for n in self._with_weights(split)
+        }
+        if candidates is None:
+            rows = having
+        else:
+            named = list(dict.fromkeys(map(self._number, candidates)))
+            for number in named:
+                if number not in having:
+                    raise WeightsNotFoundError(self._why_missing(number, split))
+            rows = {number: having[number] for number in named}
+        if not rows:
+            raise WeightsNotFoundError(
+                f"No candidate of run {self.name} has weights of "
+                f"{'its refit' if split is None else f'split {split}'}: the search ran "
+                f"with capture={self.settings.get('capture')!r}, "
+                f"refit={self.settings.get('refit')!r}."
+            )
+        return rows
+
+    @cached_property
+    def _numbers(self) -> ParamsMapping[int]:
+        # Of equal params, a refit candidate is preferred, then the latest one.
+        refit = [n for n in range(len(self)) if self._row(n, None) is not None]
+        chosen = self._last_of_each([*range(len(self)), *refit])
+        return ParamsMapping([self._keys[n] for n in chosen], chosen.__getitem__)
+
+    def _last_of_each(self, numbers: Sequence[int]) -> list[int]:
+        """Of candidates with equal params, the last one."""
+        return sorted({self._keys[n].exact: n for n in numbers}.values())
+
+    def _number(self, candidate: Candidate) -> int:
+        if isinstance(candidate, Mapping):
+            return self._numbers[candidate]
+        number = int(candidate)
+        if not 0 <= number < len(self):
+            raise WeightsNotFoundError(
+                f"Run {self.name} has no candidate {candidate}: they are numbered "
+                f"from 0 to {len(self) - 1}."
+            )
+        return number
+
+    def _why_missing(self, candidate: int, split: int | None) -> str:
+        what = f"Candidate {candidate} has no weights of " + (
+            "its refit" if split is None else f"split {split}"
+        )
+        row = self._row(candidate, split)
+        if row is not None and self._table.failed[row]:
+            return f"{what}: that fit failed with {self._fit_error(row)!r}."
+        if split is None and row is None:
+            other = self._numbers[self._keys[candidate]]
+            if self._row(other, None) is not None:
+                return f"{what}: its params were refit as candidate {other}."
+            mine = np.flatnonzero(self._table.candidate == candidate)
+            if len(mine) and self._table.failed[mine].all():
+                return (
+                    f"{what}: it was not refit, since its fits failed in every split, "
+                    f"with {self._fit_error(int(mine[-1]))!r}."
+                )
+        names = ("capture", "keep", "refit", "refit_iterations")
+        chosen = {n: self.settings[n] for n in names if n in self.settings}
+        shown = ", ".join(f"{name}={value!r}" for name, value in chosen.items())
+        return f"{what}: the search ran with {shown}, and the run is {self.status}."
+
+    def _fit_error(self, row: int) -> str:
+        """Return the last line of the error of a fit that failed."""
+        error = str(self._source.result(row).get("fit_error") or "")
+        return (error.strip().splitlines() or ["unknown error"])[-1]
+
+
+def _known_names(wanted: str | Iterable[str], known: list[str], what: str) -> list[str]:
+    names = [wanted] if isinstance(wanted, str) else list(wanted)
+    for name in names:
+        if name not in known:
+            hint = (
+                did_you_mean(name, known) or f"There are {', '.join(known) or 'none'}."
+            )
+            raise QueryError(f"There is no {what} {name!r}. {hint}")
+    return names

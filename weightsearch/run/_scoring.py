@@ -1,8 +1,8 @@
-"""Scores of stored models on data that the search has not seen."""
+"""Score stored models on data that the search has not seen."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -12,20 +12,16 @@ from sklearn.metrics import check_scoring
 from sklearn.utils.parallel import Parallel, delayed
 
 from weightsearch._copies import copied
-from weightsearch._records import Weights
 from weightsearch.frameworks._scikeras_tags import ensure_tags
-from weightsearch.run._model import make_model
+from weightsearch.run._rebuilding import StoredModel
 
 __all__ = ["score_table"]
-
-Model = tuple[int, str, Weights, dict[str, bytes], Any]
-"""Candidate, state, weights, contents, and the estimator with its params or None."""
 
 
 def score_table(
     table: pd.DataFrame,
-    foreseen: str | None,
-    models: Iterable[Model],
+    predicted: str | None,
+    models: Iterable[tuple[int, StoredModel, Any]],
     X: Any,
     y: Any,
     *,
@@ -33,20 +29,18 @@ def score_table(
     n_jobs: int | None,
     verbose: int,
     trusted: tuple[str | type, ...],
-    what: Callable[[int], str],
 ) -> pd.DataFrame:
-    """Score models, and set the scores beside those of cross-validation.
+    """Add scores on given data to a table of cross-validated scores.
 
     Parameters
     ----------
     table : DataFrame
-        A row a candidate; gets the columns ``score`` and ``rank``.
-    foreseen : str or None
+        One row per candidate; gets the columns ``score`` and ``rank``.
+    predicted : str or None
         The column of cross-validated scores.
-    models : iterable of Model
-        Taken as workers ask for them.
-    what : callable
-        Gives the beginning of an error's sentence.
+    models : iterable of (int, StoredModel, object)
+        Candidate, its model, and the template to rebuild it with; consumed as workers
+        become free.
 
     Returns
     -------
@@ -55,30 +49,30 @@ def score_table(
     scores = pd.Series(np.nan, index=table.index, name="score")
     parallel = Parallel(n_jobs=n_jobs, verbose=verbose, pre_dispatch="2*n_jobs")
     tasks = (
-        delayed(_score)(model, X, y, scoring, trusted, what(model[0]))
-        for model in models
+        delayed(_score)(number, model, template, X, y, scoring, trusted)
+        for number, model, template in models
     )
     for number, score in parallel(tasks):
         scores[number] = score
     table["score"] = scores
     table["rank"] = scores.rank(ascending=False, method="min").astype("Int64")
-    both = table[[foreseen, "score"]].dropna() if foreseen else table.iloc[:0]
+    both = table[[predicted, "score"]].dropna() if predicted else table.iloc[:0]
     defined = len(both) > 1 and both.nunique().min() > 1
     table.attrs["spearman"] = float(spearmanr(both)[0]) if defined else float("nan")
     return table
 
 
 def _score(
-    model: Model,
+    number: int,
+    model: StoredModel,
+    template: Any,
     X: Any,
     y: Any,
     scoring: Any,
     trusted: tuple[str | type, ...],
-    what: str,
 ) -> tuple[int, float]:
     ensure_tags()
-    number, text, weights, blobs, template = model
-    estimator = make_model(text, weights, blobs, template, trusted, what)
+    estimator = model.rebuild(template, trusted)
     scorer = check_scoring(estimator, scoring)
     X, y = copied((X, y))
     return number, float(scorer(estimator, X) if y is None else scorer(estimator, X, y))

@@ -139,7 +139,7 @@ class StoredModels:
         """
         run = self._stored("estimator_for").run
         number = run._number(params)
-        return run._rebuilt(number, self._with_params(number), split=split)
+        return run._stored_model(number, split).rebuild(self._with_params(number))
 
     def score_candidates(
         self,
