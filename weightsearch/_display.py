@@ -30,6 +30,7 @@ __all__ = [
 MAX_ROWS = 20
 MAX_COLUMNS = 20
 _CELL = 80
+_LONGEST_NAME = 200
 
 
 def cut(text: str, limit: int = _CELL) -> str:
@@ -45,9 +46,17 @@ def escape(text: object, limit: int = _CELL) -> str:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return ``Did you mean a or b?``; an empty text where no known name is close."""
-    close = difflib.get_close_matches(name, list(known), n=3)
-    return f"Did you mean {' or '.join(map(repr, close))}?" if close else ""
+    """Return ``Did you mean 'a' or 'b'?``; an empty text where nothing is close.
+
+    Close are similar names and those that contain the name, since people leave out
+    prefixes: ``alpha`` for ``model__alpha``, ``score`` for ``mean_test_score``.
+    """
+    known = list(known)
+    inside = [one for one in known if name and name.lower() in one.lower()]
+    inside.sort(key=lambda n: (not n.endswith(name), not n.startswith("mean_"), len(n)))
+    similar = difflib.get_close_matches(name[:_LONGEST_NAME], known, n=3)
+    shown = list(dict.fromkeys([*similar, *inside]))[:3]
+    return f"Did you mean {' or '.join(map(repr, shown))}?" if shown else ""
 
 
 def table(columns: Sequence[str], rows: Iterable[Iterable[object]], n_rows: int) -> str:

@@ -122,9 +122,9 @@ def test_a_wrong_name_suggests_the_nearest(run):
     [
         ("score > 0.9", "mean_test_score"),
         ("hidden_layers == (3,)", "hidden_layer_sizes"),
-        ("alpha = 0.1", "write =="),
+        ("alpha = 0.1", "did you mean =="),
         ("alpha > 0.1 & rank == 1", "parentheses"),
-        ("status", "compare it with something"),
+        ("status", "compare it with a value"),
         ("activation == relu", "no column 'relu'"),
         ("alpha is 1", "use == and !="),
         ("alpha == missing", "column is missing"),

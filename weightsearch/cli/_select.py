@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 import pandas as pd
 
+from weightsearch._display import did_you_mean
 from weightsearch.cli._guard import UserError
 
 __all__ = ["select", "with_index"]
@@ -82,8 +82,7 @@ def _column(frame: pd.DataFrame, name: str, rank: str | None) -> str:
             return known
     if name == "rank" and rank is not None:
         return rank
-    close = difflib.get_close_matches(name, list(frame.columns), n=3)
-    hint = f"Did you mean {' or '.join(close)}?" if close else _there_are(frame)
+    hint = did_you_mean(name, frame.columns) or _there_are(frame)
     raise UserError(f"There is no column {name!r}. {hint}")
 
 

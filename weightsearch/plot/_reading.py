@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from weightsearch._display import distinct, numbered
+from weightsearch._display import did_you_mean, distinct, numbered
 from weightsearch._params import show
 from weightsearch._records import Array
 from weightsearch.exceptions import QueryError, WeightsNotFoundError
@@ -169,9 +168,8 @@ def column_of(run: Run, name: str) -> pd.Series[Any]:
     for known in (name, name.removeprefix("param_")):
         if known in frame.columns:
             return frame[known]
-    near = difflib.get_close_matches(name, [str(c) for c in frame.columns], n=3)
-    hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
-    raise QueryError(f"run.candidates has no column {name!r}.{hint}")
+    hint = did_you_mean(name, map(str, frame.columns))
+    raise QueryError(f"run.candidates has no column {name!r}. {hint}".rstrip())
 
 
 def column_label(run: Run, name: str) -> str:
