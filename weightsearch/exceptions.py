@@ -13,6 +13,7 @@ __all__ = [
     "AlignmentError",
     "CorruptStoreError",
     "DiskSpaceWarning",
+    "EvaluationError",
     "IdentityWarning",
     "InvalidGridError",
     "NoWeightsWarning",
@@ -59,6 +60,10 @@ class InvalidGridError(WeightSearchError, ValueError):
 
 class QueryError(WeightSearchError, ValueError):
     """A query that cannot be understood, or that asks for more than comparing."""
+
+
+class EvaluationError(WeightSearchError, ValueError):
+    """Stored models cannot answer a question: other data, no such method, no splits."""
 
 
 class AlignmentError(WeightSearchError, ValueError):

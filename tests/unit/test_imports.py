@@ -73,7 +73,7 @@ LAYERS = (
 )
 """Parts from the lowest up. A part imports what is below it, and its own modules."""
 
-WRITING = {"fitting", "identity", "recording"}
+WRITING = {"fitting", "recording"}
 READING = {"compare", "reading", "plot", "report"}
 HEAVY = {"keras", "matplotlib", "scikeras", "skorch", "tensorflow", "torch"}
 

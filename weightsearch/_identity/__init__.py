@@ -38,6 +38,7 @@ __all__ = [
     "digest",
     "digest_splitter",
     "environment",
+    "identify_data",
     "identify_search",
 ]
 
@@ -347,6 +348,38 @@ def identify_search(
         _common={True: of_refits, False: of_splits},
         _y_was=given_y if as_array else "",
     )
+
+
+def identify_data(X: Any, y: Any = None, *, known: Mapping[str, str]) -> dict[str, str]:
+    """Identify data, to be compared with those of a search.
+
+    Parameters
+    ----------
+    X, y : array-like of shape (n_samples, ...)
+        `y` None: only `X`.
+    known : mapping of str to str
+        ``SearchIdentity.parts`` of the search: a list y may have counted as an array.
+
+    Returns
+    -------
+    dict of str -> str
+        ``X`` and ``y`` as in ``SearchIdentity.parts``.
+    """
+    found = {}
+    for name, data in (("X", X), ("y", y)):
+        if name == "y" and data is None:
+            continue
+        ways = [data, np.asarray(data)] if type(data) is list else [data]
+        digests = []
+        for way in ways:
+            try:
+                digests.append(digest(way))
+            except Unidentifiable:
+                continue
+        before = known.get(name, "").partition(" ")[0]
+        best = before if before in digests else next(iter(digests), "")
+        found[name] = best and f"{best} {_in_words(data)}"
+    return found
 
 
 def _identify(parts: dict[str, str], name: str, digester: Digester, obj: Any) -> None:

@@ -70,6 +70,9 @@ __all__ = ["BestCandidate", "Candidate", "Run"]
 Candidate = int | Mapping[str, Any]
 """A candidate's number, or its params."""
 
+Params = Mapping[str, Any] | Sequence[Mapping[str, Any]]
+"""Values that a store cannot hold: of all candidates, or one dict for each."""
+
 _STATS_COLUMNS = ("candidate", "name", "shape", "count", *STATISTICS, "stat", "value")
 
 
@@ -1047,6 +1050,102 @@ default="average"
             X, y, lambda number: estimator, scoring, split, n_jobs, verbose, trusted
         )
 
+    def predictions(
+        self,
+        X: Any,
+        y: Any = None,
+        method: str = "auto",
+        candidates: Iterable[Candidate] | None = None,
+        *,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+        estimator: Any = None,
+        params: Params = (),
+        trusted: Trusted = (),
+    ) -> Array | list[Array]:
+        """Out-of-fold predictions: every row answered by models not fitted on it.
+
+        What :func:`sklearn.model_selection.cross_val_predict` returns for each
+        candidate, bit for bit, without a fit: the stored models of the splits are
+        asked about the rows that their split tests.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            The data that were passed to ``fit``; others are refused.
+        y : array-like of shape (n_samples,), default=None
+            The target that was passed to ``fit``. None: only `X` is compared, and
+            the classes are those that the models know.
+        method : str, default="auto"
+            ``"predict"``, ``"predict_proba"``, ``"predict_log_proba"``,
+            ``"decision_function"`` or ``"transform"``. ``"auto"``: for classifiers
+            the first of ``predict_proba``, ``decision_function`` and ``predict``
+            that there is; else ``predict`` or ``transform``.
+        candidates : iterable of int or dict, default=None
+            Numbers or params, in the order that the result shall have; None: all.
+        n_jobs : int, default=None
+            Workers, as in :class:`joblib.Parallel`.
+        verbose : int, default=0
+            Progress, as :class:`joblib.Parallel` shows it.
+        estimator, trusted
+            As in :meth:`load_estimator`.
+        params : dict or sequence of dict, default=()
+            Values of candidates' params that a store cannot hold, such as functions;
+            ``search.cv_results_["params"]`` has them all.
+
+        Returns
+        -------
+        predictions : ndarray
+            Of shape (n_candidates, n_samples, ...) where no row is in two test sets,
+            as with :class:`~sklearn.model_selection.KFold`; else, as with repeated
+            or shuffled splits, (n_candidates, n_splits, n_samples, ...). What is
+            missing, because a split does not test a row or a fit failed, is NaN; in
+            an array that is not of floats it is masked
+            (:class:`numpy.ma.MaskedArray`). For classifiers of several outputs
+            ``predict_proba`` gives a list of such arrays, one per output.
+
+        Raises
+        ------
+        EvaluationError
+            If `X` or `y` are other data, a candidate has no such method, or the
+            answers of candidates differ in shape.
+        WeightsNotFoundError
+            If a candidate or one of its split models was not kept; they are kept by
+            ``capture="splits"`` and ``capture="both"``.
+
+        Warns
+        -----
+        FitFailedWarning
+            If fits of these candidates failed.
+        RuntimeWarning
+            If a model does not know all classes; its columns for the others are
+            filled as by ``cross_val_predict``.
+
+        Notes
+        -----
+        Models are rebuilt one after the other: memory is that of the result and a
+        few models. Rows are in the order of `X`. Sparse results are made dense.
+
+        Examples
+        --------
+        >>> run.predictions(X, y, "predict_proba", [0, 7]).shape  # doctest: +SKIP
+        (2, 1797, 10)
+        """
+        from weightsearch.evaluate._predictions import predictions
+
+        return predictions(
+            self,
+            X,
+            y,
+            method=method,
+            candidates=candidates,
+            n_jobs=n_jobs,
+            verbose=verbose,
+            estimator=estimator,
+            params=params,
+            trusted=trusted,
+        )
+
     def _scored(
         self,
         X: Any,
@@ -1100,7 +1199,7 @@ default="average"
         fits: Iterable[tuple[Candidate, int | None]],
         *,
         estimator: Any = None,
-        params: Mapping[str, Any] | Sequence[Mapping[str, Any]] = (),
+        params: Params = (),
         trusted: Trusted = (),
     ) -> Iterator[Any]:
         """Rebuild many models, one after the other.
