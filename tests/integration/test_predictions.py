@@ -295,6 +295,17 @@ def test_other_data_are_refused(tmp_path: Any) -> None:
         run.predictions(X, y[::-1])
 
 
+def test_search_without_a_store() -> None:
+    """A search that keeps its models for itself alone knows its data too."""
+    X, y = IRIS
+    search = WeightTrackingGridSearchCV(Ridge(), {"alpha": [1.0]}, capture="splits")
+    run = search.fit(X, y).run_
+
+    assert_same_bits(run.predictions(X, y)[0], cross_val_predict(Ridge(), X, y))
+    with pytest.raises(EvaluationError, match="values of y"):
+        run.predictions(X, y[::-1])
+
+
 def test_missing_models_are_refused(tmp_path: Any) -> None:
     """A run that kept no split models says which capture keeps them."""
     search = searched(tmp_path, Ridge(), {"alpha": [1.0]}, capture="refit", refit=True)

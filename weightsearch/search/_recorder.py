@@ -14,6 +14,7 @@ from weightsearch._identity import (
     SearchIdentity,
     digest_splitter,
     environment,
+    identify_data,
     identify_search,
 )
 from weightsearch._params import encode_params
@@ -165,6 +166,9 @@ class SearchRecorder:
         splitting = {"cv": self._cv_digest}
         if splitter is not None:
             splitting["split_params"] = splitter.params_digest
+        if self._identity is None and self.captures_splits:
+            # So that models of splits are asked about the same data alone.
+            splitting |= identify_data(call.X, call.y, known={})
         self._header = new_header(
             call, versions, self._identity, splitting, self._settings
         )
