@@ -29,7 +29,7 @@ alone = search.score_candidates(X_test, y_test)["score"]
 best = run.candidates.sort_values("rank_test_score").index[:4].tolist()
 
 soup = run.average(best)
-ensemble = run.ensemble(best)
+ensemble = run.ensemble(candidates=best)
 print(f"single candidates: {alone.min():.3f} to {alone.max():.3f}")
 print(f"the one that the search picked: {alone[search.best_index_]:.3f}")
 print(f"soup of four: {soup.score(X_test, y_test):.3f}")
@@ -57,7 +57,7 @@ alone_seeds = seeds.score_candidates(X_test, y_test)["score"]
 results = {
     "soup": others.average(members).score(X_test, y_test),
     "soup, aligned": others.average(members, align=True).score(X_test, y_test),
-    "ensemble": others.ensemble(members).score(X_test, y_test),
+    "ensemble": others.ensemble(candidates=members).score(X_test, y_test),
 }
 
 same_start = {

@@ -174,6 +174,6 @@ def test_every_member_of_an_ensemble_sees_the_data_as_given():
     members = [clone(model).set_params(ridge__alpha=a) for a in (0.1, 1.0, 10.0)]
     predictions = [m.fit(X.copy(), y).predict(X.copy()) for m in members]
     asked = X.copy()
-    found = search.run_.ensemble([0, 1, 2], model).predict(asked)
+    found = search.run_.ensemble(candidates=[0, 1, 2], estimator=model).predict(asked)
     np.testing.assert_array_equal(asked, X)
     np.testing.assert_allclose(found, np.mean(predictions, axis=0))

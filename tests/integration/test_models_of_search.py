@@ -304,13 +304,13 @@ def test_trees_have_no_mean(tmp_path):
 def test_ensemble_is_the_mean_of_probabilities(search):
     """Soft voting over stored candidates, without a fit."""
     run = search.run_
-    ensemble = run.ensemble([0, 2])
+    ensemble = run.ensemble(candidates=[0, 2])
     mean = np.mean([run.load_estimator(n).predict_proba(X) for n in (0, 2)], axis=0)
 
     np.testing.assert_allclose(ensemble.predict_proba(X), mean)
     np.testing.assert_array_equal(ensemble.predict(X), mean.argmax(axis=1))
-    assert len(run.ensemble(top=2).estimators_) == 2
-    assert run.ensemble(top=1).score(X, y) == search.score(X, y)
+    assert len(run.ensemble(size=2).estimators_) == 2
+    assert run.ensemble(size=1).score(X, y) == search.score(X, y)
 
 
 def test_ensemble_of_words_and_of_numbers(tmp_path):
@@ -333,13 +333,15 @@ def test_ensemble_of_words_and_of_numbers(tmp_path):
 
 
 def test_ensemble_needs_probabilities(tmp_path):
-    """Classifiers without probabilities cannot vote softly, and are named."""
+    """Classifiers without probabilities vote for a class, and not softly."""
     search = WeightTrackingGridSearchCV(
         LinearSVC(), {"C": [0.1, 1.0]}, store=tmp_path / "s.h5"
     ).fit(X, y)
 
     with pytest.raises(TypeError, match="LinearSVC"):
-        search.run_.ensemble()
+        search.run_.ensemble(voting="soft")
+    assert search.run_.ensemble().voting == "hard"
+    assert search.run_.ensemble(size=1).score(X, y) == search.score(X, y)
 
 
 def test_moved_store_is_attached_again(search, tmp_path):

@@ -12,6 +12,7 @@ PARTS = (
     "weightsearch.compare",
     "weightsearch.plot",
     "weightsearch.choose",
+    "weightsearch.evaluate",
 )
 
 

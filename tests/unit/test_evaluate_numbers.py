@@ -311,15 +311,15 @@ def test_corrected_test_without_spread():
 def test_agreement_counts_rows():
     """Ambiguity counts rows that any candidate answers otherwise, discrepancy one's."""
     answers = np.array([[0, 0, 1, 1, 2], [0, 1, 1, 1, 2], [1, 0, 1, 0, 9]])
-    tested = np.ones((1, 5), bool)
-    tested[0, 4] = False
+    rows, candidates = np.arange(4), np.array([7, 3, 5])
 
-    found = agreement_of(answers[:, None], tested, np.array([7, 3, 5]))
+    found = agreement_of(answers[:, :4], rows, 5, candidates)
 
     assert found.ambiguity == 3 / 4
     assert found.discrepancy == 2 / 4
     assert found.ambiguous.tolist() == [True, True, False, True, False]
+    assert found.n_samples == 4
     assert found.pairwise.loc[3, 5] == 1 / 4
     assert found.pairwise.loc[7, 7] == 1
-    near = agreement_of(answers[:, None], tested, np.array([7, 3, 5]), tolerance=1)
+    near = agreement_of(answers[:, :4], rows, 5, candidates, tolerance=1)
     assert near.ambiguity == 0

@@ -49,16 +49,23 @@ class Agreement:
 
 
 def agreement_of(
-    answers: Array, tested: Array, candidates: Array, *, tolerance: float = 0.0
+    answers: Array,
+    rows: Array,
+    n_samples: int,
+    candidates: Array,
+    *,
+    tolerance: float = 0.0,
 ) -> Agreement:
     """Compare the answers of candidates with those of the first one.
 
     Parameters
     ----------
-    answers : ndarray of shape (n_candidates, n_splits, n_samples, ...)
-        One split where each row was tested once.
-    tested : ndarray of shape (n_splits, n_samples), bool
-        Where there is an answer.
+    answers : ndarray of shape (n_candidates, n_observations, ...)
+        A row that several splits tested is there as often.
+    rows : ndarray of shape (n_observations,), int
+        The row of each observation.
+    n_samples : int
+        Number of rows of the data.
     candidates : ndarray of shape (n_candidates,), int
         Their numbers, the best one first.
     tolerance : float, default=0.0
@@ -67,15 +74,12 @@ def agreement_of(
     Returns
     -------
     Agreement
-        Of a row that several splits tested, each test counts alike.
 
     References
     ----------
     C. Marx, F. Calmon, B. Ustun, Predictive multiplicity in classification, ICML 2020.
     """
-    # (candidate, observation, output), an observation being a test of a row.
-    seen = answers[:, tested]
-    seen = seen.reshape(*seen.shape[:2], -1)
+    seen = answers.reshape(*answers.shape[:2], -1)
     count = len(candidates)
     pairwise = np.eye(count)
     different = np.zeros(seen.shape[1], dtype=bool)
@@ -87,13 +91,12 @@ def agreement_of(
             if one == 0:
                 different |= differs
                 most = max(most, float(differs.mean()))
-    rows = np.nonzero(tested)[1]
-    ambiguous = np.zeros(tested.shape[1], dtype=bool)
+    ambiguous = np.zeros(n_samples, dtype=bool)
     ambiguous[rows[different]] = True
-    n_samples = len(np.unique(rows))
+    n_tested = len(np.unique(rows))
     return Agreement(
         candidates=candidates,
-        ambiguity=float(ambiguous.sum() / n_samples),
+        ambiguity=float(ambiguous.sum() / n_tested),
         discrepancy=most,
         pairwise=pd.DataFrame(
             pairwise,
@@ -101,7 +104,7 @@ def agreement_of(
             columns=pd.Index(candidates, name="candidate"),
         ),
         ambiguous=ambiguous,
-        n_samples=n_samples,
+        n_samples=n_tested,
     )
 
 

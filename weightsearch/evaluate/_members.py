@@ -130,6 +130,7 @@ def stacking_estimator(
     splits: Sequence[tuple[Array, Array]],
     *,
     final_estimator: Any = None,
+    stack_method: str = "auto",
     passthrough: bool = False,
     n_jobs: int | None = None,
 ) -> Any:
@@ -147,6 +148,8 @@ def stacking_estimator(
         For the param `cv`, so that a clone can be fitted.
     final_estimator : estimator object, default=None
         None: scikit-learn's own choice.
+    stack_method : str, default="auto"
+        The param of that name.
     passthrough : bool, default=False
         Whether the final estimator gets X too.
     n_jobs : int, default=None
@@ -182,6 +185,8 @@ def stacking_estimator(
         passthrough=passthrough,
         n_jobs=n_jobs,
     )
+    if classes is not None:
+        whole.set_params(stack_method=stack_method)
     # Members that are fitted are asked about X at once, and answer as their split
     # models did; then the models that new data will see take their places.
     whole.fit(X, y)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -62,8 +62,14 @@ from weightsearch.run._mlflow import log_run
 from weightsearch.run._query import evaluate_query
 from weightsearch.run._rebuilding import StoredModel, Trusted, iter_models, read_model
 from weightsearch.run._scoring import score_table
-from weightsearch.run._soup import mean_of, voting_ensemble
+from weightsearch.run._soup import mean_of
 from weightsearch.run._weights import StoredWeights
+
+if TYPE_CHECKING:
+    from weightsearch.evaluate._agreement import Agreement
+    from weightsearch.evaluate._bootstrap import BiasCorrectedScore
+    from weightsearch.evaluate._greedy import Selection
+    from weightsearch.evaluate._score_tests import ScoreComparison
 
 __all__ = ["BestCandidate", "Candidate", "Run"]
 
@@ -951,58 +957,6 @@ default="average"
         model = self._stored_model(numbers[0], split)
         return model.rebuild(estimator, trusted, weights=mean)
 
-    def ensemble(
-        self,
-        candidates: Sequence[Candidate] | None = None,
-        estimator: Any = None,
-        *,
-        top: int = 5,
-        split: int | None = None,
-        trusted: Trusted = (),
-    ) -> Any:
-        """Make one estimator that combines the predictions of several candidates.
-
-        A fitted :class:`sklearn.ensemble.VotingClassifier` with soft voting (the mean
-        of the probabilities), or :class:`sklearn.ensemble.VotingRegressor` (the mean
-        of the predictions), over the stored models. It costs as many predictions as
-        there are members. Candidates that were chosen by their score on some data
-        look better on those data than on new ones.
-
-        Parameters
-        ----------
-        candidates : sequence of int or dict, default=None
-            The members; None: the `top` best-ranked that have a model.
-        estimator, trusted
-            As in :meth:`load_estimator`.
-        top : int, default=5
-            Number of members where `candidates` is None.
-        split : int, default=None
-            The split whose models are meant; None: the refits.
-
-        Returns
-        -------
-        ensemble : VotingClassifier or VotingRegressor
-
-        Raises
-        ------
-        TypeError
-            If the candidates are neither classifiers with ``predict_proba`` nor
-            regressors.
-        """
-        if candidates is None:
-            numbers = self._best_ranked(split)[:top]
-        else:
-            numbers = [self._number(candidate) for candidate in candidates]
-        if not numbers:
-            raise ValueError(f"Run {self.name} has no candidates for an ensemble.")
-        load = self.load_estimator
-        return voting_ensemble(
-            [
-                (f"candidate_{n}", load(n, estimator, split=split, trusted=trusted))
-                for n in numbers
-            ]
-        )
-
     def score_candidates(
         self,
         X: Any,
@@ -1138,6 +1092,549 @@ default="average"
             X,
             y,
             method=method,
+            candidates=candidates,
+            n_jobs=n_jobs,
+            verbose=verbose,
+            estimator=estimator,
+            params=params,
+            trusted=trusted,
+        )
+
+    def ensemble(
+        self,
+        X: Any = None,
+        y: Any = None,
+        *,
+        select: str | None = None,
+        size: int | None = None,
+        n_init: int = 1,
+        scoring: Any = None,
+        voting: str = "auto",
+        candidates: Iterable[Candidate] | None = None,
+        split: int | None = None,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+        estimator: Any = None,
+        params: Params = (),
+        trusted: Trusted = (),
+    ) -> Any:
+        """Make one estimator that combines the predictions of several candidates.
+
+        A fitted :class:`sklearn.ensemble.VotingClassifier` or
+        :class:`~sklearn.ensemble.VotingRegressor` over the stored models; nothing is
+        fitted. It costs as many predictions as it has members.
+
+        ``ensemble(X, y)`` selects the members greedily on out-of-fold predictions [1]_:
+        at each step the candidate with which the mean of the predictions scores best is
+        given a vote, whether it has some already or not. See :meth:`select_ensemble`
+        for its members and scores. ``ensemble()`` takes the best-ranked candidates.
+
+        Parameters
+        ----------
+        X, y : array-like, default=None
+            The data that were passed to ``fit``, for ``select="greedy"``.
+        select : {"greedy", "best"}, default=None
+            How members are selected. ``"best"``: the best-ranked ones, with equal
+            votes. None: ``"greedy"`` with data, else ``"best"``.
+        size : int, default=None
+            Number of votes, or of members. None: up to 50 for ``"greedy"``, 5 for
+            ``"best"``, or all of `candidates`.
+        n_init : int, default=1
+            Votes that a greedy selection gives to the best candidates at its start.
+        scoring : str or callable, default=None
+            What a greedy selection maximizes; None: the metric of the search.
+        voting : {"auto", "soft", "hard"}, default="auto"
+            Of classifiers: the mean of the probabilities, or votes for a class.
+            ``"auto"``: soft where all members have ``predict_proba``.
+        candidates : iterable of int or dict, default=None
+            The candidates to select from; None: all that have a refit.
+        split : int, default=None
+            The split whose models are meant; None: the refits, which a greedy selection
+            always takes.
+        n_jobs, verbose
+            As in :meth:`predictions`.
+        estimator, params, trusted
+            As in :meth:`predictions`.
+
+        Returns
+        -------
+        ensemble : VotingClassifier or VotingRegressor
+            Its `weights` are the votes. A clone that is fitted again fits its members.
+
+        Raises
+        ------
+        TypeError
+            If the candidates are neither classifiers nor regressors.
+        WeightsNotFoundError
+            If refits were not kept, or, for ``"greedy"``, models of splits:
+            ``capture="both"`` keeps both.
+        EvaluationError
+            As for :meth:`predictions`.
+
+        Notes
+        -----
+        Candidates that were chosen by their score on some data look better on those
+        data than on new ones, and so does an ensemble of them.
+
+        References
+        ----------
+        .. [1] R. Caruana, A. Niculescu-Mizil, G. Crew, A. Ksikes, Ensemble selection
+           from libraries of models, ICML 2004.
+
+        Examples
+        --------
+        >>> ensemble = run.ensemble(X, y, size=20)  # doctest: +SKIP
+        >>> ensemble.score(X_test, y_test)  # doctest: +SKIP
+        """
+        from weightsearch.evaluate._combining import ensemble
+
+        return ensemble(
+            self,
+            X,
+            y,
+            select_by=select,
+            size=size,
+            n_init=n_init,
+            scoring=scoring,
+            voting=voting,
+            candidates=candidates,
+            split=split,
+            n_jobs=n_jobs,
+            verbose=verbose,
+            estimator=estimator,
+            params=params,
+            trusted=trusted,
+        )
+
+    def select_ensemble(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        size: int = 50,
+        n_init: int = 1,
+        scoring: Any = None,
+        voting: str = "auto",
+        candidates: Iterable[Candidate] | None = None,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+        estimator: Any = None,
+        params: Params = (),
+        trusted: Trusted = (),
+    ) -> Selection:
+        """Select the members of an ensemble, without making it.
+
+        The greedy selection of :meth:`ensemble`, which needs the models of splits
+        only. Of the ensembles met on the way the one of the best score counts, and of
+        equal ones the smallest. Ties go to the candidate that scores better alone.
+
+        Parameters
+        ----------
+        X, y : array-like
+            The data that were passed to ``fit``.
+        size : int, default=50
+            Largest number of votes.
+        n_init, scoring, voting, candidates, n_jobs, verbose
+            As in :meth:`ensemble`; without `candidates` all that have models of all
+            splits.
+        estimator, params, trusted
+            As in :meth:`predictions`.
+
+        Returns
+        -------
+        selection : Selection
+            Candidates, their votes, and the score after each step.
+
+        Raises
+        ------
+        WeightsNotFoundError
+            If models of splits were not kept: ``capture="splits"`` and
+            ``capture="both"`` keep them.
+        EvaluationError
+            As for :meth:`predictions`.
+
+        Examples
+        --------
+        >>> print(run.select_ensemble(X, y, size=10))  # doctest: +SKIP
+        score 0.9755; candidates (votes): 7 (4), 2 (3), 11 (1)
+        """
+        from weightsearch.evaluate._combining import select
+
+        return select(
+            self,
+            X,
+            y,
+            size=size,
+            n_init=n_init,
+            scoring=scoring,
+            voting=voting,
+            candidates=candidates,
+            n_jobs=n_jobs,
+            verbose=verbose,
+            estimator=estimator,
+            params=params,
+            trusted=trusted,
+        )
+
+    def stacking(
+        self,
+        X: Any,
+        y: Any,
+        final_estimator: Any = None,
+        *,
+        stack_method: str = "auto",
+        passthrough: bool = False,
+        candidates: Iterable[Candidate] | None = None,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+        estimator: Any = None,
+        params: Params = (),
+        trusted: Trusted = (),
+    ) -> Any:
+        """Make a stacking estimator of candidates; only the final estimator is fitted.
+
+        What :class:`sklearn.ensemble.StackingClassifier` or
+        :class:`~sklearn.ensemble.StackingRegressor` would be after fitting the
+        candidates on all the data and on each of the search's splits: out-of-fold
+        predictions of the stored models train the final estimator, and the refits
+        answer for new data.
+
+        Parameters
+        ----------
+        X, y : array-like
+            The data that were passed to ``fit``.
+        final_estimator : estimator object, default=None
+            Unfitted. None: scikit-learn's own choice, logistic regression or
+            :class:`~sklearn.linear_model.RidgeCV`.
+        stack_method : str, default="auto"
+            ``"predict_proba"``, ``"decision_function"`` or ``"predict"``; ``"auto"``:
+            the first of them that a candidate has.
+        passthrough : bool, default=False
+            Whether the final estimator is fitted on X, too.
+        candidates : iterable of int or dict, default=None
+            None: all that have a refit.
+        n_jobs, verbose
+            As in :meth:`predictions`.
+        estimator, params, trusted
+            As in :meth:`predictions`.
+
+        Returns
+        -------
+        stacking : StackingClassifier or StackingRegressor
+            With the search's splits as `cv`. A clone that is fitted again fits its
+            members.
+
+        Raises
+        ------
+        TypeError
+            If the candidates are neither classifiers nor regressors.
+        WeightsNotFoundError
+            If refits or models of splits were not kept: ``capture="both"`` keeps both.
+        EvaluationError
+            If the splits do not test each row exactly once, or as for
+            :meth:`predictions`.
+
+        Examples
+        --------
+        >>> stacking = run.stacking(X, y, candidates=[0, 3, 7])  # doctest: +SKIP
+        >>> stacking.predict(X_test)  # doctest: +SKIP
+        """
+        from weightsearch.evaluate._combining import stacking
+
+        return stacking(
+            self,
+            X,
+            y,
+            final_estimator,
+            stack_method=stack_method,
+            passthrough=passthrough,
+            candidates=candidates,
+            n_jobs=n_jobs,
+            verbose=verbose,
+            estimator=estimator,
+            params=params,
+            trusted=trusted,
+        )
+
+    def bias_corrected_score(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        scoring: Any = None,
+        n_bootstraps: int = 1000,
+        confidence: float = 0.95,
+        groups: Any = None,
+        block_length: int | None = None,
+        random_state: Any = None,
+        candidates: Iterable[Candidate] | None = None,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+        estimator: Any = None,
+        params: Params = (),
+        trusted: Trusted = (),
+    ) -> BiasCorrectedScore:
+        """Estimate how the best candidate will score on new data.
+
+        The score of the best of many candidates is too high: it is the best by luck as
+        well as by merit. Nested cross-validation tells how much, for many times the
+        cost of the search. The bootstrap bias correction [1]_ needs out-of-fold
+        predictions only: it picks the best candidate on a bootstrap sample of them,
+        scores it on the rows that are not in the sample, and takes the mean.
+
+        Parameters
+        ----------
+        X, y : array-like
+            The data that were passed to ``fit``.
+        scoring : str or callable, default=None
+            One metric; None: that of the search. Accuracy, balanced accuracy, log loss,
+            ROC AUC and Brier score of two classes, R2, and mean absolute and squared
+            errors are computed for all candidates at once, by name. Other metrics are
+            called ``n_candidates * n_bootstraps`` times.
+        n_bootstraps : int, default=1000
+            Number of bootstrap samples.
+        confidence : float, default=0.95
+            Of the interval.
+        groups : array-like of shape (n_samples,), default=None
+            Rows of one group are drawn together: for rows that depend on each other,
+            as for :class:`~sklearn.model_selection.GroupKFold`.
+        block_length : int, default=None
+            Stretches of that many rows are drawn together: for rows in order of time.
+        random_state : int, RandomState instance or None, default=None
+            Seed of the samples.
+        candidates : iterable of int or dict, default=None
+            The candidates to pick from; None: all.
+        n_jobs, verbose
+            As in :meth:`predictions`.
+        estimator, params, trusted
+            As in :meth:`predictions`.
+
+        Returns
+        -------
+        score : BiasCorrectedScore
+            The estimate, its interval, and by how much ``best_score_`` is too high.
+
+        Raises
+        ------
+        WeightsNotFoundError
+            If models of splits were not kept: ``capture="splits"`` and
+            ``capture="both"`` keep them.
+        EvaluationError
+            As for :meth:`predictions`, or if the search's metric is not known.
+        ValueError
+            If the metric is not defined for most samples.
+
+        Notes
+        -----
+        The metric is computed for all out-of-fold predictions together. Where that is
+        not the mean over splits, as for ROC AUC, the difference is in the `optimism`,
+        too. The estimate is of models that are trained on as many rows as those of the
+        splits.
+
+        References
+        ----------
+        .. [1] I. Tsamardinos, E. Greasidou, G. Borboudakis, Bootstrapping the
+           out-of-sample predictions for efficient and accurate cross-validation,
+           Machine Learning 107, 1895-1922, 2018.
+
+        Examples
+        --------
+        >>> print(run.bias_corrected_score(X, y, random_state=0))  # doctest: +SKIP
+        0.9431 (95% interval 0.9117 to 0.9706); best_score_ is 0.9578, higher by 0.015
+        """
+        from weightsearch.evaluate._assessing import bias_corrected_score
+
+        return bias_corrected_score(
+            self,
+            X,
+            y,
+            scoring=scoring,
+            n_bootstraps=n_bootstraps,
+            confidence=confidence,
+            groups=groups,
+            block_length=block_length,
+            random_state=random_state,
+            candidates=candidates,
+            n_jobs=n_jobs,
+            verbose=verbose,
+            estimator=estimator,
+            params=params,
+            trusted=trusted,
+        )
+
+    def choose(self, rule: Any) -> int:
+        """Choose a candidate by a rule, from stored results.
+
+        Parameters
+        ----------
+        rule : callable
+            Takes ``cv_results_`` and returns the index of a candidate, like the rules
+            of :mod:`weightsearch.choose`. It gets the stored columns, ``params``, and
+            ``n_weights``, the number of weights of each candidate.
+
+        Returns
+        -------
+        candidate : int
+            Its number. :meth:`load_estimator` makes it a fitted estimator;
+            :meth:`TrackedSearch.choose` makes it the best one of a search.
+
+        Raises
+        ------
+        EvaluationError
+            If the run has not ended.
+        TypeError, IndexError
+            If the rule does not return the index of a candidate.
+
+        Examples
+        --------
+        >>> from weightsearch.choose import OneStandardError
+        >>> run.choose(OneStandardError(simplest="C"))  # doctest: +SKIP
+        4
+        """
+        from weightsearch.evaluate._choosing import chosen, stored_results
+
+        return chosen(rule, stored_results(self))
+
+    def compare_scores(
+        self,
+        a: Candidate,
+        b: Candidate | None = None,
+        *,
+        metric: str | None = None,
+        rope: float = 0.01,
+        confidence: float = 0.95,
+    ) -> ScoreComparison | pd.DataFrame:
+        """Test whether two candidates differ in score.
+
+        Training sets of cross-validation overlap, so that scores of splits depend on
+        each other and the usual t-test finds differences where there are none. The
+        corrected resampled t-test [1]_ takes the variance
+        :math:`s^2 (1/K + n_{test}/n_{train})` for the mean difference of :math:`K`
+        splits. Its Bayesian twin [2]_ gives the probabilities that one candidate is
+        better by more than `rope`, or that they are equivalent.
+
+        Parameters
+        ----------
+        a : int or dict
+            A candidate's number, or its params.
+        b : int or dict, default=None
+            The other one; None: all others in a table.
+        metric : str, default=None
+            None: the metric that the search refits by.
+        rope : float, default=0.01
+            Region of practical equivalence: scores that differ by no more count as
+            equal.
+        confidence : float, default=0.95
+            Of the interval.
+
+        Returns
+        -------
+        comparison : ScoreComparison or DataFrame
+            Difference ``a - b`` with its interval, statistic, p-value and
+            probabilities. In a table, one row per other candidate, with ``p_adjusted``
+            by Holm's method [3]_ for their number.
+
+        Raises
+        ------
+        ValueError
+            If there are not two splits in which both have a score.
+        EvaluationError
+            If they were tested on different splits, or there is no such metric.
+
+        References
+        ----------
+        .. [1] C. Nadeau, Y. Bengio, Inference for the generalization error, Machine
+           Learning 52, 239-281, 2003.
+        .. [2] A. Benavoli, G. Corani, J. Demsar, M. Zaffalon, Time for a change: a
+           tutorial for comparing multiple classifiers through Bayesian analysis,
+           Journal of Machine Learning Research 18(77), 2017.
+        .. [3] S. Holm, A simple sequentially rejective multiple test procedure,
+           Scandinavian Journal of Statistics 6, 65-70, 1979.
+
+        Examples
+        --------
+        >>> run.compare_scores(0, 1).p_value  # doctest: +SKIP
+        0.31
+        """
+        from weightsearch.evaluate._assessing import compare_scores
+
+        return compare_scores(
+            self, a, b, metric=metric, rope=rope, confidence=confidence
+        )
+
+    def agreement(
+        self,
+        X: Any,
+        y: Any,
+        epsilon: float = 0.01,
+        *,
+        metric: str | None = None,
+        tolerance: float | None = None,
+        candidates: Iterable[Candidate] | None = None,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+        estimator: Any = None,
+        params: Params = (),
+        trusted: Trusted = (),
+    ) -> Agreement:
+        """Find how many rows get another answer from an almost equally good candidate.
+
+        Of the candidates whose mean score is within `epsilon` of the best (the Rashomon
+        set) the out-of-fold predictions are compared [1]_: the *ambiguity* is the share
+        of rows to which any of them answers otherwise than the best one, the
+        *discrepancy* the share to which the one that differs most does.
+
+        Parameters
+        ----------
+        X, y : array-like
+            The data that were passed to ``fit``.
+        epsilon : float, default=0.01
+            How far below the best mean score a candidate may be.
+        metric : str, default=None
+            None: the metric that the search refits by.
+        tolerance : float, default=None
+            For regressors, which need it: the largest difference of predictions that
+            does not count.
+        candidates : iterable of int or dict, default=None
+            Look at these candidates only.
+        n_jobs, verbose
+            As in :meth:`predictions`.
+        estimator, params, trusted
+            As in :meth:`predictions`.
+
+        Returns
+        -------
+        agreement : Agreement
+            Ambiguity, discrepancy, the rows concerned, and a table of the agreement of
+            all pairs.
+
+        Raises
+        ------
+        WeightsNotFoundError
+            If models of splits were not kept: ``capture="splits"`` and
+            ``capture="both"`` keep them.
+        EvaluationError
+            As for :meth:`predictions`.
+
+        References
+        ----------
+        .. [1] C. Marx, F. Calmon, B. Ustun, Predictive multiplicity in classification,
+           ICML 2020.
+
+        Examples
+        --------
+        >>> print(run.agreement(X, y))  # doctest: +SKIP
+        14 near-best candidates: 6.2% of 1797 rows get another answer ...
+        """
+        from weightsearch.evaluate._assessing import agreement
+
+        return agreement(
+            self,
+            X,
+            y,
+            epsilon=epsilon,
+            metric=metric,
+            tolerance=tolerance,
             candidates=candidates,
             n_jobs=n_jobs,
             verbose=verbose,

@@ -1,21 +1,16 @@
-"""Estimators made of several candidates."""
+"""The mean of several candidates' weights."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
-from sklearn.base import is_classifier, is_regressor
-from sklearn.frozen import FrozenEstimator
-from sklearn.utils.metaestimators import available_if
 
-from weightsearch._copies import copied
 from weightsearch._records import Array, Weights
 from weightsearch.compare import align as align_to
 from weightsearch.exceptions import UnequalWeightsError
 
-__all__ = ["mean_of", "voting_ensemble"]
+__all__ = ["mean_of"]
 
 _COUNTERS = ("num_batches_tracked", "n_samples_seen_")
 """Integers that count what was seen and do not say how a model is built."""
@@ -67,44 +62,6 @@ def mean_of(every: Iterable[Weights], *, align: bool = False) -> Weights:
         for name, array in first.items()
     }
     return Weights(means, ties=first.ties, encodings=first.encodings)
-
-
-class _Member(FrozenEstimator):  # type: ignore[misc]
-    """A stored model that cannot change the data before the other members see them."""
-
-    def predict(self, X: Any) -> Any:
-        return self.estimator.predict(copied(X))
-
-    @available_if(lambda self: hasattr(self.estimator, "predict_proba"))  # type: ignore[untyped-decorator]
-    def predict_proba(self, X: Any) -> Any:
-        return self.estimator.predict_proba(copied(X))
-
-
-def voting_ensemble(members: list[tuple[str, Any]]) -> Any:
-    """Make a fitted voting estimator of fitted ones."""
-    # Here, since importing the package need not wait for it.
-    from sklearn.ensemble import VotingClassifier, VotingRegressor
-
-    frozen = [(name, _Member(estimator)) for name, estimator in members]
-    models = [estimator for _, estimator in members]
-    # Frozen members ignore the fit, which tells the whole only the names of classes.
-    if all(map(is_classifier, models)) and all(
-        hasattr(model, "predict_proba") for model in models
-    ):
-        classes = np.asarray(models[0].classes_)
-        voting = VotingClassifier(frozen, voting="soft")
-        return voting.fit(_rows(models[0], len(classes)), classes)
-    if all(map(is_regressor, models)):
-        return VotingRegressor(frozen).fit(_rows(models[0], 2), np.zeros(2))
-    names = sorted({type(model).__name__ for model in models})
-    raise TypeError(
-        "An ensemble votes over classifiers that have predict_proba, or over "
-        f"regressors; these candidates are {', '.join(names)}."
-    )
-
-
-def _rows(model: Any, count: int) -> Array:
-    return np.zeros((count, int(getattr(model, "n_features_in_", 1))))
 
 
 def _is_real(array: Array) -> bool:

@@ -13,7 +13,8 @@ from sklearn.base import clone
 
 from weightsearch._params import ParamsMapping
 from weightsearch._records import Array
-from weightsearch.exceptions import StoreWriteError
+from weightsearch.evaluate._choosing import chosen, n_weights
+from weightsearch.exceptions import StoreWriteError, WeightsNotFoundError
 from weightsearch.run import Run, StoredWeights, WeightStore
 from weightsearch.search._reference import StoreReference
 
@@ -29,6 +30,7 @@ class StoredModels:
         refit: Any
         scorer_: Any
         cv_results_: dict[str, Any]
+        best_params_: dict[str, Any]
         n_jobs: int | None
 
     def _stored(self, name: str) -> StoreReference:
@@ -59,6 +61,9 @@ class StoredModels:
                 "best_weights_ is not available: with refit=False no best estimator "
                 "was fitted."
             )
+        number = run._number(self.best_params_)
+        if run.best_index is not None and number != run._number(run.best_index):
+            return run.weights(number).to_dict()
         return run.best_weights().to_dict()
 
     @property
@@ -140,6 +145,80 @@ class StoredModels:
         run = self._stored("estimator_for").run
         number = run._number(params)
         return run._stored_model(number, split).rebuild(self._with_params(number))
+
+    def choose(self, rule: Any) -> Any:
+        """Choose another best candidate; nothing is fitted.
+
+        Afterwards the search predicts as one with ``refit=rule`` would: the attributes
+        ``best_index_``, ``best_params_``, ``best_score_``, ``best_estimator_``,
+        ``best_weights_`` and ``refit_time_`` are those of the chosen candidate, whose
+        refit comes from the store. The param `refit`, ``cv_results_`` and the store
+        stay as they are.
+
+        Parameters
+        ----------
+        rule : callable
+            Takes ``cv_results_`` and returns the index of a candidate, like the rules
+            of :mod:`weightsearch.choose`. Here ``cv_results_`` has a further column
+            ``n_weights``, the number of stored weights.
+
+        Returns
+        -------
+        self : object
+            The search.
+
+        Raises
+        ------
+        WeightsNotFoundError
+            If the candidate's refit was not kept. ``capture="refit"`` and
+            ``capture="both"`` keep those of the candidates that `keep` says, all by
+            default. The search has not changed then.
+        RebuildError
+            If it holds what cannot be stored without pickle.
+
+        Notes
+        -----
+        ``best_score_`` is the chosen candidate's mean score by the metric that the
+        search refits by. It is there if it was there before: scikit-learn has none
+        where `refit` is a callable. What
+        only continued training needs, such as an optimizer's moments, is stored for the
+        candidate alone that ``fit`` has found best.
+
+        Examples
+        --------
+        >>> from weightsearch.choose import OneStandardError
+        >>> search.choose(OneStandardError(simplest="C"))  # doctest: +SKIP
+        >>> search.best_params_  # doctest: +SKIP
+        {'C': 0.1}
+        """
+        run = self._stored("choose").run
+        results = {**self.cv_results_, "n_weights": n_weights(run)}
+        index = chosen(rule, results)
+        number = run._number(self.cv_results_["params"][index])
+        try:
+            estimator = run._stored_model(number, None).rebuild(
+                self._with_params(index)
+            )
+        except WeightsNotFoundError as error:
+            raise WeightsNotFoundError(
+                f"{error} Refits of all candidates are kept by capture='refit' and "
+                "capture='both' with keep='all'."
+            ) from error
+        row = run._row(number, None)
+        self.best_index_ = index
+        self.best_params_ = self.cv_results_["params"][index]
+        if hasattr(self, "best_score_"):
+            metric = self.refit if isinstance(self.refit, str) else "score"
+            column = f"mean_test_{metric}"
+            if column not in self.cv_results_:
+                column = "mean_test_score"
+            self.best_score_ = self.cv_results_[column][index]
+        self.best_estimator_ = estimator
+        if row is not None:
+            self.refit_time_ = float(run._source.result(row).get("fit_time") or 0.0)
+        if hasattr(estimator, "feature_names_in_"):
+            self.feature_names_in_ = estimator.feature_names_in_
+        return self
 
     def score_candidates(
         self,
