@@ -271,7 +271,6 @@ class RunResults:
     cv_results: Mapping[str, Array]
     """Columns of ``cv_results_`` but ``params`` and ``param_*``; numeric, 1-D."""
     best_index: int | None
-    best_weights: Weights | None = None
 
 
 class RunSource(Protocol):
@@ -320,6 +319,9 @@ class RunSource(Protocol):
 
     def stack(self, name: str, rows: Sequence[int]) -> Array:
         """The arrays of one name in many rows, of equal shape and type, stacked."""
+
+    def stored(self, row: int) -> Iterable[tuple[WeightSpec, Array, int]]:
+        """Each array of a row: spec, bytes as a store keeps them, their CRC-32."""
 
     def state(self, row: int) -> tuple[str, tuple[str, ...]] | None:
         """``ModelState.text`` of a row and the names of its blobs, where it has one."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from weightsearch._records import (
 from weightsearch.store import _json
 from weightsearch.store._dtypes import dtype_text
 from weightsearch.store._reader import Hdf5Run, Hdf5Store
+from weightsearch.store._specs import pack
 from weightsearch.store._writer import append_runs
 
 STORE_UID = "c" * 32
@@ -119,13 +120,14 @@ class MemoryRun:
         assert weights is not None
         return weights
 
+    def stored(self, row: int) -> Iterable[tuple[WeightSpec, Array, int]]:
+        weights = self.read_all(row)
+        packed = pack(weights)
+        raw = [np.frombuffer(bytes(piece), np.uint8) for piece in packed.pieces]
+        return zip(specs_of(weights).arrays, raw, packed.crcs, strict=True)
+
     def stack(self, name: str, rows: Sequence[int]) -> Array:
-        arrays = [self.read(row, name) for row in rows]
-        # Numpy's own stack drops the padding of structured types.
-        out = np.empty((len(arrays), *arrays[0].shape), arrays[0].dtype)
-        for place, array in enumerate(arrays):
-            out[place] = array
-        return out
+        return np.stack([self.read(row, name) for row in rows])
 
     def cv_results(self) -> dict[str, Array]:
         return {} if self.results is None else dict(self.results.cv_results)

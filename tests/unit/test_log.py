@@ -41,7 +41,8 @@ from weightsearch.exceptions import (
     WeightsNotFoundError,
 )
 from weightsearch.store._log import MAGIC, Log, log_path
-from weightsearch.store._log_run import LogFile, LogRun
+from weightsearch.store._log_file import LogFile
+from weightsearch.store._log_run import LogRun
 
 
 @pytest.fixture
@@ -349,7 +350,8 @@ READ = """
 import sys
 from pathlib import Path
 from weightsearch.store._log import log_path
-from weightsearch.store._log_run import LogFile, LogRun
+from weightsearch.store._log_file import LogFile
+from weightsearch.store._log_run import LogRun
 file = LogFile(log_path(Path(sys.argv[1])))
 run = LogRun(file, sys.argv[2], lambda uid: None)
 for line in sys.stdin:

@@ -16,7 +16,8 @@ from weightsearch._records import OK, FitRecord, ModelState, Splits, Weights
 from weightsearch.exceptions import CorruptStoreError, StoreError
 from weightsearch.store import verify
 from weightsearch.store._log import HEAD, Log, head_of, log_path
-from weightsearch.store._log_run import LogFile, LogRun
+from weightsearch.store._log_file import LogFile
+from weightsearch.store._log_run import LogRun
 
 COUNT = 12
 

@@ -25,7 +25,6 @@ import numpy as np
 from weightsearch._records import FAILED, FitRecord, RunHeader, RunResults, Splits
 from weightsearch.exceptions import StoreWriteError
 from weightsearch.store import _json, _steps
-from weightsearch.store._arrays import Record, pack
 from weightsearch.store._beside import (
     create_beside,
     open_ours,
@@ -33,6 +32,7 @@ from weightsearch.store._beside import (
     sync_data,
     sync_folder,
 )
+from weightsearch.store._specs import Packed, pack
 from weightsearch.store._splits import pack_splits
 
 __all__ = ["HEAD", "MAGIC", "Log", "head_of", "log_path", "unpack_head"]
@@ -297,7 +297,7 @@ class Log:
         self,
         event: str,
         meta: Mapping[str, Any] | str,
-        arrays: Record | None = None,
+        arrays: Packed | None = None,
         params: bytes = b"",
         result: bytes = b"",
         state: bytes | None = None,
@@ -380,9 +380,9 @@ def _goes_on(before: Splits, after: Splits) -> bool:
     )
 
 
-def _raw(content: bytes) -> Record:
+def _raw(content: bytes) -> Packed:
     view = memoryview(content)
-    return Record(b"", [view], [view.nbytes], [zlib.crc32(view)])
+    return Packed(b"", [view], [view.nbytes], [zlib.crc32(view)])
 
 
 def _blocks(texts: Sequence[str]) -> Iterator[tuple[int, Sequence[str]]]:

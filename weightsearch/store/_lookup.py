@@ -15,8 +15,10 @@ from weightsearch.exceptions import StoreError
 from weightsearch.store import _schema as names
 from weightsearch.store._catalog import fit_records
 from weightsearch.store._log import log_path
-from weightsearch.store._log_run import LogFile, LogRun
+from weightsearch.store._log_file import LogFile
+from weightsearch.store._log_run import LogRun
 from weightsearch.store._reader import Hdf5Store
+from weightsearch.store._run import Run
 from weightsearch.store._verify import Problem, verify_file
 
 __all__ = ["StoreLookup", "StoredFit", "verify"]
@@ -172,7 +174,7 @@ class StoreLookup:
         store = self._open()
         return bool(store is not None and store.entries) or bool(self.log_runs)
 
-    def resolve(self, uid: str) -> RunSource | None:
+    def resolve(self, uid: str) -> Run | None:
         """Return the run of a uid, or None."""
         store = self._open()
         run = None if store is None else store.by_uid(uid)

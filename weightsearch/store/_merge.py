@@ -13,7 +13,7 @@ from weightsearch._records import FitTable, RunSource
 from weightsearch.exceptions import StoreError, StoreLockedError
 from weightsearch.store._lock import is_locked, read_holder
 from weightsearch.store._log import log_path
-from weightsearch.store._log_run import LogFile
+from weightsearch.store._log_file import LogFile
 from weightsearch.store._lookup import StoreLookup
 from weightsearch.store._session import locked
 

@@ -2,9 +2,9 @@
 
 Fits whose weights agree in names, types, shapes and memory order are stacked: one
 dataset per weight. Where the same weights have many sets of shapes (nearly every
-decision tree has its own), they become one ragged layout: one dataset per weight with
-all elements concatenated. Where even the sets of names are many (ensembles that stop
-early), ragged layouts take them together, each fit having some of the names. So the
+decision tree has its own), they become one ragged architecture: one dataset per
+weight with all elements concatenated. Where even the sets of names are many (ensembles that stop
+early), ragged ones take them together, each fit having some of the names. So the
 number of datasets does not grow with the number of candidates.
 """
 
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from weightsearch._records import WeightSpec, WeightSpecs
 from weightsearch.store._schema import MAX_FAMILIES, MAX_SHAPES, RAGGED, STACKED
 
-__all__ = ["Layout", "plan"]
+__all__ = ["Architecture", "plan"]
 
 # A weight without its shape: type, number of axes, memory order.
 _Kind = tuple[str, int, str]
@@ -24,12 +24,12 @@ _Extra = tuple[tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]]
 
 
 @dataclass
-class Layout:
+class Architecture:
     """Fits that share datasets."""
 
     kind: str
     arrays: list[WeightSpec]
-    """In a ragged layout, only the number of axes of each shape counts."""
+    """If ragged, only the number of axes of each shape counts."""
     ties: dict[str, str]
     encodings: dict[str, str]
     rows: list[int]
@@ -47,21 +47,23 @@ class _Family:
     """The rows of each of the specs."""
 
 
-def plan(specs: Iterable[tuple[int, WeightSpecs]]) -> list[Layout]:
-    """Group rows that have weights into layouts, in the order of their first rows."""
+def plan(specs: Iterable[tuple[int, WeightSpecs]]) -> list[Architecture]:
+    """Group rows that have weights into architectures, by their first rows."""
     families = _families(specs)
-    layouts = []
+    found = []
     if len(families) > MAX_FAMILIES:
-        layouts = _ragged(families)
+        found = _ragged(families)
     else:
         for family in families:
             if len(family.specs) > MAX_SHAPES:
-                layouts += _ragged([family])
+                found += _ragged([family])
                 continue
             ties, encodings = map(dict, family.extra)
             for one, rows in zip(family.specs, family.rows, strict=True):
-                layouts.append(Layout(STACKED, list(one.arrays), ties, encodings, rows))
-    return sorted(layouts, key=lambda layout: layout.rows[0])
+                found.append(
+                    Architecture(STACKED, list(one.arrays), ties, encodings, rows)
+                )
+    return sorted(found, key=lambda one: one.rows[0])
 
 
 def _families(specs: Iterable[tuple[int, WeightSpecs]]) -> list[_Family]:
@@ -87,7 +89,7 @@ def _families(specs: Iterable[tuple[int, WeightSpecs]]) -> list[_Family]:
     return list(families.values())
 
 
-def _ragged(families: list[_Family]) -> list[Layout]:
+def _ragged(families: list[_Family]) -> list[Architecture]:
     """Put families together as long as no name means two things."""
     unions: list[_Family] = []
     for family in families:
@@ -99,7 +101,7 @@ def _ragged(families: list[_Family]) -> list[Layout]:
                 break
         else:
             unions.append(_Family(family.kinds, family.extra, rows=list(family.rows)))
-    layouts = []
+    found = []
     for union in unions:
         arrays = [
             WeightSpec(name, (-1,) * ndim, dtype, order)
@@ -107,8 +109,8 @@ def _ragged(families: list[_Family]) -> list[Layout]:
         ]
         ties, encodings = map(dict, union.extra)
         rows = sorted(row for rows in union.rows for row in rows)
-        layouts.append(Layout(RAGGED, arrays, ties, encodings, rows))
-    return layouts
+        found.append(Architecture(RAGGED, arrays, ties, encodings, rows))
+    return found
 
 
 def _merged(union: _Family, family: _Family) -> dict[str, _Kind] | None:

@@ -39,8 +39,7 @@ F_KEY = "key"
 F_ROW = "row"
 F_WEIGHTS = "weights"
 
-# On every dataset but the weights of layouts, the contents of states and the index,
-# which have a checksum per row, content and record.
+# On every dataset but weights, the contents of states and the index, which have a checksum per row, content and record.
 A_CRC32 = "crc32"
 
 # A run.
@@ -56,7 +55,7 @@ D_PARAMS = "params"
 G_CV_RESULTS = "cv_results"
 D_CV_COLUMNS = "cv_columns"
 G_FITS = "fits"
-G_LAYOUTS = "layouts"
+G_ARCHITECTURES = "architectures"
 G_SPLITS = "splits"
 G_STATES = "states"
 
@@ -67,14 +66,14 @@ D_FAILED = "failed"
 D_HAS_WEIGHTS = "has_weights"
 D_KEY = "key"
 D_MODEL_KEY = "model_key"
-D_LAYOUT = "layout"
+D_ARCHITECTURE = "architecture"
 D_ROW = "row"
 D_RESULT = "result"
 D_STATE = "state"
 D_ORIGIN = "origin"
 D_ORIGIN_ROW = "origin_row"
 
-# A layout.
+# An architecture.
 D_SPEC = "spec"
 D_ROW_CRC32 = "crc32"
 G_WEIGHTS = "weights"
@@ -117,11 +116,11 @@ J_ENCODINGS = "encodings"
 STACKED = "stacked"
 RAGGED = "ragged"
 
-# How the writer lays out; readers do not rely on these.
+# How the writer arranges arrays; readers do not rely on these.
 MAX_SHAPES = 16
 """Sets of shapes of the same weights that get stacks of their own."""
 MAX_FAMILIES = 16
-"""Sets of weights (names, types, axes) that get layouts of their own."""
+"""Sets of weights (names, types, axes) that get architectures of their own."""
 BLOCK_BYTES = 8 * 2**20
 """Arrays that are in memory at once while writing or checking."""
 CHUNK_BYTES = 2**18
@@ -133,7 +132,7 @@ FIXED_TEXT_BYTES = 2**22
 
 # What readers refuse. Each is far above what the writer needs.
 MAX_RUNS = 100_000
-MAX_LAYOUTS = 100_000
+MAX_ARCHITECTURES = 100_000
 MAX_ARRAYS = 1_000_000
 MAX_NAME_BYTES = 4096
 MAX_RUN_NAME_BYTES = 128

@@ -32,7 +32,8 @@ from weightsearch.store._beside import random_beside
 from weightsearch.store._columns import check_compression
 from weightsearch.store._lock import StoreLock, is_locked
 from weightsearch.store._log import Log, log_path
-from weightsearch.store._log_run import LogFile, LogRun
+from weightsearch.store._log_file import LogFile
+from weightsearch.store._log_run import LogRun
 from weightsearch.store._lookup import StoredFit, StoreLookup
 from weightsearch.store._reader import check_store_file
 from weightsearch.store._writer import append_runs

@@ -1,19 +1,141 @@
-"""The description of a fit's arrays as JSON, the same in the file and in the log."""
+"""Descriptions of arrays as JSON and their bytes, the same in the log and in the file.
+
+An array's bytes are those of :func:`~weightsearch.store._dtypes.to_stored`, in C order
+whatever its memory order was, and its checksum is that of these bytes: so arrays move
+from the log into the file, and from file to file, as they are.
+"""
 
 from __future__ import annotations
 
 import json
+import math
+import zlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, NamedTuple
 
-from weightsearch._records import WeightSpec, WeightSpecs
+import numpy as np
+
+from weightsearch._records import Array, WeightSpec, WeightSpecs
 from weightsearch.store import _json
 from weightsearch.store import _schema as names
 from weightsearch.store._checked import corrupt
-from weightsearch.store._dtypes import parse_dtype
+from weightsearch.store._dtypes import (
+    Stored,
+    check_storable,
+    dtype_text,
+    from_stored,
+    parse_dtype,
+    stored_as,
+    to_stored,
+)
 from weightsearch.store._names import to_paths
 
-__all__ = ["parse_specs", "specs_json"]
+__all__ = ["Packed", "Packing", "as_array", "pack", "parse_specs", "specs_json"]
+
+_BUFFERS = frozenset("biufcS")
+"""Kinds of types whose arrays are buffers as they are."""
+
+
+class Packed(NamedTuple):
+    """Arrays that are ready to be written one after another."""
+
+    spec: bytes
+    """JSON: names, types, shapes and orders, ties and encodings."""
+    pieces: list[Any]
+    """Buffers; the arrays' own memory where that is possible."""
+    sizes: list[int]
+    crcs: list[int]
+
+
+def pack(
+    arrays: Mapping[str, Array],
+    ties: Mapping[str, str] | None = None,
+    encodings: Mapping[str, str] | None = None,
+) -> Packed:
+    """Prepare arrays for writing."""
+    described, pieces, sizes = [], [], []
+    for name, array in arrays.items():
+        dtype, shape, flags = array.dtype, array.shape, array.flags
+        plain = dtype.kind in _BUFFERS and dtype.isbuiltin == 1
+        if not plain or dtype.char in "gG" or len(shape) > names.MAX_NDIM:
+            check_storable(dtype, len(shape), name)
+        in_order: bool = flags.c_contiguous
+        if not (plain and in_order):
+            stored = to_stored(array, stored_as(dtype))
+            array = stored if plain else stored.reshape(-1).view(np.uint8)
+        order = "F" if flags.f_contiguous and not in_order else "C"
+        described.append((name, dtype, shape, order))
+        pieces.append(array.data)
+        sizes.append(array.nbytes)
+    extra = tuple((ties or {}).items()), tuple((encodings or {}).items())
+    spec = _spec_line(tuple(described), *extra)
+    return Packed(spec, pieces, sizes, list(map(zlib.crc32, pieces)))
+
+
+_Pairs = tuple[tuple[str, str], ...]
+
+
+@lru_cache(maxsize=256)
+def _spec_line(
+    arrays: tuple[tuple[str, np.dtype[Any], tuple[int, ...], str], ...],
+    ties: _Pairs,
+    encodings: _Pairs,
+) -> bytes:
+    specs = tuple(
+        WeightSpec(name, shape, dtype_text(dtype), order)
+        for name, dtype, shape, order in arrays
+    )
+    return specs_json(WeightSpecs(specs, dict(ties), dict(encodings))).encode()
+
+
+def as_array(raw: Array, spec: WeightSpec, stored: Stored) -> Array:
+    """Return an array, given its bytes or elements in one contiguous array."""
+    plain = raw.view(stored.storage).reshape(spec.shape + stored.extra)
+    array = from_stored(plain, stored, spec.name)
+    return np.asfortranarray(array) if spec.order == "F" else array
+
+
+@dataclass(frozen=True, slots=True)
+class Packing:
+    """Where each of several packed arrays is."""
+
+    specs: WeightSpecs
+    index: Mapping[str, int]
+    """Position of each name in ``specs.arrays``."""
+    stored: tuple[Stored, ...]
+    offsets: tuple[int, ...]
+    """First byte of each array, and the end of the last."""
+
+    @classmethod
+    def parse(
+        cls, text: bytes, sizes: Sequence[int], *, path: str, place: str
+    ) -> Packing:
+        """Parse and check a spec."""
+        _, specs = parse_specs(text, path=path, place=place)
+        if len(specs.arrays) != len(sizes):
+            raise corrupt(f"{len(sizes)} arrays are not those described", path, place)
+        stored: list[Stored] = []
+        offsets = [0]
+        for spec, size in zip(specs.arrays, sizes, strict=True):
+            how = stored_spec(spec, size)
+            if how is None or math.prod(spec.shape) * how.itemsize != size:
+                raise corrupt(f"{spec.name!r} has {size} bytes", path, place)
+            stored.append(how)
+            offsets.append(offsets[-1] + size)
+        index = {spec.name: number for number, spec in enumerate(specs.arrays)}
+        return cls(specs, index, tuple(stored), tuple(offsets))
+
+
+def stored_spec(spec: WeightSpec, size: int) -> Stored | None:
+    """Return how an array of so many bytes is kept; None if that cannot be."""
+    dtype = parse_dtype(spec.dtype)
+    if dtype is not None:
+        return stored_as(dtype)
+    # A type that is not installed here: its bytes pass through as they are.
+    itemsize = size // (math.prod(spec.shape) or 1) or 1
+    return Stored(None, np.dtype(f"<u{itemsize}")) if itemsize in (1, 2, 4, 8) else None
 
 
 def specs_json(
@@ -21,8 +143,8 @@ def specs_json(
 ) -> str:
     """Serialize the names, types and shapes of arrays.
 
-    In a ragged layout, only the number of axes of each shape counts. The log has no
-    paths.
+    In a ragged architecture, only the number of axes of each shape counts. The log has
+    no paths.
     """
     listed = []
     for index, spec in enumerate(specs.arrays):
@@ -50,14 +172,14 @@ def specs_json(
 def parse_specs(text: str | bytes, *, path: str, place: str) -> tuple[str, WeightSpecs]:
     """Parse what :func:`specs_json` wrote; return the kind and the specs.
 
-    In a ragged layout each axis has the length -1. What cannot be, such as an unknown
-    kind or an impossible shape, is a CorruptStoreError.
+    In a ragged architecture each axis has the length -1. An unknown kind, an
+    impossible shape and the like are a CorruptStoreError.
     """
     value = _json.loads(text, path=path, place=place)
     try:
         kind, listed = value[names.J_KIND], value[names.J_ARRAYS]
         if kind not in (names.STACKED, names.RAGGED):
-            raise ValueError(f"unknown kind of layout {kind!r}")
+            raise ValueError(f"unknown kind {kind!r}")
         if not isinstance(listed, list) or len(listed) > names.MAX_ARRAYS:
             raise ValueError("no list of arrays, or one that is too long")
         arrays = tuple(_array(item, kind) for item in listed)

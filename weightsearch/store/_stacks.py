@@ -1,4 +1,4 @@
-"""Layouts: the weights of many fits in one dataset per weight.
+"""Architectures in the file: the weights of many fits in one dataset per weight.
 
 **Stacked**: every row has every array, all of one shape; the dataset has shape
 ``(n, *shape)``. **Ragged**: rows differ in shape, or lack arrays; the dataset is 1-D
@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import itertools
 import math
-import os
 import zlib
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import Any
 
@@ -39,45 +37,46 @@ from weightsearch.store._dtypes import (
     from_stored,
     parse_dtype,
     stored_as,
-    to_stored,
 )
 from weightsearch.store._names import to_paths
-from weightsearch.store._plan import Layout
-from weightsearch.store._specs import parse_specs, specs_json
+from weightsearch.store._plan import Architecture
+from weightsearch.store._run import StoredArray, unlike
+from weightsearch.store._specs import as_array, parse_specs, specs_json, stored_spec
 
-__all__ = ["StoredLayout", "write_layout"]
+__all__ = ["StoredArchitecture", "write_architecture"]
 
-SPARSE = 8
-"""Rows are read alone where all between the first and the last are so many more."""
-PARALLEL_BYTES = 2**23
-"""From here on, comparing checksums in several threads pays."""
-MAX_THREADS = 4
+_FAR = 8
+"""Rows further apart than so many others are not read in one block."""
 
 
-def write_layout(
-    group: h5g.GroupID, layout: Layout, run: RunSource, filters: Filters
+def write_architecture(
+    group: h5g.GroupID, planned: Architecture, run: RunSource, filters: Filters
 ) -> None:
-    """Write the rows of one layout."""
-    arrays, rows = layout.arrays, layout.rows
+    """Write the rows of one architecture."""
+    arrays, rows = planned.arrays, planned.rows
     paths = to_paths(spec.name for spec in arrays)
     stored = [_stored(run, rows, spec) for spec in arrays]
     weights = h5g.create(group, names.G_WEIGHTS.encode())
-    stacked = layout.kind == names.STACKED
-    if stacked:
+    if planned.kind == names.STACKED:
         shapes = [(len(rows), *spec.shape) for spec in arrays]
     else:
-        offset, shape, totals = _extents(layout, run)
+        offset, shape, totals = _extents(planned, run)
         write_column(group, names.D_OFFSET, offset)
         write_column(group, names.D_SHAPE, shape)
         shapes = [(total,) for total in totals]
     datasets = [
-        _create(weights, path, (*shape, *how.extra), how, filters)
+        create_dataset(
+            weights,
+            path,
+            (*shape, *how.extra),
+            h5t.py_create(how.storage, logical=True),
+            filters,
+        )
         for path, shape, how in zip(paths, shapes, stored, strict=True)
     ]
-    write = _write_stacked if stacked else _write_ragged
-    crcs = write(layout, run, stored, datasets)
-    specs = WeightSpecs(tuple(arrays), layout.ties, layout.encodings)
-    write_text(group, names.D_SPEC, specs_json(specs, kind=layout.kind, paths=paths))
+    crcs = _write_rows(planned, run, stored, datasets)
+    specs = WeightSpecs(tuple(arrays), planned.ties, planned.encodings)
+    write_text(group, names.D_SPEC, specs_json(specs, kind=planned.kind, paths=paths))
     write_column(group, names.D_ROW_CRC32, crcs)
 
 
@@ -88,67 +87,30 @@ def _stored(run: RunSource, rows: list[int], spec: WeightSpec) -> Stored:
         raise TypeError(
             f"{spec.name!r} is of type {spec.dtype}, which a store does not hold"
         ) from None
-    if true is None:
-        # A type that is not installed here: its bytes pass through as they are.
-        first = next(
-            row for row in rows if any(o.name == spec.name for o in _arrays(run, row))
-        )
-        return Stored(None, run.read(first, spec.name).dtype)
-    check_storable(true, len(spec.shape), spec.name)
-    return stored_as(true)
-
-
-def _arrays(run: RunSource, row: int) -> tuple[WeightSpec, ...]:
-    specs = run.specs(row)
-    return () if specs is None else specs.arrays
-
-
-def _create(
-    group: h5g.GroupID,
-    path: str,
-    shape: tuple[int, ...],
-    stored: Stored,
-    filters: Filters,
-) -> h5d.DatasetID:
-    kind = h5t.py_create(stored.storage, logical=True)
-    return create_dataset(group, path, shape, kind, filters)
-
-
-def _write_stacked(
-    layout: Layout, run: RunSource, stored: list[Stored], datasets: list[h5d.DatasetID]
-) -> Array:
-    arrays = layout.arrays
-    crcs = np.zeros((len(layout.rows), len(arrays)), "<u4")
-    row_bytes = sum(
-        math.prod(spec.shape) * how.itemsize
-        for spec, how in zip(arrays, stored, strict=True)
+    if true is not None:
+        check_storable(true, len(spec.shape), spec.name)
+        return stored_as(true)
+    sizes = (
+        stored_spec(one, raw.nbytes)
+        for row in rows
+        for one, raw, _ in run.stored(row)
+        if one.name == spec.name
     )
-    step = max(1, names.BLOCK_BYTES // max(row_bytes, 1))
-    with ThreadPoolExecutor(1) as pool:
-        for start in range(0, len(layout.rows), step):
-            rows = layout.rows[start : start + step]
-            for index, (spec, how) in enumerate(zip(arrays, stored, strict=True)):
-                block = run.stack(spec.name, rows)
-                shape = (len(rows), *spec.shape)
-                if block.dtype != (how.true or how.storage) or block.shape != shape:
-                    raise _wrong(block.dtype, block.shape[1:], spec)
-                raw = to_stored(block, how)
-                # zlib lets other threads run.
-                later = pool.submit(_row_crcs, raw)
-                append_block(datasets[index], raw, start)
-                crcs[start : start + len(rows), index] = later.result()
-    return crcs
+    found = next(sizes)
+    assert found is not None
+    return found
 
 
-def _extents(layout: Layout, run: RunSource) -> tuple[Array, Array, list[int]]:
+def _extents(planned: Architecture, run: RunSource) -> tuple[Array, Array, list[int]]:
     """Return where each array of each row begins, its shape, and the totals."""
-    index_of = {spec.name: index for index, spec in enumerate(layout.arrays)}
-    axis_of = [0, *itertools.accumulate(len(spec.shape) for spec in layout.arrays)]
-    offset = np.full((len(layout.rows), len(layout.arrays)), -1, "<i8")
-    shape = np.full((len(layout.rows), axis_of[-1]), -1, "<i8")
-    totals = [0] * len(layout.arrays)
-    for place, row in enumerate(layout.rows):
-        for spec in _arrays(run, row):
+    index_of = {spec.name: index for index, spec in enumerate(planned.arrays)}
+    axis_of = [0, *itertools.accumulate(len(spec.shape) for spec in planned.arrays)]
+    offset = np.full((len(planned.rows), len(planned.arrays)), -1, "<i8")
+    shape = np.full((len(planned.rows), axis_of[-1]), -1, "<i8")
+    totals = [0] * len(planned.arrays)
+    for place, row in enumerate(planned.rows):
+        specs = run.specs(row)
+        for spec in () if specs is None else specs.arrays:
             index = index_of[spec.name]
             offset[place, index] = totals[index]
             shape[place, axis_of[index] : axis_of[index + 1]] = spec.shape
@@ -156,34 +118,41 @@ def _extents(layout: Layout, run: RunSource) -> tuple[Array, Array, list[int]]:
     return offset, shape, totals
 
 
-def _write_ragged(
-    layout: Layout, run: RunSource, stored: list[Stored], datasets: list[h5d.DatasetID]
+def _write_rows(
+    planned: Architecture,
+    run: RunSource,
+    stored: list[Stored],
+    datasets: list[h5d.DatasetID],
 ) -> Array:
-    crcs = np.zeros((len(layout.rows), len(layout.arrays)), "<u4")
-    index_of = {spec.name: index for index, spec in enumerate(layout.arrays)}
+    """Write all arrays in blocks of bounded size; return their checksums."""
+    crcs = np.zeros((len(planned.rows), len(datasets)), "<u4")
+    index_of = {spec.name: index for index, spec in enumerate(planned.arrays)}
+    parts: list[list[Array]] = [[] for _ in datasets]
     written = [0] * len(datasets)
-    parts: dict[int, list[Array]] = {}
     size = 0
 
     def flush() -> None:
-        for index, pieces in parts.items():
-            # As bytes: numpy does not copy the padding of structured types.
-            raw = np.concatenate([piece.reshape(-1).view(np.uint8) for piece in pieces])
-            block = raw.view(pieces[0].dtype).reshape(-1, *pieces[0].shape[1:])
-            append_block(datasets[index], block, written[index])
-            written[index] += len(block)
-        parts.clear()
+        for index, pieces in enumerate(parts):
+            if pieces:
+                raw = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+                block = raw.view(stored[index].storage)
+                block = block.reshape(-1, *datasets[index].shape[1:])
+                append_block(datasets[index], block, written[index])
+                written[index] += len(block)
+                pieces.clear()
 
-    for place, row in enumerate(layout.rows):
-        for spec, array in _each(run, row):
+    for place, row in enumerate(planned.rows):
+        for spec, raw, crc in run.stored(row):
             index = index_of[spec.name]
-            how = stored[index]
-            if array.dtype != (how.true or how.storage) or array.shape != spec.shape:
-                raise _wrong(array.dtype, array.shape, spec)
-            raw = to_stored(array, how).reshape(-1, *how.extra)
-            crcs[place, index] = zlib.crc32(as_bytes(raw))
-            parts.setdefault(index, []).append(raw)
-            size += raw.nbytes
+            if raw.nbytes != math.prod(spec.shape) * stored[index].itemsize:
+                raise ValueError(
+                    f"{spec.name!r} has {raw.nbytes} bytes, but was announced as "
+                    f"{spec.dtype} of shape {spec.shape}"
+                )
+            crcs[place, index] = crc
+            if raw.nbytes:
+                parts[index].append(raw)
+                size += raw.nbytes
             if size >= names.BLOCK_BYTES:
                 flush()
                 size = 0
@@ -191,37 +160,15 @@ def _write_ragged(
     return crcs
 
 
-def _each(run: RunSource, row: int) -> Iterator[tuple[WeightSpec, Array]]:
-    arrays = _arrays(run, row)
-    # One call for all is faster, where they fit in a block.
-    dtypes = (np.dtype(parse_dtype(spec.dtype) or "u8").itemsize for spec in arrays)
-    sizes = (math.prod(s.shape) * n for s, n in zip(arrays, dtypes, strict=True))
-    whole = run.read_all(row) if sum(sizes) <= names.BLOCK_BYTES else None
-    for spec in arrays:
-        yield spec, run.read(row, spec.name) if whole is None else whole[spec.name]
-
-
-def _wrong(dtype: Any, shape: tuple[int, ...], spec: WeightSpec) -> ValueError:
-    return ValueError(
-        f"{spec.name!r} is {dtype} of shape {shape}, but was announced as "
-        f"{spec.dtype} of shape {spec.shape}"
-    )
-
-
 def _row_crcs(rows: Array) -> Array:
-    """Return the checksum of each row of a C-contiguous array."""
-    step = rows.nbytes // max(len(rows), 1)
-    if not step:
-        return np.zeros(len(rows), np.uint32)
-    view, crc = as_bytes(rows), zlib.crc32
-    starts = range(0, rows.nbytes, step)
-    return np.fromiter((crc(view[at : at + step]) for at in starts), np.uint32)
+    """Return the checksum of each row of bytes."""
+    return np.fromiter(map(zlib.crc32, rows), np.uint32, len(rows))
 
 
-class StoredLayout:
-    """One group of ``layouts/``, for reading.
+class StoredArchitecture:
+    """One group of ``architectures/``, for reading.
 
-    Its specs are those of all rows; in a ragged layout without shapes.
+    Its specs are those of all rows; of a ragged one without shapes.
     """
 
     def __init__(self, group: CheckedGroup):
@@ -262,6 +209,13 @@ class StoredLayout:
             arrays.append(WeightSpec(spec.name, shape, spec.dtype, spec.order))
         return WeightSpecs(tuple(arrays), self.specs.ties, self.specs.encodings)
 
+    def stored(self, row: int) -> Iterator[StoredArray]:
+        """Yield the arrays of a row as they are kept, compared with their checksums."""
+        for spec in self.specs_of(row).arrays:
+            index = self._index[spec.name]
+            raw = self._read_raw(row, index).reshape(-1).view(np.uint8)
+            yield spec, raw, int(self.crcs[row, index])
+
     def read(self, row: int, name: str) -> Array:
         """Read one array of a row."""
         return self._read(row, self._find(row, name))
@@ -278,28 +232,27 @@ class StoredLayout:
             encodings=specs.encodings,
         )
 
-    def kind_of(self, row: int, name: str) -> tuple[Stored, tuple[int, ...]]:
-        """Type and shape of one array of a row."""
-        index = self._find(row, name)
-        return self._dataset(index)[1], self._interval(row, index)[2]
-
-    def read_many(self, rows: Array, name: str, out: Array) -> None:
-        """Read one array of many rows, all of one shape, into the dataset's type."""
-        index = self._index[self.specs.ties.get(name, name)]
-        if out.size == 0:
-            return
-        dataset, _ = self._dataset(index)
-        starts, step = rows, 1
+    def stack(self, name: str, rows: Array) -> Array:
+        """Read one array of many rows, all of one shape."""
+        index = self._find(int(rows[0]), name)
+        dataset, stored = self._dataset(index)
+        _, step, shape = self._interval(int(rows[0]), index)
+        starts = rows
         if self.ragged:
-            intervals = [self._interval(row, index) for row in rows.tolist()]
+            intervals = [self._interval(row, self._find(row, name)) for row in rows]
+            for _, _, other in intervals:
+                if other != shape:
+                    raise unlike(name, f"{shape} and {other}")
             starts = np.array([start for start, _, _ in intervals], np.int64)
-            step = intervals[0][1]
-        # Bytes, since numpy does not copy the padding of structured types.
-        raw = out.reshape(-1).view(np.uint8).reshape(len(out), -1)
-        _read_rows(dataset, starts, step, raw)
-        bad = np.flatnonzero(_crcs_of(raw) != self.crcs[rows, index])
-        if len(bad):
-            raise self._damaged(int(rows[bad[0]]), index)
+        out = np.empty((len(rows), *shape, *stored.extra), stored.storage)
+        if out.size:
+            # Bytes, since numpy does not copy the padding of structured types.
+            raw = out.reshape(-1).view(np.uint8).reshape(len(out), -1)
+            _read_rows(dataset, starts, step, raw)
+            bad = np.flatnonzero(_row_crcs(raw) != self.crcs[rows, index])
+            if len(bad):
+                raise self._damaged(int(rows[bad[0]]), index)
+        return from_stored(out, stored, name)
 
     def filters(self) -> Filters:
         """Filters of the first weight, as the writer takes them."""
@@ -341,18 +294,18 @@ class StoredLayout:
         return index
 
     def _read(self, row: int, index: int) -> Array:
-        raw, stored = self._read_raw(row, index)
         spec = self.specs.arrays[index]
-        array = from_stored(raw, stored, spec.name)
-        return np.asfortranarray(array) if spec.order == "F" else array
+        if self.ragged:
+            shape = self._shape_of(row, index)
+            spec = WeightSpec(spec.name, shape, spec.dtype, spec.order)
+        return as_array(self._read_raw(row, index), spec, self._dataset(index)[1])
 
-    def _read_raw(self, row: int, index: int) -> tuple[Array, Stored]:
-        dataset, stored = self._dataset(index)
-        start, count, shape = self._interval(row, index)
-        raw = dataset.read(start, count).reshape(shape + stored.extra)
+    def _read_raw(self, row: int, index: int) -> Array:
+        start, count, _ = self._interval(row, index)
+        raw = self._dataset(index)[0].read(start, count)
         if zlib.crc32(as_bytes(raw)) != self.crcs[row, index]:
             raise self._damaged(row, index)
-        return raw, stored
+        return raw
 
     def _interval(self, row: int, index: int) -> tuple[int, int, tuple[int, ...]]:
         """First element, number of elements and shape."""
@@ -413,36 +366,23 @@ def _open_array(
 
 def _read_rows(dataset: CheckedDataset, starts: Array, step: int, raw: Array) -> None:
     """Read rows of `step` elements each, in any order, as (n, nbytes) bytes."""
-    order = np.argsort(starts, kind="stable")
-    starts = starts[order]
-    straight = bool((order[1:] > order[:-1]).all())
-    span = int(starts[-1]) + step - int(starts[0])
-    if span == step * len(starts) and straight and (np.diff(starts) == step).all():
+    if (np.diff(starts) == step).all():
         out = raw.reshape(-1).view(dataset.dtype)
         dataset.read_into(out.reshape(-1, *dataset.shape[1:]), int(starts[0]))
         return
+    order = np.argsort(starts, kind="stable")
+    starts = starts[order]
     row_bytes = raw.shape[1]
     most = max(names.BLOCK_BYTES // row_bytes, 1) * step
-    sparse = span > SPARSE * step * len(starts)
+    far = np.append(np.flatnonzero(np.diff(starts) > _FAR * step) + 1, len(starts))
     at = 0
     while at < len(starts):
         low = int(starts[at])
         stop = int(np.searchsorted(starts, low + most - step, side="right"))
-        stop = at + 1 if sparse else max(stop, at + 1)
-        high = int(starts[stop - 1]) + step
-        block = as_bytes(dataset.read(low, high - low))
-        item = row_bytes // step
+        stop = max(at + 1, min(stop, int(far[np.searchsorted(far, at, side="right")])))
+        block = dataset.read(low, int(starts[stop - 1]) + step - low)
+        flat = block.reshape(-1).view(np.uint8)
         for place, start in zip(order[at:stop], starts[at:stop].tolist(), strict=True):
-            first = (start - low) * item
-            raw[place] = np.frombuffer(block[first : first + row_bytes], np.uint8)
+            first = (start - low) * (row_bytes // step)
+            raw[place] = flat[first : first + row_bytes]
         at = stop
-
-
-def _crcs_of(raw: Array) -> Array:
-    """Return the checksums of rows, in several threads where they are large."""
-    threads = min(MAX_THREADS, os.cpu_count() or 1)
-    if raw.nbytes < PARALLEL_BYTES or threads == 1:
-        return _row_crcs(raw)
-    # zlib lets other threads run.
-    with ThreadPoolExecutor(threads) as pool:
-        return np.concatenate(list(pool.map(_row_crcs, np.array_split(raw, threads))))

@@ -10,24 +10,21 @@ from typing import Any
 import numpy as np
 
 from weightsearch._records import (
-    REFIT,
     Array,
     FitTable,
     RunHeader,
-    RunSource,
     Splits,
     Weights,
     WeightSpecs,
 )
 from weightsearch.exceptions import StoreError, WeightsNotFoundError
-from weightsearch.store import _json
 from weightsearch.store import _schema as names
 from weightsearch.store._catalog import CatalogEntry
 from weightsearch.store._checked import CheckedGroup, dangers
 from weightsearch.store._columns import read_column, read_json, read_texts
-from weightsearch.store._dtypes import from_stored
+from weightsearch.store._run import Resolve, Run, StoredArray, stack_of
 from weightsearch.store._splits import unpack_splits
-from weightsearch.store._stacks import StoredLayout
+from weightsearch.store._stacks import StoredArchitecture
 from weightsearch.store._states import StoredStates
 
 __all__ = ["Hdf5Run"]
@@ -52,8 +49,8 @@ _SPLIT_COLUMNS = {
 }
 
 
-class Hdf5Run:
-    """One run of an open store; a :class:`~weightsearch._records.RunSource`.
+class Hdf5Run(Run):
+    """One run of an open store.
 
     All methods raise :class:`~weightsearch.exceptions.CorruptStoreError`, naming the
     place, where the file is not what it should be. The run's group is opened when
@@ -64,13 +61,13 @@ class Hdf5Run:
         self,
         entry: CatalogEntry,
         open_group: Callable[[], CheckedGroup],
-        resolve: Callable[[str], RunSource | None],
+        resolve: Resolve,
     ):
         self.entry = entry
         self.name = entry.name
         self._open_group = open_group
         self._resolve = resolve
-        self._layouts: dict[int, StoredLayout] = {}
+        self._architectures: dict[int, StoredArchitecture] = {}
 
     @cached_property
     def group(self) -> CheckedGroup:
@@ -78,12 +75,12 @@ class Hdf5Run:
         return self._open_group()
 
     @cached_property
-    def uid(self) -> str:
-        """Unique for ever."""
+    def uid(self) -> str:  # type: ignore[override]
+        """Unique permanently."""
         return self.entry.uid or self.group.text(names.A_UID)
 
     @property
-    def path(self) -> str:
+    def path(self) -> str:  # type: ignore[override]
         """The store's file, for errors."""
         return self.group.path
 
@@ -127,27 +124,27 @@ class Hdf5Run:
         return self.group.group(names.G_FITS)
 
     @cached_property
-    def n_layouts(self) -> int:
-        """Number of layouts."""
-        group = self.group.group(names.G_LAYOUTS)
-        found = set(group.names(names.MAX_LAYOUTS))
+    def n_architectures(self) -> int:
+        """Number of architectures."""
+        group = self.group.group(names.G_ARCHITECTURES)
+        found = set(group.names(names.MAX_ARCHITECTURES))
         if found != {str(index) for index in range(len(found))}:
-            raise group.refuse("layouts are not numbered from 0")
+            raise group.refuse("architectures are not numbered from 0")
         return len(found)
 
     @cached_property
     def places(self) -> Array:
-        """Layout and row in it of each fit, (n_fits, 2); -1 without own weights."""
+        """Architecture of each fit and row in it, (n_fits, 2); -1 without weights."""
         shape = (len(self._fits),)
         columns = [
             read_column(self.table, name, "<i8", shape)
-            for name in (names.D_LAYOUT, names.D_ROW)
+            for name in (names.D_ARCHITECTURE, names.D_ROW)
         ]
         places = np.stack(columns, axis=1)
         low, high = places.min(initial=0), places[:, 0].max(initial=-1)
-        if low < -1 or high >= self.n_layouts:
+        if low < -1 or high >= self.n_architectures:
             raise self.table.refuse(
-                "points at a layout that is not there", names.D_LAYOUT
+                "points at an architecture that is not there", names.D_ARCHITECTURE
             )
         return places
 
@@ -166,7 +163,7 @@ class Hdf5Run:
             candidate,
             column(names.D_SPLIT, "<i8"),
             column(names.D_FAILED, bool),
-            column(names.D_LAYOUT, "<i8") >= 0,
+            column(names.D_ARCHITECTURE, "<i8") >= 0,
             column(names.D_KEY, "S32"),
         ]
         if names.D_ORIGIN in table:
@@ -184,9 +181,12 @@ class Hdf5Run:
         """All stored fits."""
         return self._fits
 
-    def holder(self, row: int) -> tuple[RunSource, int]:
+    def held(self, row: int) -> tuple[Run, int]:
         """Return the run that holds a row's fit, and its row there."""
-        self._check_row(row)
+        if not 0 <= row < len(self._fits):
+            raise WeightsNotFoundError(
+                f"There is no fit {row} in this run; it has {len(self._fits)}."
+            )
         origin = self._fits.origin[row].decode("ascii", "replace")
         if not origin:
             return self, row
@@ -198,147 +198,112 @@ class Hdf5Run:
             )
         return run, at
 
+    def place(self, row: int) -> str:
+        """Where a row of this run is, for errors."""
+        return f"{self.table.at(names.D_RESULT)}[{row}]"
+
+    def others(self) -> Iterator[Run]:
+        """Yield the runs that hold some of the fits."""
+        for uid in set(self._fits.origin.tolist()) - {b""}:
+            run = self._resolve(uid.decode("ascii", "replace"))
+            if run is not None:
+                yield run
+
     @cached_property
     def _results(self) -> list[str]:
         return read_texts(self.table, names.D_RESULT, len(self._fits))
 
-    def result(self, row: int) -> dict[str, Any]:
-        """Scores, times and errors of a row."""
-        text = self.result_text(row)
-        place = f"{self.table.at(names.D_RESULT)}[{row}]"
-        value = _json.loads(text, path=self.path, place=place)
-        if not isinstance(value, dict):
-            raise self.table.refuse("is not a JSON object", f"{names.D_RESULT}[{row}]")
-        return value
-
-    def result_text(self, row: int) -> str:
-        """Scores, times and errors of a row as JSON text."""
-        self._check_row(row)
-        if not self._results[row] and self._fits.origin[row]:
-            run, at = self.holder(row)
-            return run.result_text(at)
+    def own_text(self, row: int) -> str:
+        """The result as JSON text; empty where it is that of another run's row."""
         return self._results[row]
-
-    def own_result_text(self, row: int) -> str:
-        """The same for a row whose model another run holds, if it has its own."""
-        self._check_row(row)
-        return self._results[row] if self._fits.origin[row] else ""
 
     # -- weights --------------------------------------------------------------
 
-    def specs(self, row: int) -> WeightSpecs | None:
-        """Names, shapes and types of a row's weights; None where it has none."""
-        run, at = self.holder(row)
-        if run is not self:
-            return run.specs(at)
+    def own_specs(self, row: int) -> WeightSpecs | None:
+        """Names, shapes and types of the weights; None where there are none."""
         if not self._fits.has_weights[row]:
             return None
-        layout, place = self._find(row)
-        return layout.specs_of(place)
+        architecture, place = self._find(row)
+        return architecture.specs_of(place)
+
+    def own_stored(self, row: int) -> Iterator[StoredArray]:
+        """Yield the weights as they are kept, compared with their checksums."""
+        architecture, place = self._find(row)
+        return architecture.stored(place)
+
+    def own_array(self, row: int, name: str) -> Array:
+        """One array of a row."""
+        architecture, place = self._find(row)
+        return architecture.read(place, name)
+
+    def own_weights(self, row: int) -> Weights:
+        """All arrays of a row."""
+        architecture, place = self._find(row)
+        return architecture.read_all(place)
 
     def alike(self, rows: Array) -> list[tuple[WeightSpecs, Array]]:
-        """Return what rows have, each with the places in `rows` that have it."""
+        """What rows have, each with the places in `rows` of some that have it."""
         found = []
-        for run, at, of_it in self._by_holder(np.asarray(rows, np.int64)):
+        for run, at, places in self._by_holder(np.asarray(rows, np.int64)):
             if run is not self:
-                found += [(specs, of_it[part]) for specs, part in run.alike(at)]
+                found += [(specs, places[part]) for specs, part in run.alike(at)]
                 continue
             numbers = self.places[at, 0]
             for number in dict.fromkeys(numbers[numbers >= 0].tolist()):
                 same = np.flatnonzero(numbers == number)
-                # All rows of a stacked layout are alike, those of a ragged one not.
-                ragged = self.layout(number).ragged
+                # All rows of a stacked architecture are alike, ragged ones are not.
+                ragged = self.architecture(number).ragged
                 for part in np.split(same, len(same)) if ragged else [same]:
                     specs = self.specs(int(at[part[0]]))
                     if specs is not None:
-                        found.append((specs, of_it[part]))
+                        found.append((specs, places[part]))
         return sorted(found, key=lambda item: int(item[1][0]))
 
-    def read(self, row: int, name: str) -> Array:
-        """Read one array of a row."""
-        run, at = self.holder(row)
-        if run is not self:
-            return run.read(at, name)
-        layout, place = self._find(row)
-        return layout.read(place, name)
-
-    def read_all(self, row: int) -> Weights:
-        """Read all arrays of a row."""
-        run, at = self.holder(row)
-        if run is not self:
-            return run.read_all(at)
-        layout, place = self._find(row)
-        return layout.read_all(place)
-
     def stack(self, name: str, rows: Sequence[int]) -> Array:
-        """Read the arrays of one name in many rows, of equal shape and type.
-
-        The stack is C-contiguous, whatever the order of each array was.
-        """
-        wanted = np.asarray(rows, dtype=np.int64)
-        if wanted.ndim != 1 or not len(wanted):
-            raise ValueError("rows must be a sequence of at least one row")
-        for end in (int(wanted.min()), int(wanted.max())):
-            self._check_row(end)
-        parts = [
-            (run._stack_own(name, at) if run is self else run.stack(name, at), of_it)
-            for run, at, of_it in self._by_holder(wanted)
-        ]
-        return _joined(name, len(wanted), parts)
-
-    def _stack_own(self, name: str, rows: Array) -> Array:
-        places = self.places[rows]
+        """The arrays of one name in many rows, of equal shape and type, stacked."""
         parts = []
-        for number in dict.fromkeys(places[:, 0].tolist()):
-            of_it = np.flatnonzero(places[:, 0] == number)
-            layout, _ = self._find(int(rows[of_it[0]]))
-            at = places[of_it, 1]
-            if at.min() < 0 or at.max() >= layout.count:
-                raise self.table.refuse("points out of its layout", names.D_ROW)
-            stored, shape = layout.kind_of(int(at[0]), name)
-            # All rows of a stacked layout are alike, those of a ragged one are not.
-            for place in at.tolist() if layout.ragged else ():
-                other = layout.kind_of(place, name)[1]
-                if other != shape:
-                    raise _unlike(name, f"{shape} and {other}")
-            out = np.empty((len(at), *shape, *stored.extra), stored.storage)
-            layout.read_many(at, name, out)
-            parts.append((from_stored(out, stored, name), of_it))
-        return _joined(name, len(rows), parts)
+        for run, at, places in self._by_holder(np.asarray(rows, np.int64)):
+            if run is not self:
+                parts.append((run.stack(name, at), places))
+                continue
+            numbers = self.places[at, 0]
+            for number in dict.fromkeys(numbers.tolist()):
+                same = np.flatnonzero(numbers == number)
+                found = [self._find(row) for row in at[same].tolist()]
+                stack = found[0][0].stack(name, np.array([row for _, row in found]))
+                parts.append((stack, places[same]))
+        return stack_of(name, parts)
 
     def _by_holder(self, rows: Array) -> Iterator[tuple[Any, Array, Array]]:
         """Yield each run that holds rows, which of its rows, and their places."""
+        if len(rows):
+            self.held(int(rows.min()))
+            self.held(int(rows.max()))
         origins = self._fits.origin[rows]
-        own = np.flatnonzero(origins == b"")
-        if len(own):
-            yield self, rows[own], own
-        for origin in dict.fromkeys(origins[origins != b""].tolist()):
-            of_it = np.flatnonzero(origins == origin)
-            holders = [self.holder(row) for row in rows[of_it].tolist()]
-            yield holders[0][0], np.array([at for _, at in holders], np.int64), of_it
+        for origin in dict.fromkeys(origins.tolist()):
+            places = np.flatnonzero(origins == origin)
+            if not origin:
+                yield self, rows[places], places
+                continue
+            held = [self.held(row) for row in rows[places].tolist()]
+            yield held[0][0], np.array([at for _, at in held], np.int64), places
 
-    def layout(self, number: int) -> StoredLayout:
-        """Return one of the run's layouts."""
-        found = self._layouts.get(number)
+    def architecture(self, number: int) -> StoredArchitecture:
+        """Return one of the run's architectures."""
+        found = self._architectures.get(number)
         if found is None:
-            group = self.group.group(f"{names.G_LAYOUTS}/{number}")
-            found = self._layouts[number] = StoredLayout(group)
+            group = self.group.group(f"{names.G_ARCHITECTURES}/{number}")
+            found = self._architectures[number] = StoredArchitecture(group)
         return found
 
-    def _check_row(self, row: int) -> None:
-        if not 0 <= row < len(self._fits):
-            raise WeightsNotFoundError(
-                f"no fit {row}; the run has {len(self._fits)} of them"
-            )
-
-    def _find(self, row: int) -> tuple[StoredLayout, int]:
+    def _find(self, row: int) -> tuple[StoredArchitecture, int]:
         number, at = self.places[row].tolist()
         if number < 0:
-            raise WeightsNotFoundError(f"fit {row} has no weights")
-        layout = self.layout(number)
-        if not 0 <= at < layout.count:
-            raise self.table.refuse("points out of its layout", names.D_ROW)
-        return layout, at
+            raise WeightsNotFoundError(f"Fit {row} has no weights.")
+        found = self.architecture(number)
+        if not 0 <= at < found.count:
+            raise self.table.refuse("points out of its architecture", names.D_ROW)
+        return found, at
 
     # -- states ---------------------------------------------------------------
 
@@ -347,36 +312,17 @@ class Hdf5Run:
         """What besides weights the run has of its models."""
         return StoredStates(self.group, self.table, len(self._fits))
 
-    def state(self, row: int) -> tuple[str, tuple[str, ...]] | None:
-        """What besides weights a row has of its model."""
-        run, at = self.holder(row)
-        return self.states.state(row) if run is self else run.state(at)
+    def own_state(self, row: int) -> tuple[str, tuple[str, ...]] | None:
+        """The text of the model's state, and the names of its contents."""
+        return self.states.state(row)
 
-    def has_blob(self, name: str) -> bool:
-        """Whether a state of the run has a content of that name."""
-        return name in self.states or any(run.has_blob(name) for run in self._others)
+    def own_blob(self, name: str) -> bytes | None:
+        """One content; None if another run has it."""
+        return self.states.blob(name) if name in self.states else None
 
-    def blob(self, name: str) -> bytes:
-        """One content of the states."""
-        found: bytes = self._with_blob(name).blob(name)
-        return found
-
-    def blob_size(self, name: str) -> int:
-        """Bytes of one content."""
-        found: int = self._with_blob(name).blob_size(name)
-        return found
-
-    def _with_blob(self, name: str) -> Any:
-        if name in self.states:
-            return self.states
-        return next((run for run in self._others if run.has_blob(name)), self.states)
-
-    @cached_property
-    def _others(self) -> list[RunSource]:
-        """The runs that hold some of the fits."""
-        origins = np.unique(self._fits.origin[self._fits.origin != b""])
-        found = (self._resolve(uid.decode("ascii", "replace")) for uid in origins)
-        return [run for run in found if run is not None]
+    def own_blob_size(self, name: str) -> int | None:
+        """Bytes of one content; None if another run has it."""
+        return self.states.blob_size(name) if name in self.states else None
 
     # -- results --------------------------------------------------------------
 
@@ -401,33 +347,13 @@ class Hdf5Run:
             raise self.group.refuse(f"best_index is {index}")
         return None if index == -1 else index
 
-    @cached_property
-    def _best_row(self) -> int | None:
-        fits = self._fits
-        best = self.best_index()
-        if best is None:
-            return None
-        rows = np.flatnonzero((fits.candidate == best) & (fits.split == REFIT))
-        rows = rows[fits.has_weights[rows]]
-        return int(rows[-1]) if len(rows) else None
-
-    def best_specs(self) -> WeightSpecs | None:
-        """Names, shapes and types of the best estimator's weights."""
-        return None if self._best_row is None else self.specs(self._best_row)
-
-    def read_best(self, name: str) -> Array:
-        """Read one array of the best estimator."""
-        if self._best_row is None:
-            raise WeightsNotFoundError("the run has no best estimator's weights")
-        return self.read(self._best_row, name)
-
     def splits(self) -> list[Splits]:
         """The splits; several where candidates were evaluated on different ones."""
         if names.G_SPLITS not in self.group:
             return []
         group = self.group.group(names.G_SPLITS)
         found = []
-        for index in range(len(group.names(names.MAX_LAYOUTS))):
+        for index in range(len(group.names(names.MAX_ARCHITECTURES))):
             one = group.group(str(index))
             first, count, n_rows, n_splits = (
                 one.integer(name)
@@ -453,27 +379,6 @@ class Hdf5Run:
         """Yield an error for each fit whose holder is not there."""
         for row in np.flatnonzero(self._fits.origin != b"").tolist():
             try:
-                self.holder(row)
+                self.held(row)
             except StoreError as exc:
                 yield exc
-
-
-def _joined(name: str, count: int, parts: list[tuple[Array, Array]]) -> Array:
-    """Put the stacks of some rows together, each with its places."""
-    first = parts[0][0]
-    if len(parts) == 1:
-        return first
-    for other, _ in parts:
-        if (other.dtype, other.shape[1:]) != (first.dtype, first.shape[1:]):
-            shapes = f"{first.shape[1:]} and {other.shape[1:]}"
-            raise _unlike(name, f"{shapes} of {first.dtype} and {other.dtype}")
-    out = np.empty((count, *first.shape[1:]), first.dtype)
-    for part, of_it in parts:
-        out[of_it] = part
-    return out
-
-
-def _unlike(name: str, kinds: str) -> ValueError:
-    return ValueError(
-        f"{name!r} is not alike in all rows: {kinds}; select rows of one shape"
-    )

@@ -75,7 +75,7 @@ def _run_problems(run: Hdf5Run) -> Iterator[Problem]:
         lambda: _read(run.best_index),
         lambda: _read(run.splits),
         lambda: _fits(run),
-        lambda: _layouts(run),
+        lambda: _architectures(run),
         lambda: map(_problem, run.problems()),
         lambda: map(_problem, run.states.problems()),
     ]
@@ -119,16 +119,16 @@ def _fits(run: Hdf5Run) -> Iterator[Problem]:
             yield _problem(exc)
 
 
-def _layouts(run: Hdf5Run) -> Iterator[Problem]:
+def _architectures(run: Hdf5Run) -> Iterator[Problem]:
     places = run.places
-    for number in range(run.n_layouts):
+    for number in range(run.n_architectures):
         try:
-            layout = run.layout(number)
+            found = run.architecture(number)
             rows = np.sort(places[places[:, 0] == number, 1])
-            if not np.array_equal(rows, np.arange(layout.count)):
-                place = layout.group.place
+            if not np.array_equal(rows, np.arange(found.count)):
+                place = found.group.place
                 yield Problem(place, "its rows are not those that the fits point at")
-            yield from map(_problem, layout.verify())
+            yield from map(_problem, found.verify())
         except StoreError as exc:
             yield _problem(exc)
 

@@ -44,7 +44,7 @@ from weightsearch.store._names import to_flat
 from weightsearch.store._plan import plan
 from weightsearch.store._reader import Hdf5Run, Hdf5Store, StoreView
 from weightsearch.store._splits import pack_splits
-from weightsearch.store._stacks import write_layout
+from weightsearch.store._stacks import write_architecture
 from weightsearch.store._states import write_states
 
 __all__ = ["append_runs", "rewrite"]
@@ -405,19 +405,19 @@ def _write_fits(
     group: h5g.GroupID, run: RunSource, fits: FitTable, filters: Filters
 ) -> None:
     own = fits.origin == b""
-    layouts = h5g.create(group, names.G_LAYOUTS.encode())
-    layout_of = np.full(len(fits), -1, "<i8")
+    architectures = h5g.create(group, names.G_ARCHITECTURES.encode())
+    number_of = np.full(len(fits), -1, "<i8")
     row_in = np.full(len(fits), -1, "<i8")
     planned = plan(
         (row, specs)
         for row in np.flatnonzero(fits.has_weights & own).tolist()
         if (specs := run.specs(row)) is not None
     )
-    for index, layout in enumerate(planned):
-        layout_of[layout.rows] = index
-        row_in[layout.rows] = np.arange(len(layout.rows))
-        target = h5g.create(layouts, str(index).encode())
-        write_layout(target, layout, run, filters)
+    for index, one in enumerate(planned):
+        number_of[one.rows] = index
+        row_in[one.rows] = np.arange(len(one.rows))
+        target = h5g.create(architectures, str(index).encode())
+        write_architecture(target, one, run, filters)
     table = h5g.create(group, names.G_FITS.encode())
     write_column(table, names.D_CANDIDATE, fits.candidate.astype("<i8"))
     write_column(table, names.D_SPLIT, fits.split.astype("<i8"))
@@ -425,7 +425,7 @@ def _write_fits(
     write_column(table, names.D_KEY, fits.key.astype("S32"))
     if fits.model_key.any():
         write_column(table, names.D_MODEL_KEY, fits.model_key.astype("S32"))
-    write_column(table, names.D_LAYOUT, layout_of)
+    write_column(table, names.D_ARCHITECTURE, number_of)
     write_column(table, names.D_ROW, row_in)
     if not own.all():
         write_column(table, names.D_HAS_WEIGHTS, fits.has_weights.astype(bool))
@@ -478,9 +478,9 @@ class _Moved:
 
 def _filters_of_run(run: Hdf5Run) -> Filters:
     """Return the filters of the first weight of a run, or of one it refers to."""
-    for source in (run, *run._others):
-        if isinstance(source, Hdf5Run) and source.n_layouts:
-            found = source.layout(0).filters()
+    for source in (run, *run.others()):
+        if isinstance(source, Hdf5Run) and source.n_architectures:
+            found = source.architecture(0).filters()
             if found is not None:
                 return found
     return None

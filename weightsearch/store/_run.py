@@ -1,0 +1,257 @@
+"""What runs in the log and runs in the file have in common."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from weightsearch._records import (
+    REFIT,
+    Array,
+    FitTable,
+    RunHeader,
+    Splits,
+    Weights,
+    WeightSpec,
+    WeightSpecs,
+)
+from weightsearch.exceptions import (
+    CorruptStoreError,
+    StoreError,
+    WeightsNotFoundError,
+)
+from weightsearch.store import _json
+
+__all__ = ["Resolve", "Run", "StoredArray", "stack_of", "unlike"]
+
+StoredArray = tuple[WeightSpec, Array, int]
+"""An array's spec, its bytes as they are kept (uint8, 1-D), and their checksum."""
+
+
+class Run(ABC):
+    """A run of which some fits may be held by other runs.
+
+    A :class:`~weightsearch._records.RunSource`. What is asked of a row is answered by
+    the run that holds its fit, with the methods that begin with ``own_``.
+    """
+
+    path: str
+    """The file, for errors."""
+    uid: str
+
+    @property
+    @abstractmethod
+    def header(self) -> RunHeader:
+        """What is known of the run."""
+
+    @abstractmethod
+    def params(self) -> Sequence[str]:
+        """Params of every candidate, encoded as JSON."""
+
+    @abstractmethod
+    def fits(self) -> FitTable:
+        """All fits that are there now."""
+
+    @abstractmethod
+    def cv_results(self) -> dict[str, Array]:
+        """The numeric columns of ``cv_results_``; empty while the run goes on."""
+
+    @abstractmethod
+    def best_index(self) -> int | None:
+        """Row of the best candidate."""
+
+    @abstractmethod
+    def splits(self) -> list[Splits]:
+        """The splits; several where candidates were evaluated on different ones."""
+
+    @abstractmethod
+    def held(self, row: int) -> tuple[Run, int]:
+        """Return the run that holds a row's fit, and its row there."""
+
+    @abstractmethod
+    def place(self, row: int) -> str:
+        """Where a row of this run is, for errors."""
+
+    @abstractmethod
+    def others(self) -> Iterator[Run]:
+        """Yield the runs that hold some of the fits."""
+
+    @abstractmethod
+    def own_text(self, row: int) -> str:
+        """The result as JSON text; empty where it is that of another run's row."""
+
+    @abstractmethod
+    def own_specs(self, row: int) -> WeightSpecs | None:
+        """Names, shapes and types of the weights; None where there are none."""
+
+    @abstractmethod
+    def own_stored(self, row: int) -> Iterator[StoredArray]:
+        """Yield the weights as they are kept, compared with their checksums."""
+
+    @abstractmethod
+    def own_array(self, row: int, name: str) -> Array:
+        """One array of a row."""
+
+    @abstractmethod
+    def own_weights(self, row: int) -> Weights:
+        """All arrays of a row."""
+
+    @abstractmethod
+    def own_state(self, row: int) -> tuple[str, tuple[str, ...]] | None:
+        """The text of the model's state, and the names of its contents."""
+
+    @abstractmethod
+    def own_blob(self, name: str) -> bytes | None:
+        """One content, compared with its checksum; None if another run has it."""
+
+    @abstractmethod
+    def own_blob_size(self, name: str) -> int | None:
+        """Bytes of one content; None if another run has it."""
+
+    # -- rows -----------------------------------------------------------------
+
+    def result(self, row: int) -> dict[str, Any]:
+        """``FitRecord.result`` of a row."""
+        text, place = self.result_text(row), self.place(row)
+        value = _json.loads(text, path=self.path, place=place)
+        if not isinstance(value, dict):
+            message = f"{self.path}: {place}: the result is not a JSON object"
+            raise CorruptStoreError(message, self.path, place)
+        return value
+
+    def result_text(self, row: int) -> str:
+        """The same as JSON text."""
+        run, at = self.held(row)
+        return self.own_text(row) or run.own_text(at)
+
+    def own_result_text(self, row: int) -> str:
+        """The same for a row whose model another run holds, if it has its own."""
+        return "" if self.held(row)[0] is self else self.own_text(row)
+
+    def specs(self, row: int) -> WeightSpecs | None:
+        """Names, shapes and types of a row's weights; None where it has none."""
+        run, at = self.held(row)
+        return run.own_specs(at)
+
+    def alike(self, rows: Array) -> list[tuple[WeightSpecs, Array]]:
+        """What rows have, each with the places in `rows` of some that have it."""
+        found: dict[int, tuple[WeightSpecs, list[int]]] = {}
+        for place, row in enumerate(rows.tolist()):
+            specs = self.specs(row)
+            if specs is not None:
+                found.setdefault(id(specs), (specs, []))[1].append(place)
+        return [(specs, np.array(places)) for specs, places in found.values()]
+
+    def stored(self, row: int) -> Iterator[StoredArray]:
+        """Yield a row's weights as they are kept, compared with their checksums."""
+        run, at = self.held(row)
+        yield from run.own_stored(at)
+
+    def read(self, row: int, name: str) -> Array:
+        """One array of a row."""
+        run, at = self.held(row)
+        return run.own_array(at, name)
+
+    def read_all(self, row: int) -> Weights:
+        """All arrays of a row."""
+        run, at = self.held(row)
+        return run.own_weights(at)
+
+    def stack(self, name: str, rows: Sequence[int]) -> Array:
+        """The arrays of one name in many rows, of equal shape and type, stacked.
+
+        The stack is C-contiguous, whatever the order of each array was.
+        """
+        parts = [(self.read(int(row), name)[None], [n]) for n, row in enumerate(rows)]
+        return stack_of(name, parts)
+
+    def state(self, row: int) -> tuple[str, tuple[str, ...]] | None:
+        """The text of a row's state and the names of its contents, or None."""
+        run, at = self.held(row)
+        return run.own_state(at)
+
+    # -- contents of states ---------------------------------------------------
+
+    def has_blob(self, name: str) -> bool:
+        """Whether the run's states have a content of that name."""
+        return self.own_blob_size(name) is not None or any(
+            run.own_blob_size(name) is not None for run in self.others()
+        )
+
+    def blob(self, name: str) -> bytes:
+        """One content of the run's states."""
+        found = self.own_blob(name)
+        return self._holder_of(name).blob(name) if found is None else found
+
+    def blob_size(self, name: str) -> int:
+        """Bytes of one content."""
+        found = self.own_blob_size(name)
+        return self._holder_of(name).blob_size(name) if found is None else found
+
+    def _holder_of(self, name: str) -> Run:
+        for run in self.others():
+            if run.own_blob_size(name) is not None:
+                return run
+        message = f"{self.path}: states: their content {name} is missing"
+        raise CorruptStoreError(message, self.path, "states")
+
+    # -- the best estimator ---------------------------------------------------
+
+    def _best_row(self) -> int | None:
+        best, fits = self.best_index(), self.fits()
+        if best is None:
+            return None
+        refits = (fits.candidate == best) & (fits.split == REFIT) & fits.has_weights
+        return max(np.flatnonzero(refits).tolist(), default=None)
+
+    def best_specs(self) -> WeightSpecs | None:
+        """Names, shapes and types of the best estimator's weights."""
+        row = self._best_row()
+        return None if row is None else self.specs(row)
+
+    def read_best(self, name: str) -> Array:
+        """One array of the best estimator's weights."""
+        row = self._best_row()
+        if row is None:
+            raise WeightsNotFoundError("The run has no weights of a best estimator.")
+        return self.read(row, name)
+
+    def is_readable(self) -> bool:
+        """Whether the run's fits can be listed."""
+        try:
+            self.header, self.fits()
+        except StoreError:
+            return False
+        return True
+
+
+Resolve = Callable[[str], Run | None]
+"""Returns the run of a uid, or None."""
+
+
+def stack_of(name: str, parts: Sequence[tuple[Array, Any]]) -> Array:
+    """Join the stacks of some rows, each with its places in the whole."""
+    if not parts:
+        raise ValueError("rows must have at least one row")
+    first = parts[0][0]
+    if len(parts) == 1:
+        return np.ascontiguousarray(first)
+    for other, _ in parts:
+        if (other.dtype, other.shape[1:]) != (first.dtype, first.shape[1:]):
+            shapes = f"{first.shape[1:]} and {other.shape[1:]}"
+            raise unlike(name, f"{shapes} of {first.dtype} and {other.dtype}")
+    count = sum(len(part) for part, _ in parts)
+    out = np.empty((count, *first.shape[1:]), first.dtype)
+    for part, places in parts:
+        out[places] = part
+    return out
+
+
+def unlike(name: str, kinds: str) -> ValueError:
+    """Return the error for rows that cannot be stacked."""
+    return ValueError(
+        f"{name!r} is not alike in all rows: {kinds}; select rows of one shape"
+    )
