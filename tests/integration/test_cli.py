@@ -290,7 +290,7 @@ def test_verify_finds_damage(store, tmp_path):
     damaged.write_bytes(store.read_bytes())
     with h5py.File(damaged, "r+") as file:
         name = list(file["runs"])[-1]
-        place = f"/runs/{name}/layouts/0/weights/coefs_/0"
+        place = f"/runs/{name}/architectures/0/weights/coefs_/0"
         file[place][0, 0, 0] += 1
 
     output, error = weightsearch("verify", damaged, status=1)

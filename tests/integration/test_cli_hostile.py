@@ -101,7 +101,7 @@ def test_problems_are_escaped(store, tmp_path):
     path = tmp_path / "damaged.h5"
     path.write_bytes(store.read_bytes())
     with h5py.File(path, "r+") as file:
-        weights = next(iter(file["runs"].values()))["layouts/0/weights"]
+        weights = next(iter(file["runs"].values()))["architectures/0/weights"]
         found = []
         weights.visititems(lambda _, item: found.append(item))
         array = next(item for item in found if getattr(item, "ndim", 0) == 3)

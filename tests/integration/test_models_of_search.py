@@ -378,7 +378,7 @@ def flip(path: Path, dataset: str) -> None:
     path.write_bytes(content)
 
 
-@pytest.mark.parametrize("dataset", ["layouts/0/weights/coef_", "states/content"])
+@pytest.mark.parametrize("dataset", ["architectures/0/weights/coef_", "states/content"])
 def test_one_flipped_bit_is_refused(search, dataset):
     """Tampered weights or contents make no model; the place is named."""
     search.store_.close()

@@ -204,7 +204,10 @@ def test_stack_of_different_shapes_is_refused(store):
     log.append(fit(0, hidden=9))
     log.close()
 
-    with reading(store) as run, pytest.raises(ValueError, match="not have one shape"):
+    with (
+        reading(store) as run,
+        pytest.raises(ValueError, match="not alike in all rows"),
+    ):
         run.stack("coefs_/0", [0, 1])
 
 

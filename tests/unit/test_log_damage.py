@@ -185,7 +185,7 @@ def test_damaged_array_is_named_and_the_others_can_be_read(store):
     run = opened(store)
     with pytest.raises(CorruptStoreError, match="coefs_/0") as caught:
         run.read(5, "coefs_/0")
-    assert caught.value.place.startswith("fit at byte")
+    assert caught.value.place.startswith("frame at byte")
     assert run.read(5, "coefs_/1").size
     assert list(run.damaged()) == [5]
 

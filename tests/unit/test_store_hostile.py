@@ -27,7 +27,7 @@ from weightsearch.store._verify import verify_file
 from weightsearch.store._writer import rewrite
 
 RUN = "/runs/20250101T000000Z-aaaa"
-WEIGHT = f"{RUN}/layouts/0/weights/coefs_/0"
+WEIGHT = f"{RUN}/architectures/0/weights/coefs_/0"
 Change = Callable[[h5py.File, Path], Any]
 
 
@@ -62,8 +62,8 @@ def soft_link(file: h5py.File, tmp_path: Path) -> None:
 
 
 def soft_link_group(file: h5py.File, tmp_path: Path) -> None:
-    file.move(f"{RUN}/layouts/0/weights", "/elsewhere")
-    file[f"{RUN}/layouts/0/weights"] = h5py.SoftLink("/elsewhere")
+    file.move(f"{RUN}/architectures/0/weights", "/elsewhere")
+    file[f"{RUN}/architectures/0/weights"] = h5py.SoftLink("/elsewhere")
 
 
 def external_link(file: h5py.File, tmp_path: Path) -> None:
@@ -131,10 +131,10 @@ def huge_text(file: h5py.File, tmp_path: Path) -> None:
 
 
 def huge_stack(file: h5py.File, tmp_path: Path) -> None:
-    spec = json.loads(file[f"{RUN}/layouts/0/spec"][()])
+    spec = json.loads(file[f"{RUN}/architectures/0/spec"][()])
     spec["arrays"][0]["shape"] = [2**20, 2**20]
-    del file[f"{RUN}/layouts/0/spec"]
-    write_text(file[f"{RUN}/layouts/0"].id, "spec", json.dumps(spec))
+    del file[f"{RUN}/architectures/0/spec"]
+    write_text(file[f"{RUN}/architectures/0"].id, "spec", json.dumps(spec))
     create(file, WEIGHT, (4, 2**20, 2**20))
 
 
@@ -207,11 +207,11 @@ def text(name: str, value: str) -> Change:
 
 def spec(**changes: Any) -> Change:
     def change(file: h5py.File, tmp_path: Path) -> None:
-        value = json.loads(file[f"{RUN}/layouts/0/spec"][()])
+        value = json.loads(file[f"{RUN}/architectures/0/spec"][()])
         for key, item in changes.items():
             target = value if key in value else value["arrays"][0]
             target[key] = item
-        text("layouts/0/spec", json.dumps(value))(file, tmp_path)
+        text("architectures/0/spec", json.dumps(value))(file, tmp_path)
 
     change.__name__ = str(changes)
     return change
@@ -235,7 +235,7 @@ def odd_packed(file: h5py.File, tmp_path: Path) -> None:
 
 REFUSED = [
     (soft_link, WEIGHT, "soft link"),
-    (soft_link_group, f"{RUN}/layouts/0/weights", "soft link"),
+    (soft_link_group, f"{RUN}/architectures/0/weights", "soft link"),
     (external_link, WEIGHT, "link to another file"),
     (external_storage, WEIGHT, "another file"),
     (virtual, WEIGHT, "virtual"),
@@ -261,21 +261,21 @@ REFUSED = [
     (text("header", '{"uid": 3}'), f"{RUN}/header", "lacks"),
     (text("cv_columns", "[1]"), f"{RUN}/cv_columns", "names and paths"),
     (text("cv_columns", '[{"name":"a","path":"../header"}]'), "", "missing"),
-    (spec(kind="pickle"), f"{RUN}/layouts/0/spec", "unknown kind"),
-    (spec(dtype="|O"), f"{RUN}/layouts/0/spec", "no possible type"),
-    (spec(dtype={"names": 1}), f"{RUN}/layouts/0/spec", "no possible type"),
+    (spec(kind="pickle"), f"{RUN}/architectures/0/spec", "unknown kind"),
+    (spec(dtype="|O"), f"{RUN}/architectures/0/spec", "no possible type"),
+    (spec(dtype={"names": 1}), f"{RUN}/architectures/0/spec", "no possible type"),
     (spec(dtype="<f4"), WEIGHT, "is of type float64"),
     (spec(dtype="not_a_type_here"), WEIGHT, "unsigned"),
-    (spec(shape=[-1, 3]), f"{RUN}/layouts/0/spec", "no possible shape"),
-    (spec(shape=[1] * 40), f"{RUN}/layouts/0/spec", "no possible shape"),
+    (spec(shape=[-1, 3]), f"{RUN}/architectures/0/spec", "no possible shape"),
+    (spec(shape=[1] * 40), f"{RUN}/architectures/0/spec", "no possible shape"),
     (spec(shape=[12]), WEIGHT, "has shape"),
-    (spec(order="A"), f"{RUN}/layouts/0/spec", "memory order"),
-    (spec(name=3), f"{RUN}/layouts/0/spec", "no name"),
-    (spec(path="/runs"), f"{RUN}/layouts/0/spec", "paths"),
-    (spec(path="../../../header"), f"{RUN}/layouts/0/spec", "paths"),
-    (spec(arrays={}), f"{RUN}/layouts/0/spec", "no list"),
-    (spec(arrays=[3]), f"{RUN}/layouts/0/spec", "not an object"),
-    (spec(ties=[]), f"{RUN}/layouts/0/spec", "ties"),
+    (spec(order="A"), f"{RUN}/architectures/0/spec", "memory order"),
+    (spec(name=3), f"{RUN}/architectures/0/spec", "no name"),
+    (spec(path="/runs"), f"{RUN}/architectures/0/spec", "paths"),
+    (spec(path="../../../header"), f"{RUN}/architectures/0/spec", "paths"),
+    (spec(arrays={}), f"{RUN}/architectures/0/spec", "no list"),
+    (spec(arrays=[3]), f"{RUN}/architectures/0/spec", "not an object"),
+    (spec(ties=[]), f"{RUN}/architectures/0/spec", "ties"),
     (attribute("uid", "variable-length"), RUN, "'uid' is not a text"),
     (attribute("n_candidates", 1.5), RUN, "'n_candidates' is not an integer"),
     (attribute("n_candidates", 2**40), f"{RUN}/params", "is not a column"),
@@ -410,7 +410,7 @@ def test_numbers_of_members_are_limited(
 ):
     """A group with more members than any store has is not listed."""
     path = good_store(tmp_path / "a.h5")
-    monkeypatch.setattr(_stored_run.names, "MAX_LAYOUTS", 1)
+    monkeypatch.setattr(_stored_run.names, "MAX_ARCHITECTURES", 1)
 
     with (
         Hdf5Store(path) as store,
@@ -426,7 +426,9 @@ class Payload:
         return os.mkdir, ("owned",)
 
 
-@pytest.mark.parametrize("name", ["header", "params", "fits/result", "layouts/0/spec"])
+@pytest.mark.parametrize(
+    "name", ["header", "params", "fits/result", "architectures/0/spec"]
+)
 def test_pickles_are_never_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ):

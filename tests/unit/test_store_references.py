@@ -103,7 +103,7 @@ def test_a_run_refers_to_the_fits_of_another(tmp_path: Path, together: bool):
         assert_is(store.runs["b"], second)
         assert store.runs["b"].best_specs() == second.specs(22)
     with h5py.File(path, "r") as file:
-        layouts = file["runs/b/layouts"].values()
+        layouts = file["runs/b/architectures"].values()
         assert sum(len(layout["crc32"]) for layout in layouts) == 3
     assert verify_file(path) == []
 

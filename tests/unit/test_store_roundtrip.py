@@ -153,7 +153,7 @@ def test_trees_come_back(tmp_path: Path):
     with back(run, tmp_path / "a.h5") as store:
         assert_equal(run, store)
         (stored,) = store.runs.values()
-        assert stored.n_layouts == 1
+        assert stored.n_architectures == 1
 
 
 def test_ties_and_encodings_come_back(tmp_path: Path):

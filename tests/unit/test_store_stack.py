@@ -38,12 +38,12 @@ def expected(run: MemoryRun, name: str, rows: object) -> np.ndarray:
 
 
 @pytest.mark.parametrize("rows", ROWS, ids=str)
-@pytest.mark.parametrize("sparse", [0, 1, 8])
+@pytest.mark.parametrize("far", [0, 1, 8])
 def test_any_rows_of_a_stack(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: object, sparse: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: object, far: int
 ):
     """Any selection comes back in its order, however the reads are joined."""
-    monkeypatch.setattr(_stacks, "SPARSE", sparse)
+    monkeypatch.setattr(_stacks, "_FAR", far)
     run = run_of(40)
     with Hdf5Store(write(tmp_path / "a.h5", run)) as store:
         (stored,) = store.runs.values()
@@ -62,7 +62,7 @@ def test_any_rows_of_a_ragged_layout(tmp_path: Path, rows: object):
     run = MemoryRun(records)
     with Hdf5Store(write(tmp_path / "a.h5", run)) as store:
         (stored,) = store.runs.values()
-        assert stored.layout(0).ragged
+        assert stored.architecture(0).ragged
         stack = stored.stack("coefs_/0", list(rows))
 
     np.testing.assert_array_equal(stack, expected(run, "coefs_/0", rows))
@@ -74,34 +74,17 @@ def test_rows_of_several_layouts(tmp_path: Path):
     rows = [9, 0, 3, 4]
     with Hdf5Store(write(tmp_path / "a.h5", run)) as store:
         (stored,) = store.runs.values()
-        assert stored.n_layouts == 2
+        assert stored.n_architectures == 2
         stack = stored.stack("intercepts_/1", rows)
 
     np.testing.assert_array_equal(stack, expected(run, "intercepts_/1", rows))
 
 
-def test_large_stacks_are_read_by_several_threads(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    """Beyond a size the checksums are compared elsewhere; the result is the same."""
-    monkeypatch.setattr(_stacks, "PARALLEL_BYTES", 1000)
-    run = run_of(200)
-    with Hdf5Store(write(tmp_path / "a.h5", run)) as store:
-        (stored,) = store.runs.values()
-        stack = stored.stack("coefs_/0", range(200))
-
-    np.testing.assert_array_equal(stack, expected(run, "coefs_/0", range(200)))
-
-
-@pytest.mark.parametrize("parallel", [1000, 2**23])
 @pytest.mark.parametrize("rows", [range(200), range(0, 200, 4), [17, 3], [17]])
-def test_damage_is_found_in_every_way_of_reading(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parallel: int, rows: object
-):
+def test_damage_is_found_in_every_way_of_reading(tmp_path: Path, rows: object):
     """One wrong bit is reported with its row, whichever way the row is read."""
-    monkeypatch.setattr(_stacks, "PARALLEL_BYTES", parallel)
     path = write(tmp_path / "a.h5", run_of(200))
-    place = "/runs/20250101T000000Z-aaaa/layouts/0/weights/coefs_/0"
+    place = "/runs/20250101T000000Z-aaaa/architectures/0/weights/coefs_/0"
     rows = sorted({*rows, 17})
     with h5py.File(path, "r+") as file:
         file[place][17, 0, 0] += 1
@@ -131,13 +114,13 @@ def test_unknown_names_and_rows_are_refused(tmp_path: Path):
             stored.read(0, "nope")
         with pytest.raises(WeightsNotFoundError, match="'nope'"):
             stored.stack("nope", [0])
-        with pytest.raises(WeightsNotFoundError, match="fit 1 has no weights"):
+        with pytest.raises(WeightsNotFoundError, match="Fit 1 has no weights"):
             stored.read_all(1)
         with pytest.raises(WeightsNotFoundError, match="no fit 2"):
             stored.read(2, "coefs_/0")
         with pytest.raises(WeightsNotFoundError, match="no fit -1"):
             stored.result(-1)
-        with pytest.raises(WeightsNotFoundError, match="no best"):
+        with pytest.raises(WeightsNotFoundError, match="no weights of a best"):
             stored.read_best("coefs_/0")
         with pytest.raises(ValueError, match="at least one"):
             stored.stack("coefs_/0", [])

@@ -116,7 +116,7 @@ def foreign_split(file: h5py.File) -> None:
 
 
 def foreign_layout(file: h5py.File) -> None:
-    replaced(file, "fits/layout", np.full(8, 7))
+    replaced(file, "fits/architecture", np.full(8, 7))
 
 
 def foreign_row(file: h5py.File) -> None:
@@ -136,16 +136,16 @@ def other_type(file: h5py.File) -> None:
 
 
 def bad_json(file: h5py.File) -> None:
-    del file[RUN]["layouts/1/spec"]
-    write_text(file[RUN]["layouts/1"].id, "spec", "{}")
+    del file[RUN]["architectures/1/spec"]
+    write_text(file[RUN]["architectures/1"].id, "spec", "{}")
 
 
 def missing_weight(file: h5py.File) -> None:
-    del file[RUN]["layouts/0/weights/coefs_/1"]
+    del file[RUN]["architectures/0/weights/coefs_/1"]
 
 
 def missing_layout(file: h5py.File) -> None:
-    del file[RUN]["layouts/0"]
+    del file[RUN]["architectures/0"]
 
 
 def missing_header(file: h5py.File) -> None:
@@ -157,7 +157,7 @@ def missing_checksum(file: h5py.File) -> None:
 
 
 def changed_weight(file: h5py.File) -> None:
-    file[RUN]["layouts/0/weights/coefs_/0"][2] += 1
+    file[RUN]["architectures/0/weights/coefs_/0"][2] += 1
 
 
 def second_uid(file: h5py.File) -> None:
@@ -169,17 +169,17 @@ def second_uid(file: h5py.File) -> None:
     [
         (foreign_candidate, f"{RUN}/fits/candidate"),
         (foreign_split, f"{RUN}/fits/split"),
-        (foreign_layout, f"{RUN}/fits/layout"),
-        (foreign_row, f"{RUN}/layouts/0"),
-        (doubled_row, f"{RUN}/layouts/0"),
+        (foreign_layout, f"{RUN}/fits/architecture"),
+        (foreign_row, f"{RUN}/architectures/0"),
+        (doubled_row, f"{RUN}/architectures/0"),
         (short_column, f"{RUN}/cv_results/mean_test_score"),
         (other_type, f"{RUN}/fits/candidate"),
-        (bad_json, f"{RUN}/layouts/1/spec"),
-        (missing_weight, f"{RUN}/layouts/0/weights/coefs_/1"),
-        (missing_layout, f"{RUN}/layouts"),
+        (bad_json, f"{RUN}/architectures/1/spec"),
+        (missing_weight, f"{RUN}/architectures/0/weights/coefs_/1"),
+        (missing_layout, f"{RUN}/architectures"),
         (missing_header, f"{RUN}/header"),
         (missing_checksum, f"{RUN}/params"),
-        (changed_weight, f"{RUN}/layouts/0/weights/coefs_/0[2]"),
+        (changed_weight, f"{RUN}/architectures/0/weights/coefs_/0[2]"),
         (second_uid, "/runs/copy"),
         (set_attribute("best_index", 8), RUN),
         (set_attribute("n_splits", 9), RUN),

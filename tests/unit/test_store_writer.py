@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ from store_memory import (
     write,
 )
 
-from weightsearch._records import Array, Weights
+from weightsearch._records import Weights
 from weightsearch.exceptions import CorruptStoreError, StoreWriteError
 from weightsearch.store import _append
 from weightsearch.store._columns import check_compression
@@ -42,11 +41,11 @@ class FailingRun(MemoryRun):
         self.error = error
         self.left = 5
 
-    def stack(self, name: str, rows: Sequence[int]) -> Array:
+    def stored(self, row: int) -> Any:
         self.left -= 1
         if self.left < 0:
             raise self.error
-        return super().stack(name, rows)
+        return super().stored(row)
 
 
 @pytest.mark.parametrize("there", [False, True])

@@ -135,4 +135,4 @@ The store: {path.stat().st_size / 1e6:.2f} MB. Open it again, in Python:
     run.candidates                      # a table of params and scores
     run.weights(0)                      # name -> ndarray, read when asked for
 
-or with any HDF5 viewer: all weights are in /runs/*/layouts."""
+or with any HDF5 viewer: all weights are in /runs/*/architectures."""

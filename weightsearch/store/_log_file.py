@@ -85,7 +85,8 @@ class Fit(NamedTuple):
     origin: tuple[str, int] | None
 
 
-class SplitsFrame(NamedTuple):
+@dataclass(frozen=True)
+class SplitsFrame:
     """The splits of some candidates; without arrays those of the candidates before."""
 
     first: int
@@ -321,7 +322,8 @@ class LogFile:
             run.header = _header(_json.loads(lines[0])["header"], uid)
         elif event == fmt.SPLITS:
             numbers = (meta[n] for n in ("first", "count", "n_rows", "n_splits"))
-            run.splits.append(SplitsFrame(*map(_count, numbers), arrays))
+            first, count, n_rows, n_splits = map(_count, numbers)
+            run.splits.append(SplitsFrame(first, count, n_rows, n_splits, arrays))
         elif event == fmt.END:
             meta = _json.loads(lines[0])
             if meta["best_index"] is not None:

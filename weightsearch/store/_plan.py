@@ -3,9 +3,9 @@
 Fits whose weights agree in names, types, shapes and memory order are stacked: one
 dataset per weight. Where the same weights have many sets of shapes (nearly every
 decision tree has its own), they become one ragged architecture: one dataset per
-weight with all elements concatenated. Where even the sets of names are many (ensembles that stop
-early), ragged ones take them together, each fit having some of the names. So the
-number of datasets does not grow with the number of candidates.
+weight with all elements concatenated. Where even the sets of names are many (ensembles
+that stop early), ragged ones take them together, each fit having some of the names. So
+the number of datasets does not grow with the number of candidates.
 """
 
 from __future__ import annotations

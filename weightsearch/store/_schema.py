@@ -39,7 +39,8 @@ F_KEY = "key"
 F_ROW = "row"
 F_WEIGHTS = "weights"
 
-# On every dataset but weights, the contents of states and the index, which have a checksum per row, content and record.
+# On every dataset but weights, the contents of states and the index, which have a
+# checksum per row, content and record.
 A_CRC32 = "crc32"
 
 # A run.

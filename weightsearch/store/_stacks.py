@@ -130,6 +130,7 @@ def _write_rows(
     parts: list[list[Array]] = [[] for _ in datasets]
     written = [0] * len(datasets)
     size = 0
+    stacked = planned.kind == names.STACKED
 
     def flush() -> None:
         for index, pieces in enumerate(parts):
@@ -144,10 +145,15 @@ def _write_rows(
     for place, row in enumerate(planned.rows):
         for spec, raw, crc in run.stored(row):
             index = index_of[spec.name]
-            if raw.nbytes != math.prod(spec.shape) * stored[index].itemsize:
+            wanted = planned.arrays[index]
+            if (
+                spec.dtype != wanted.dtype
+                or (stacked and spec.shape != wanted.shape)
+                or raw.nbytes != math.prod(spec.shape) * stored[index].itemsize
+            ):
                 raise ValueError(
-                    f"{spec.name!r} has {raw.nbytes} bytes, but was announced as "
-                    f"{spec.dtype} of shape {spec.shape}"
+                    f"{spec.name!r} is {spec.dtype} of shape {spec.shape}, but was "
+                    f"announced as {wanted.dtype} of shape {wanted.shape}"
                 )
             crcs[place, index] = crc
             if raw.nbytes:
