@@ -84,6 +84,29 @@ def test_candidates_share_what_is_equal():
     assert len(one.state.text) < 1000
 
 
+def test_equal_training_data_are_one_content():
+    """Equal large arrays share a content; where one value differs, none is shared."""
+    rows = np.random.default_rng(0).normal(size=(2000, 10))
+    other = rows.copy()
+    other[1001, 3] = -0.0
+    answers = []
+    for data in (rows, rows.copy(), other):
+        found = capture(
+            KNeighborsClassifier(1, algorithm="brute").fit(data, data[:, 0] > 0)
+        )
+        assert all(digest(blob) == name for name, blob in found.state.blobs.items())
+        model = again(found)
+        np.testing.assert_array_equal(model._fit_X, data)
+        answers.append(found.state.blobs)
+    large = [
+        {name for name, blob in blobs.items() if len(blob) == rows.nbytes}
+        for blobs in answers
+    ]
+
+    assert large[0] == large[1] != large[2]
+    assert all(map(len, large))
+
+
 def test_only_training_is_left_out():
     """Without an optimizer a network predicts; with it, it is the whole network."""
     estimator = MLPClassifier((5,), max_iter=5, random_state=0)

@@ -515,7 +515,9 @@ class _Decoder:
         attributes = {
             name: self.one(value) for name, value in zip(node[2], node[3], strict=True)
         }
-        weights = {name: self._leaf(leaf) for name, leaf in node[4].items()}
+        weights = {
+            name: self._leaf(leaf) for name, leaf in zip(node[4], node[5], strict=True)
+        }
         try:
             made = rebuilder.rebuild(cls, attributes, weights)
         except RebuildError:
