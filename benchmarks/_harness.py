@@ -11,18 +11,25 @@ import argparse
 import gc
 import json
 import os
+import platform
 import shutil
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
-from _machine import load_average, machine, threads, versions
+import h5py
+import numpy as np
+from threadpoolctl import threadpool_info
+
+import weightsearch
 
 __all__ = [
     "Alternative",
@@ -36,6 +43,23 @@ __all__ = [
 
 REPEATS = 5
 """Rounds that are counted, at least."""
+
+_DISTRIBUTIONS = (
+    "scikit-learn",
+    "numpy",
+    "scipy",
+    "pandas",
+    "h5py",
+    "joblib",
+    "skops",
+    "torch",
+    "skorch",
+    "tensorflow",
+    "keras",
+    "scikeras",
+    "keras-tuner",
+    "mlflow-skinny",
+)
 
 Alternative = Callable[[Path], Mapping[str, float]]
 """Takes an empty folder; returns what it measured, a number a series."""
@@ -214,17 +238,15 @@ def main(
     if given.repeats < REPEATS:
         parser.error(f"fewer than {REPEATS} repetitions say too little")
     settings = Settings(given.quick, given.repeats, given.scratch)
-    before, start = load_average(), time.perf_counter()
+    before, start = _load_average(), time.perf_counter()
     figures = measure(settings)
     result = {
         "benchmark": name,
         "quick": settings.quick,
         "repeats": settings.repeats,
         "seconds": round(time.perf_counter() - start, 1),
-        "machine": machine(settings.scratch or tempfile.gettempdir()),
-        "load_average": {"before": before, "after": load_average()},
-        "versions": versions(),
-        "threads": threads(),
+        "load_average": {"before": before, "after": _load_average()},
+        **_origin(settings.scratch or tempfile.gettempdir()),
         "figures": [{**asdict(figure), "name": name} for figure in figures],
     }
     for figure in figures:
@@ -238,3 +260,62 @@ def main(
     else:
         given.output.parent.mkdir(parents=True, exist_ok=True)
         given.output.write_text(text, encoding="utf-8")
+
+
+# -- the machine ------------------------------------------------------------------
+
+
+def _origin(scratch: str) -> dict[str, Any]:
+    """Describe machine, versions and threads."""
+    # The libraries' threads are only seen once something has loaded them.
+    np.ones((2, 2)) @ np.ones((2, 2))
+    found = {
+        "python": platform.python_version(),
+        "weightsearch": weightsearch.__version__,
+    }
+    for name in _DISTRIBUTIONS:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    found["hdf5"] = h5py.version.hdf5_version
+    pools = threadpool_info()
+    return {
+        "machine": {
+            "system": platform.platform(),
+            "processor": _after_label("/proc/cpuinfo", "model name")
+            or platform.processor(),
+            "cores": len(os.sched_getaffinity(0))
+            if hasattr(os, "sched_getaffinity")
+            else os.cpu_count(),
+            "memory": _after_label("/proc/meminfo", "MemTotal"),
+            "file_system": _file_system(scratch),
+        },
+        "versions": found,
+        "threads": {
+            f"{p['user_api']} ({p['internal_api']})": p["num_threads"] for p in pools
+        },
+    }
+
+
+def _load_average() -> float | None:
+    return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
+
+
+def _after_label(path: str, label: str) -> str | None:
+    """Return the first line of a file under /proc with a label, without it."""
+    with suppress(OSError):
+        for line in Path(path).read_text(encoding="utf-8").splitlines():
+            if line.startswith(label):
+                return line.partition(":")[2].strip()
+    return None
+
+
+def _file_system(folder: str) -> str | None:
+    """Return the type of the file system of a folder, on Linux."""
+    place = os.path.realpath(folder) + "/"
+    best, kind = "", None
+    with suppress(OSError):
+        for line in Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines():
+            _, point, found, *_ = line.split(" ")
+            if place.startswith(point.rstrip("/") + "/") and len(point) >= len(best):
+                best, kind = point, found
+    return kind

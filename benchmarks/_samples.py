@@ -20,6 +20,7 @@ from weightsearch._records import (
 
 __all__ = [
     "LARGE",
+    "RESULT",
     "SMALL",
     "header",
     "models",
@@ -47,7 +48,7 @@ LARGE: Shapes = {
 }
 """MLP on 784 pixels with 1000 hidden units and 150 classes: 7.5 MB."""
 
-_RESULT = {
+RESULT = {
     "test_scores": 0.93,
     "train_scores": None,
     "n_test_samples": 360,
@@ -106,7 +107,7 @@ def params(count: int) -> list[str]:
 def records(weights: Sequence[Weights]) -> list[FitRecord]:
     """Return the records of refits."""
     return [
-        FitRecord(number, REFIT, OK, f"{number:032x}", _RESULT, one)
+        FitRecord(number, REFIT, OK, f"{number:032x}", RESULT, one)
         for number, one in enumerate(weights)
     ]
 
@@ -116,7 +117,7 @@ def split_records(count: int, n_splits: int) -> Iterator[FitRecord]:
     for number in range(count * n_splits):
         candidate, split = divmod(number, n_splits)
         key = f"{number + 2**64:032x}"
-        yield FitRecord(candidate, split, OK, key, _RESULT)
+        yield FitRecord(candidate, split, OK, key, RESULT)
 
 
 def results(weights: Sequence[Weights]) -> RunResults:

@@ -1,4 +1,4 @@
-"""Reading: opening and listing a store, one candidate, one layer of all candidates.
+"""Reading: listing a store, one candidate, one layer of all, queries, distances.
 
 python benchmarks/bench_read.py [--quick]
 """
@@ -15,7 +15,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 from _harness import Figure, Samples, Settings, Stopwatch, alternate, main
-from _samples import SMALL, header, models, params, records, results
+from _samples import SMALL, Shapes, header, models, params, records, results
 
 from weightsearch import WeightStore
 from weightsearch._records import Weights
@@ -24,7 +24,21 @@ from weightsearch.store import WriteSession
 N_CANDIDATES = 10_000
 N_MANY = 100_000
 N_READ = 500
+N_DISTANCES = 1_000
+N_DISTANCES_QUICK = 200
 LAYER = "coefs_/0"
+MIDDLE: Shapes = {
+    "coefs_/0": (784, 124),
+    "coefs_/1": (124, 20),
+    "intercepts_/0": (124,),
+    "intercepts_/1": (20,),
+}
+"""MLP on 784 pixels with 124 hidden units and 20 classes: 100,000 weights."""
+QUERIES = (
+    "mean_test_score > 0.9 and alpha < 0.01",
+    "solver == 'adam' and not hidden_layer_sizes == (20,)",
+    "alpha in (1.0, 0.001) or rank <= 10",
+)
 
 
 def measure(settings: Settings) -> list[Figure]:
@@ -45,6 +59,20 @@ def measure(settings: Settings) -> list[Figure]:
                 "open and list",
             )
         )
+    count = N_DISTANCES_QUICK if settings.quick else N_DISTANCES
+    with _stored(settings, models(MIDDLE, count)) as path:
+        samples = alternate(settings, partial(_by_run, path), partial(_by_numpy, path))
+    figures.append(
+        samples.ratio(
+            "read.distances",
+            f"run.distances of {count:,} candidates of 100,000 weights / numpy's, of "
+            "an array in memory",
+            "s",
+            "run.distances",
+            "numpy",
+            judged=not settings.quick,
+        )
+    )
     return figures
 
 
@@ -77,6 +105,7 @@ def _of_10_000(settings: Settings, folder: Path, path: Path) -> list[Figure]:
         (partial(_list, path),),
         (partial(_one_candidate, path), partial(_one_pickle, folder)),
         (partial(_layer, path), partial(_plain_dataset, folder)),
+        (partial(_query, path),),
     ):
         samples |= alternate(settings, *alternatives)
     return [
@@ -106,12 +135,8 @@ def _of_10_000(settings: Settings, folder: Path, path: Path) -> list[Figure]:
             "one layer",
             "plain dataset",
         ),
-        samples.ratio(
-            "read.layer_again",
-            "the same layer once more from the open store / a plain dataset",
-            "s",
-            "one layer again",
-            "plain dataset",
+        samples.value(
+            "read.query", "query over 10,000 candidates, slowest of 3", "ms", "query"
         ),
     ]
 
@@ -149,13 +174,10 @@ def _one_pickle(folder: Path, _: Path) -> dict[str, float]:
 def _layer(path: Path, _: Path) -> dict[str, float]:
     with WeightStore(path) as store:
         run = store.run()
-        with Stopwatch() as first:
+        with Stopwatch() as watch:
             layer, _numbers = run.stack(LAYER)
         assert layer.shape == (N_CANDIDATES, *SMALL[LAYER])
-        del layer
-        with Stopwatch() as again:
-            run.stack(LAYER)
-    return {"one layer": first.seconds, "one layer again": again.seconds}
+    return {"one layer": watch.seconds}
 
 
 def _plain_dataset(folder: Path, _: Path) -> dict[str, float]:
@@ -164,6 +186,41 @@ def _plain_dataset(folder: Path, _: Path) -> dict[str, float]:
         with Stopwatch() as watch:
             dataset[...]
     return {"plain dataset": watch.seconds}
+
+
+def _query(path: Path, _: Path) -> dict[str, float]:
+    times = []
+    with WeightStore(path) as store:
+        run = store.run()
+        # The table of candidates is made once.
+        assert len(run.candidates) == N_CANDIDATES
+        for query in QUERIES:
+            with Stopwatch() as watch:
+                found = run.query(query)
+            assert 0 < len(found) < N_CANDIDATES
+            times.append(1e3 * watch.seconds)
+    return {"query": max(times)}
+
+
+def _by_run(path: Path, _: Path) -> dict[str, float]:
+    with WeightStore(path) as store:
+        run = store.run()
+        with Stopwatch() as watch:
+            run.distances()
+    return {"run.distances": watch.seconds}
+
+
+def _by_numpy(path: Path, _: Path) -> dict[str, float]:
+    with WeightStore(path) as store:
+        run = store.run()
+        stacks = [run.stack(name)[0] for name in MIDDLE]
+    matrix = np.concatenate([stack.reshape(len(stack), -1) for stack in stacks], axis=1)
+    del stacks
+    with Stopwatch() as watch:
+        products = matrix @ matrix.T
+        norms = np.diag(products)
+        np.sqrt(np.maximum(norms[:, None] + norms - 2 * products, 0))
+    return {"numpy": watch.seconds}
 
 
 if __name__ == "__main__":

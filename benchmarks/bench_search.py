@@ -1,4 +1,4 @@
-"""Searching: what keeping weights costs beside GridSearchCV, alone and with a loop.
+"""Searching: what keeping weights costs beside GridSearchCV and beside other tools.
 
 python benchmarks/bench_search.py [--quick]
 """
@@ -8,199 +8,294 @@ from __future__ import annotations
 import os
 import pickle
 import warnings
-from dataclasses import dataclass
-from functools import cached_property, partial
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import _children
 import numpy as np
-from _harness import Figure, Settings, Stopwatch, alternate, main
+from _harness import Alternative, Figure, Settings, Stopwatch, alternate, main
+from _models import digits_net, network
 from sklearn.base import clone
-from sklearn.datasets import load_digits
+from sklearn.datasets import load_digits, make_classification
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import GridSearchCV, ParameterGrid
+from sklearn.model_selection import GridSearchCV, ParameterGrid, cross_validate
 from sklearn.neural_network import MLPClassifier
 
 from weightsearch import WeightTrackingGridSearchCV
 
-N_SPLITS = 5
-N_RATES = 2
+N_SLOW = 3
+"""Rounds of what takes minutes."""
+LIMIT = 300
+"""Seconds that a process may take for a round."""
 
 
 def measure(settings: Settings) -> list[Figure]:
     """Measure all of it."""
-    # Every fit runs for the same number of epochs, so none of them converges.
-    warnings.simplefilter("ignore", ConvergenceWarning)
+    warnings.simplefilter("ignore")
     os.environ["PYTHONWARNINGS"] = "ignore"  # in the workers
-    small = Work(n_alphas=3, n_epochs=20) if settings.quick else Work(12, 60)
-    large = Work(n_alphas=12, n_epochs=10) if settings.quick else Work(48, 30)
-    return [
-        # Half a minute of three.
-        *([] if settings.quick else _beside_others(settings, small, n_jobs=1)),
-        *_beside_others(settings, small, n_jobs=2),
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    small = digits(n_alphas=3, n_epochs=20) if settings.quick else digits(12, 60)
+    large = digits(n_alphas=12, n_epochs=10) if settings.quick else digits(48, 30)
+    figures = [
+        *_beside_plain(settings, "digits", small),
+        *_by_hand(settings, small),
         *_again(settings, large),
         *_grown(settings, small),
+        *_beside_plain(settings, "synthetic", synthetic(settings.quick)),
     ]
+    if not settings.quick:
+        # Half a minute each.
+        figures += _beside_plain(settings, "digits, n_jobs=1", replace(small, n_jobs=1))
+        figures += _mlflow(settings)
+        figures += _tuner(settings)
+    for name, needed, make in (
+        ("skorch", ("torch", "skorch"), _skorch),
+        ("scikeras", ("tensorflow", "scikeras"), _scikeras),
+    ):
+        missing = _children.missing(*needed)
+        if settings.quick and name == "scikeras":
+            missing = "not with --quick"
+        if missing:
+            figures.append(
+                _children.unmeasured("search.splits", f"networks of {name}", missing)
+            )
+        else:
+            figures += _beside_plain(settings, name, make(settings.quick))
+    return figures
 
 
 @dataclass(frozen=True)
 class Work:
-    """A search on the digits in which all fits take as long.
+    """A search: estimator, grid and data.
 
     Attributes
     ----------
-    n_alphas : int
-        The grid has twice as many candidates.
-    n_epochs : int
-        Of each fit; nothing stops one earlier.
+    estimator : estimator
+    grid : dict of str -> list
+    data : tuple of ndarray
+        X and y.
+    n_splits, n_jobs : int
     """
 
-    n_alphas: int
-    n_epochs: int
+    estimator: Any
+    grid: Mapping[str, list[Any]]
+    data: tuple[Any, Any] = field(repr=False)
+    n_splits: int = 5
+    n_jobs: int = 2
 
     @property
     def n_candidates(self) -> int:
-        """Candidates of the whole grid."""
-        return N_RATES * self.n_alphas
+        """Number of candidates in the grid."""
+        return len(ParameterGrid(self.grid))
 
     @property
     def size(self) -> str:
-        """The number of fits, in words."""
-        return f"{self.n_candidates} candidates x {N_SPLITS} splits"
-
-    @cached_property
-    def data(self) -> tuple[Any, Any]:
-        """X of shape (1797, 64), y of shape (1797,)."""
-        X, y = load_digits(return_X_y=True)
-        return X / 16, y
-
-    @property
-    def estimator(self) -> Any:
-        """Network with 15 hidden units."""
-        return MLPClassifier(
-            (15,),
-            max_iter=self.n_epochs,
-            n_iter_no_change=self.n_epochs,
-            random_state=0,
+        """Number of fits and workers, in words."""
+        return (
+            f"{self.n_candidates} candidates x {self.n_splits} splits, "
+            f"n_jobs={self.n_jobs}"
         )
 
-    def grid(self, part: float = 1.0) -> dict[str, list[float]]:
-        """Return the grid, or the first part of it."""
-        alphas = np.logspace(-6, 0, self.n_alphas).tolist()
-        return {
-            "alpha": alphas[: round(part * self.n_alphas)],
-            "learning_rate_init": [0.001, 0.01][:N_RATES],
-        }
+    def plain(self) -> Any:
+        """Return a GridSearchCV, not fitted."""
+        return GridSearchCV(
+            self.estimator, self.grid, cv=self.n_splits, n_jobs=self.n_jobs
+        )
 
-    def plain(self, n_jobs: int) -> Any:
-        """GridSearchCV, not fitted."""
-        return GridSearchCV(self.estimator, self.grid(), cv=N_SPLITS, n_jobs=n_jobs)
-
-    def tracking(
-        self, folder: Path, n_jobs: int, capture: str = "refit", part: float = 1.0
-    ) -> Any:
-        """Our search, not fitted."""
+    def tracking(self, folder: Path, capture: str = "refit") -> Any:
+        """Return our search, not fitted."""
         return WeightTrackingGridSearchCV(
             self.estimator,
-            self.grid(part),
-            cv=N_SPLITS,
-            n_jobs=n_jobs,
+            self.grid,
+            cv=self.n_splits,
+            n_jobs=self.n_jobs,
             store=folder / "search.h5",
             capture=capture,
         )
 
 
-# -- a first search ---------------------------------------------------------------
+def _network(n_units: int, n_epochs: int) -> MLPClassifier:
+    """Return a network that trains for all its epochs: all fits take as long."""
+    return MLPClassifier(
+        (n_units,), max_iter=n_epochs, n_iter_no_change=n_epochs, random_state=0
+    )
 
 
-def _beside_others(settings: Settings, work: Work, n_jobs: int) -> list[Figure]:
+def digits(n_alphas: int, n_epochs: int, n_rates: int = 2) -> Work:
+    """Return a search of networks with 15 hidden units on the digits."""
+    X, y = load_digits(return_X_y=True)
+    grid = {
+        "alpha": np.logspace(-6, 0, n_alphas).tolist(),
+        "learning_rate_init": [0.001, 0.01][:n_rates],
+    }
+    return Work(_network(15, n_epochs), grid, (X / 16, y))
+
+
+def synthetic(quick: bool) -> Work:
+    """Return a search on 20,000 rows of 100 features."""
+    n_rows, n_epochs = (4_000, 2) if quick else (20_000, 20)
+    data = make_classification(
+        n_rows, 100, n_informative=20, n_classes=4, random_state=0
+    )
+    grid = {"alpha": [1e-5, 1e-4, 1e-3, 1e-2]}
+    return Work(_network(50, n_epochs), grid, data, n_splits=3)
+
+
+def _skorch(quick: bool) -> Work:
+    import torch
+    from skorch import NeuralNetClassifier
+
+    torch.set_num_threads(1)
+    model = NeuralNetClassifier(
+        digits_net,
+        max_epochs=3 if quick else 60,
+        lr=0.1,
+        verbose=0,
+        train_split=None,
+        iterator_train__shuffle=True,
+    )
+    grid = {"lr": [0.05, 0.1] if quick else [0.03, 0.1, 0.2, 0.3]}
+    X, y = load_digits(return_X_y=True)
+    return Work(model, grid, ((X / 16).astype(np.float32), y), n_splits=3)
+
+
+def _scikeras(quick: bool) -> Work:
+    from scikeras.wrappers import KerasClassifier
+
+    model = KerasClassifier(network, model__units=8, epochs=5, verbose=0)
+    X, y = load_digits(return_X_y=True)
+    grid = {"model__units": [16, 32, 64]}
+    return Work(model, grid, (X / 16, y), n_splits=2, n_jobs=1)
+
+
+def _plain(work: Work, _: Path) -> dict[str, float]:
+    with Stopwatch() as watch:
+        work.plain().fit(*work.data)
+    return {"GridSearchCV": watch.seconds}
+
+
+def _tracking(work: Work, capture: str, folder: Path) -> dict[str, float]:
+    with Stopwatch() as watch:
+        work.tracking(folder, capture).fit(*work.data)
+    return {capture: watch.seconds}
+
+
+# -- beside GridSearchCV, and beside it with a loop -----------------------------------
+
+
+def _beside_plain(settings: Settings, name: str, work: Work) -> list[Figure]:
     samples = alternate(
         settings,
-        partial(_plain, work, n_jobs),
-        partial(_tracking, work, n_jobs, "splits"),
-        partial(_tracking, work, n_jobs, "refit"),
-        partial(_plain_and_loop, work, n_jobs),
+        partial(_plain, work),
+        partial(_tracking, work, "splits"),
+        partial(_tracking, work, "refit"),
     )
-    size = f"{work.size}, n_jobs={n_jobs}"
     # In a search of one second, opening the store counts more than keeping weights.
     judged = not settings.quick
+    what = f"{name}, {work.size}"
     return [
         samples.ratio(
-            f"search.splits_{n_jobs}",
-            f'capture="splits" / GridSearchCV; {size}',
+            f"search.splits:{name}",
+            f'capture="splits" / GridSearchCV; {what}',
             "s",
             "splits",
             "GridSearchCV",
             judged=judged,
         ),
         samples.ratio(
-            f"search.refit_{n_jobs}",
-            f'capture="refit" / GridSearchCV x (k+1)/k; {size}',
+            f"search.refit:{name}",
+            f'capture="refit" / GridSearchCV x rows to fit; {what}',
             "s",
             "refit",
             "GridSearchCV",
-            times=(N_SPLITS + 1) / N_SPLITS,
-            judged=judged,
-        ),
-        samples.ratio(
-            f"search.refit_rows_{n_jobs}",
-            f'capture="refit" / GridSearchCV x rows to fit; {size}',
-            "s",
-            "refit",
-            "GridSearchCV",
-            times=_rows_ratio(work.n_candidates, n_jobs),
-        ),
-        samples.ratio(
-            f"search.refit_loop_{n_jobs}",
-            f'capture="refit" / GridSearchCV + loop of clone, fit, pickle; {size}',
-            "s",
-            "refit",
-            "GridSearchCV + loop",
+            times=_rows_to_fit(work),
             judged=judged,
         ),
     ]
 
 
-def _rows_ratio(n_candidates: int, n_jobs: int) -> float:
-    """Rows that the longest worker fits, with all refits over with the best one alone.
+def _rows_to_fit(work: Work) -> float:
+    """Return how many times GridSearchCV's rows the busiest worker has to fit.
 
-    A split's fit sees (k-1)/k of the rows, a refit all of them.
+    A split's fit sees (k-1)/k of the rows, a refit all of them. The best candidate is
+    refit in the main process after the others, as scikit-learn does it.
     """
-    splits = n_candidates * (N_SPLITS - 1) / n_jobs
-    return (splits + 1 + (n_candidates - 1) / n_jobs) / (splits + 1)
+    splits = -(-work.n_candidates * work.n_splits // work.n_jobs)
+    splits *= (work.n_splits - 1) / work.n_splits
+    others = -(-(work.n_candidates - 1) // work.n_jobs)
+    return (splits + 1 + others) / (splits + 1)
 
 
-def _plain(work: Work, n_jobs: int, _: Path) -> dict[str, float]:
+def _by_hand(settings: Settings, work: Work) -> list[Figure]:
+    """What one writes today to have the models of all splits, or of all candidates."""
+    samples = alternate(
+        settings,
+        partial(_tracking, work, "splits"),
+        partial(_tracking, work, "refit"),
+        partial(_cross_validate, work),
+        partial(_loop, work),
+    )
+    return [
+        samples.ratio(
+            "search.cross_validate",
+            'capture="splits" / a loop of cross_validate(return_estimator=True), '
+            f"pickled; {work.size}",
+            "s",
+            "splits",
+            "cross_validate",
+        ),
+        samples.ratio(
+            "search.loop",
+            'capture="refit" / GridSearchCV and a loop of clone, fit, pickle; '
+            f"{work.size}",
+            "s",
+            "refit",
+            "GridSearchCV and loop",
+        ),
+    ]
+
+
+def _cross_validate(work: Work, folder: Path) -> dict[str, float]:
     with Stopwatch() as watch:
-        work.plain(n_jobs).fit(*work.data)
-    return {"GridSearchCV": watch.seconds}
+        for number, params in enumerate(ParameterGrid(work.grid)):
+            found = cross_validate(
+                clone(work.estimator).set_params(**params),
+                *work.data,
+                cv=work.n_splits,
+                n_jobs=work.n_jobs,
+                return_estimator=True,
+            )
+            with (folder / f"{number}.pkl").open("wb") as file:
+                pickle.dump(found, file)
+    return {"cross_validate": watch.seconds}
 
 
-def _tracking(work: Work, n_jobs: int, capture: str, folder: Path) -> dict[str, float]:
+def _loop(work: Work, folder: Path) -> dict[str, float]:
     with Stopwatch() as watch:
-        work.tracking(folder, n_jobs, capture).fit(*work.data)
-    return {capture: watch.seconds}
-
-
-def _plain_and_loop(work: Work, n_jobs: int, folder: Path) -> dict[str, float]:
-    with Stopwatch() as watch:
-        search = work.plain(n_jobs).fit(*work.data)
+        search = work.plain().fit(*work.data)
         for number, params in enumerate(search.cv_results_["params"]):
             model = clone(work.estimator).set_params(**params).fit(*work.data)
             with (folder / f"{number}.pkl").open("wb") as file:
                 pickle.dump(model, file)
-    return {"GridSearchCV + loop": watch.seconds}
+    return {"GridSearchCV and loop": watch.seconds}
 
 
-# -- the next search in the same store ----------------------------------------------
+# -- the next search in the same store ------------------------------------------------
 
 
 def _again(settings: Settings, work: Work) -> list[Figure]:
-    samples = alternate(settings, partial(_twice, work), warm_up=False)
+    def twice(folder: Path) -> dict[str, float]:
+        first, again = (_tracking(work, "refit", folder)["refit"] for _ in range(2))
+        return {"first": first, "again": again}
+
+    samples = alternate(settings, twice, warm_up=False)
     return [
         samples.ratio(
             "search.again",
-            f"the same script again / its first run; {work.size}, n_jobs=2",
+            f"the same script again / its first run; {work.size}",
             "s",
             "again",
             "first",
@@ -209,45 +304,97 @@ def _again(settings: Settings, work: Work) -> list[Figure]:
     ]
 
 
-def _twice(work: Work, folder: Path) -> dict[str, float]:
-    times = []
-    for _ in range(2):
-        with Stopwatch() as watch:
-            work.tracking(folder, n_jobs=2).fit(*work.data)
-        times.append(watch.seconds)
-    return {"first": times[0], "again": times[1]}
-
-
 def _grown(settings: Settings, work: Work) -> list[Figure]:
-    samples = alternate(
-        settings, partial(_grow, work), partial(_anew, work), warm_up=False
+    alphas = work.grid["alpha"]
+    part = replace(
+        work, grid={**work.grid, "alpha": alphas[: round(2 / 3 * len(alphas))]}
     )
-    n_candidates = len(ParameterGrid(work.grid(2 / 3)))
+
+    def grow(folder: Path) -> dict[str, float]:
+        part.tracking(folder).fit(*work.data)
+        return {"grown": _tracking(work, "refit", folder)["refit"]}
+
+    def whole(folder: Path) -> dict[str, float]:
+        return {"from scratch": _tracking(work, "refit", folder)["refit"]}
+
+    samples = alternate(settings, grow, whole, warm_up=False)
     return [
         samples.ratio(
             "search.grown",
-            f"a grid grown from {n_candidates} to {work.n_candidates} candidates / "
-            "the whole anew; n_jobs=2",
+            f"a grid grown from {part.n_candidates} to {work.n_candidates} candidates "
+            "/ the whole from scratch",
             "s",
             "grown",
-            "anew",
+            "from scratch",
             judged=not settings.quick,
         )
     ]
 
 
-def _grow(work: Work, folder: Path) -> dict[str, float]:
-    work.tracking(folder, n_jobs=2, part=2 / 3).fit(*work.data)
-    with Stopwatch() as watch:
-        work.tracking(folder, n_jobs=2).fit(*work.data)
-    return {"grown": watch.seconds}
+# -- beside other tools, each in a process of its own ----------------------------------
 
 
-def _anew(work: Work, folder: Path) -> dict[str, float]:
-    with Stopwatch() as watch:
-        work.tracking(folder, n_jobs=2).fit(*work.data)
-    return {"anew": watch.seconds}
+def _mlflow(settings: Settings) -> list[Figure]:
+    work = digits(n_alphas=3, n_epochs=60, n_rates=1)
+    what = (
+        'capture="refit" / GridSearchCV and a loop with MLflow\'s autologging; '
+        f"{work.size}, {N_SLOW} rounds"
+    )
+    needed = ("mlflow-skinny", "SQLAlchemy")
+    missing = _children.missing(*needed) and _children.missing("mlflow")
+    return _against(
+        settings,
+        "mlflow",
+        what,
+        missing,
+        ("refit", partial(_tracking, work, "refit")),
+        ("MLflow", partial(_child, "mlflow", 3, 60)),
+    )
+
+
+def _tuner(settings: Settings) -> list[Figure]:
+    n_candidates, n_epochs = 4, 10
+    what = (
+        'capture="splits" / Keras Tuner\'s GridSearch with its checkpoints; digits, '
+        f"{n_candidates} networks on one split, {n_epochs} epochs, {N_SLOW} rounds"
+    )
+    return _against(
+        settings,
+        "tuner",
+        what,
+        _children.missing("tensorflow", "scikeras", "keras-tuner", "tensorboard"),
+        ("ours", partial(_child, "ours", n_candidates, n_epochs)),
+        ("Keras Tuner", partial(_child, "tuner", n_candidates, n_epochs)),
+    )
+
+
+def _against(
+    settings: Settings,
+    key: str,
+    what: str,
+    missing: str,
+    ours: tuple[str, Alternative],
+    other: tuple[str, Alternative],
+) -> list[Figure]:
+    """Make the row of ours against another tool, or say why there is none."""
+    if missing:
+        return [_children.unmeasured(f"search.{key}", what, missing)]
+    try:
+        samples = alternate(
+            replace(settings, repeats=N_SLOW), ours[1], other[1], warm_up=False
+        )
+    except _children.ChildError as error:
+        return [_children.unmeasured(f"search.{key}", what, str(error))]
+    return [samples.ratio(f"search.{key}", what, "s", ours[0], other[0])]
+
+
+def _child(
+    way: str, n_candidates: int, n_epochs: int, folder: Path
+) -> dict[str, float]:
+    arguments = (way, folder, n_candidates, n_epochs)
+    return _children.run("_others.py", *arguments, limit=LIMIT).values
 
 
 if __name__ == "__main__":
+    warnings.simplefilter("ignore", ConvergenceWarning)
     main("search", measure, __doc__)
