@@ -18,7 +18,7 @@ import sklearn_mlp
 import torch_breast_cancer
 
 from weightsearch import WeightStore, weight_stats
-from weightsearch.cli.demo import closing_words, run_search
+from weightsearch.cli._demo import closing_words, run_search
 
 EXAMPLES = (sklearn_mlp, keras_digits, torch_breast_cancer)
 

@@ -1,4 +1,4 @@
-"""``python -m weightsearch``: the command line."""
+"""Entry point of ``python -m weightsearch``."""
 
 from weightsearch.cli import main
 

@@ -19,12 +19,13 @@ from sklearn.neural_network import MLPClassifier
 from weightsearch import WeightStore, WeightTrackingGridSearchCV
 
 pytest.importorskip("rich")
+typer_main = pytest.importorskip("typer.main")
 typer_testing = pytest.importorskip("typer.testing")
 
 from run_samples import fit, header, params  # noqa: E402
 
 from weightsearch._records import RunResults  # noqa: E402
-from weightsearch.cli import _app  # noqa: E402
+from weightsearch.cli._app import app  # noqa: E402
 from weightsearch.store import WriteSession  # noqa: E402
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "cli.md"
@@ -61,7 +62,7 @@ def run(store):
 
 def weightsearch(*words, status=0):
     """Run a command; return what it wrote to stdout and to stderr."""
-    result = typer_testing.CliRunner().invoke(_app.app, list(map(str, words)))
+    result = typer_testing.CliRunner().invoke(app, list(map(str, words)))
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     assert result.exit_code == status, result.stderr
@@ -80,9 +81,10 @@ def read_csv(*words):
 
 def examples():
     """Commands that the help of each and the page give as examples."""
-    shown = [
-        example for module in _app._COMMANDS for example in module.EXAMPLES
-    ] + re.findall(r"^\$ (weightsearch .*)$", PAGE.read_text("utf-8"), re.MULTILINE)
+    commands = typer_main.get_command(app).commands.values()
+    texts = [PAGE.read_text("utf-8"), *(command.epilog for command in commands)]
+    shown = re.findall(r"^(?:\$ )?(weightsearch .*)$", "\n".join(texts), re.MULTILINE)
+    shown = [line for line in shown if "STORE" not in line]
     return sorted({line for line in shown if not line.startswith("weightsearch demo")})
 
 
@@ -336,7 +338,7 @@ def test_recover_puts_the_log_into_the_store(tmp_path):
         search.fit(X, y)
 
     assert json.loads(weightsearch("runs", path, "--json")[0])[0]["with_weights"] == 1
-    assert "in the store now" in weightsearch("recover", path)[0]
+    assert "moved into the store" in weightsearch("recover", path)[0]
     assert [entry.name for entry in tmp_path.iterdir()] == ["died.h5"]
     assert "nothing to recover" in weightsearch("recover", path)[0]
     assert weightsearch("show", path, 0, "--split", 2)[0].count("coef_") == 1
@@ -354,7 +356,7 @@ def test_removed_runs_go_and_their_room_with_repack(tmp_path):
     first, second = (row["run"] for row in json.loads(runs_json(path)))
     before = path.stat().st_size
 
-    assert "is removed" in weightsearch("rm", path, first)[0]
+    assert "removed run" in weightsearch("rm", path, first)[0]
     assert [row["run"] for row in json.loads(runs_json(path))] == [second]
     assert f"{before} bytes before" in weightsearch("repack", path)[0]
     assert path.stat().st_size < before
@@ -378,9 +380,9 @@ def runs_json(path):
         (("repack", "{folder}/none.h5"), "There is no store at"),
         (("rm", "{store}", "none"), "does not have a run 'none'"),
         (("ls", "{store}", "--run", "last"), "does not have a run 'last'"),
-        (("ls", "{store}", "--json", "--csv"), "one of --json and --csv"),
+        (("ls", "{store}", "--json", "--csv"), "--json and --csv exclude"),
         (("ls", "{store}", "--columns", "alfa"), "Did you mean 'alpha'"),
-        (("ls", "{store}", "--columns", "x*"), "No column is like 'x*'"),
+        (("ls", "{store}", "--columns", "x*"), "No column matches 'x*'"),
         (("ls", "{store}", "--sort", "-alfa"), "Did you mean 'alpha'"),
         (("query", "{store}", "alfa < 1"), "Did you mean 'alpha'"),
         (("query", "{store}", "alpha <"), "Invalid query"),
@@ -388,18 +390,21 @@ def runs_json(path):
             ("query", "{store}", "__import__('os').getcwd() == 1"),
             "is not allowed in a query",
         ),
-        (("show", "{store}", "99"), "numbered from 0 to 15"),
-        (("show", "{store}", "9" * 40), "is no candidate"),
-        (("show", "{store}", "first"), "0 to 15, or best"),
+        (("show", "{store}", "99"), "give its number (0 to 15)"),
+        (("show", "{store}", "9" * 40), "not found: give its number"),
+        (("show", "{store}", "first"), "(0 to 15), or best"),
         (("show", "{store}", "0", "--split", "7"), "split 7"),
         (("show", "{store}", "0", "--weight", "coefs_"), "There is no weight"),
-        (("compare", "{store}", "0", "99"), "numbered from 0 to 15"),
+        (("compare", "{store}", "0", "99"), "give its number (0 to 15)"),
         (("compare", "{store}", "0", "1", "--split", "7"), "split 7"),
         (("stats", "{store}", "--columns", "l3"), "There is no column 'l3'"),
         (("export", "{store}", "0", "{folder}/none/there.npz"), "no folder"),
         (("export", "{store}", "0", "{folder}/weights.docx"), "must end with one of"),
-        (("export", "{store}", "99", "{folder}/a.npz"), "numbered from 0 to 15"),
-        (("demo", "{folder}/full"), "is there already"),
+        (
+            ("export", "{store}", "99", "{folder}/a.npz"),
+            "give its number (0 to 15)",
+        ),
+        (("demo", "{folder}/full"), "already exists"),
     ],
 )
 def test_user_errors_are_one_line(store, tmp_path, words, message):

@@ -166,15 +166,15 @@ def test_writing_and_reading_meet_only_in_the_store():
 
 
 def test_import_is_light():
-    """Importing the package loads no framework and no plotting."""
-    code = "import weightsearch, sys; print(*sys.modules)"
+    """Importing all public names loads no framework and no plotting."""
+    code = "from weightsearch import *; import sys; print(*sys.modules)"
     output = subprocess.run(
         [sys.executable, "-c", code], check=True, capture_output=True, text=True
     ).stdout
 
     loaded = {name.partition(".")[0] for name in output.split()}
 
-    assert "weightsearch" in loaded
+    assert {"weightsearch", "sklearn"} <= loaded
     assert loaded & HEAVY == set()
 
 
@@ -183,3 +183,15 @@ def test_sources_are_found():
     assert {"weightsearch", "weightsearch.exceptions", "weightsearch._records"} <= set(
         _graph()
     )
+
+
+def test_public_names_are_loaded_when_used():
+    """Each public name exists, and importing a subpackage does not hide a function."""
+    code = (
+        "import weightsearch, weightsearch.compare, sys\n"
+        "assert 'weightsearch.search' not in sys.modules\n"
+        "assert all(hasattr(weightsearch, name) for name in weightsearch.__all__)\n"
+        "assert weightsearch.compare({}, {}).empty\n"
+        "assert 'Run' in dir(weightsearch) and not hasattr(weightsearch, 'Runn')\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

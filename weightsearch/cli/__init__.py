@@ -1,4 +1,4 @@
-"""The command line: one module a command, and what they share."""
+"""The command line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Run the command that the process was started with."""
+    """Run the command in ``sys.argv``."""
     try:
         import rich  # noqa: F401
         import typer  # noqa: F401
@@ -22,7 +22,7 @@ def main() -> None:
         raise SystemExit(2) from None
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
-            # What the terminal's encoding lacks is shown by its number.
+            # Characters that the terminal's encoding lacks are shown escaped.
             stream.reconfigure(errors="backslashreplace")
     from weightsearch.cli._app import app
 

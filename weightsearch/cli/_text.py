@@ -1,4 +1,4 @@
-"""Text of a store or of an error, made harmless for a terminal."""
+"""Text of a store or of an error, with control characters escaped."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ __all__ = ["clean", "note"]
 
 
 def clean(text: object) -> str:
-    r"""Return a text with all that does not print as it is escaped.
+    r"""Return a text in which every character that is not printable is escaped.
 
-    A stranger's store may have escape sequences in its names and values, which would
-    move the cursor, or set a window's title, and characters that turn the direction
-    of writing. All of them become as ``\x1b``, ends of lines too.
+    Names and values in a stranger's store may contain escape sequences, which move the
+    cursor or set a window's title, and characters that reverse the direction of
+    writing. They are shown as ``\x1b``, line ends too.
     """
     text = str(text)
     if text.isprintable():
@@ -24,5 +24,5 @@ def clean(text: object) -> str:
 
 
 def note(text: object) -> None:
-    """Say something beside the output: one line on stderr."""
+    """Write one line to stderr."""
     print(clean(" ".join(str(text).split())), file=sys.stderr)
