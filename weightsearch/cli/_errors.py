@@ -12,7 +12,6 @@ from typing import Any
 import typer
 
 from weightsearch.cli._text import note
-from weightsearch.exceptions import WeightSearchError
 
 __all__ = ["PROBLEMS", "USER_ERROR", "UserError", "as_user_error", "in_one_line"]
 
@@ -39,7 +38,12 @@ def in_one_line() -> Iterator[None]:
         # complains at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(_CLOSED_PIPE) from None
-    except (UserError, OSError, WeightSearchError) as error:
+    except Exception as error:
+        # Not imported for this: the help must not wait for scikit-learn.
+        ours = sys.modules.get("weightsearch.exceptions")
+        known = (UserError, OSError, *([ours.WeightSearchError] if ours else []))
+        if not isinstance(error, known):
+            raise
         note(f"Error: {error}")
         raise typer.Exit(USER_ERROR) from None
 
