@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from joblib import parallel_config
 from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.datasets import load_diabetes, load_digits, load_iris
@@ -143,11 +144,17 @@ def test_candidates_come_in_the_order_asked(tmp_path: Any) -> None:
     assert_same_bits(some, every[[2, 0]])
 
 
-def test_workers(tmp_path: Any) -> None:
+@pytest.mark.parametrize(
+    "backend", ["threading", pytest.param("loky", marks=pytest.mark.slow)]
+)
+def test_workers(tmp_path: Any, backend: str) -> None:
     """Two workers give what one gives."""
     run = searched(tmp_path, Ridge(), {"alpha": [0.1, 1.0]}, cv=KFold(3)).run_
 
-    assert_same_bits(run.predictions(*IRIS, n_jobs=2), run.predictions(*IRIS))
+    with parallel_config(backend):
+        found = run.predictions(*IRIS, n_jobs=2)
+
+    assert_same_bits(found, run.predictions(*IRIS))
 
 
 @pytest.mark.parametrize(

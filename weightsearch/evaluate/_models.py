@@ -42,6 +42,8 @@ class SplitModels:
         The data that the search was fitted on. With `y` None only `X` is checked.
     candidates : iterable of int or dict, default=None
         None: all.
+    needs_y : bool, default=False
+        Whether y may only be None where the search was fitted without one.
     **brought : object
         `estimator`, `params` and `trusted`: what the store does not hold, as of
         :meth:`weightsearch.Run.predictions`.
@@ -74,13 +76,15 @@ class SplitModels:
         X: Any,
         y: Any = None,
         candidates: Iterable[Candidate] | None = None,
+        *,
+        needs_y: bool = False,
         **brought: Any,
     ):
         self._run = run
         self._brought = brought
         self.candidates = _numbers(run, candidates)
         self.X, self.y = indexable(X, y)
-        _check_data(run, self.X, self.y)
+        _check_data(run, self.X, self.y, needs_y=needs_y)
         self.n_samples = n_rows(self.X)
         self._groups = _splits(run, self.candidates, self.n_samples)
         self.n_splits = len(self._groups[0].pairs)
@@ -273,9 +277,13 @@ def _numbers(run: Any, candidates: Iterable[Candidate] | None) -> list[int]:
     return numbers
 
 
-def _check_data(run: Any, X: Any, y: Any) -> None:
+def _check_data(run: Any, X: Any, y: Any, *, needs_y: bool) -> None:
     """Compare the data with the digests of those that the run was fitted on."""
     identity = run._source.header.identity
+    if needs_y and y is None and not identity.get("y", "NoneType").endswith("NoneType"):
+        raise EvaluationError(
+            f"y is missing: pass the target that run {run.name} was fitted on."
+        )
     given = identify_data(X, y, known=identity)
     known = {name: identity.get(name, "") for name in given}
     unknown = [name for name in given if not (known[name] and given[name])]

@@ -14,7 +14,14 @@ from weightsearch._records import Array
 from weightsearch.evaluate._models import Candidate, SplitModels, rows_of
 from weightsearch.exceptions import EvaluationError
 
-__all__ = ["METHODS", "answer", "out_of_fold", "predictions"]
+__all__ = [
+    "METHODS",
+    "answer",
+    "check_method",
+    "in_order_of_classes",
+    "out_of_fold",
+    "predictions",
+]
 
 METHODS = (
     "predict",
@@ -172,7 +179,9 @@ def _per_output(
             else one[1][number]
             for one in answers
         ]
-        found.append(_in_order(arrays, classes, _known_classes(y, number), method))
+        found.append(
+            in_order_of_classes(arrays, classes, _known_classes(y, number), method)
+        )
     widths = {
         array.shape[1:] for output in found for array in output if array is not None
     }
@@ -194,7 +203,7 @@ def _known_classes(y: Any, output: int | None) -> Array | None:
     return np.unique(values) if values.ndim == 1 else None
 
 
-def _in_order(
+def in_order_of_classes(
     arrays: list[Array | None],
     classes: Sequence[Any],
     known: Array | None,

@@ -1100,6 +1100,118 @@ default="average"
             trusted=trusted,
         )
 
+    def rescore(
+        self,
+        X: Any,
+        y: Any = None,
+        scoring: Any = None,
+        *,
+        groups: Any = None,
+        pooled: bool = False,
+        candidates: Iterable[Candidate] | None = None,
+        score_params: Mapping[str, Any] | None = None,
+        error_score: Any = np.nan,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+        estimator: Any = None,
+        params: Params = (),
+        trusted: Trusted = (),
+    ) -> pd.DataFrame:
+        """Score the finished search by other metrics; nothing is fitted.
+
+        The stored models of the splits are scored on the rows that their split tests:
+        what ``cv_results_`` of a new search with this `scoring` would say, bit for bit.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            The data that were passed to ``fit``; others are refused.
+        y : array-like of shape (n_samples,), default=None
+            The target that was passed to ``fit``.
+        scoring : str, callable, list, tuple, set, dict or None, default=None
+            As of :class:`~sklearn.model_selection.GridSearchCV`: one metric or several.
+            None: the estimator's own ``score``.
+        groups : array-like of shape (n_samples,) or str, default=None
+            Slices of the data, such as sites or age groups, that get scores of their
+            own: a value per row, or the name of a column of `X`.
+        pooled : bool, default=False
+            Also score the answers to all test rows at once; see Notes.
+        candidates : iterable of int or dict, default=None
+            Numbers or params; None: all. Ranks are those among these.
+        score_params : dict, default=None
+            Parameters of the scorer; of those with a value per row, such as
+            ``sample_weight``, each split gets its rows.
+        error_score : "raise" or float, default=nan
+            The score where scoring fails or a fit failed.
+        n_jobs, verbose, estimator, params, trusted
+            As in :meth:`predictions`.
+
+        Returns
+        -------
+        scores : DataFrame
+            One row per candidate: its params and, for each metric, ``split0_test_...``,
+            ``mean_test_...``, ``std_test_...`` and ``rank_test_...`` as in
+            ``cv_results_``. With `groups` one row per candidate and group:
+            ``scores.xs("site A", level=1)`` is the table of one group. It also has
+            ``n_test_samples``; splits that test no row of a group are NaN and do not
+            count in its mean. With `pooled`, ``pooled_test_...`` and
+            ``rank_pooled_test_...``.
+
+        Raises
+        ------
+        EvaluationError
+            If `X` or `y` are other data, or `groups` does not fit them.
+        WeightsNotFoundError
+            If split models were not kept; they are by ``capture="splits"`` and
+            ``capture="both"``.
+        ValueError
+            If `scoring` is not a metric.
+
+        Warns
+        -----
+        UserWarning
+            If scores could not be computed, such as an AUC of one class.
+
+        Notes
+        -----
+        A mean over splits and a pooled score differ wherever a metric is not a mean
+        over rows. Accuracy pooled is the mean of the splits' accuracies, weighted by
+        their sizes. But a pooled AUC also compares rows of different splits, whose
+        models may be on different scales, and is mostly lower than the mean of the
+        splits' AUCs; F1 and precision, which divide by counts, are biased in small
+        splits and less so when pooled [1]_. Choose candidates by the mean, as
+        scikit-learn does; pool where splits or groups are too small for the metric.
+
+        References
+        ----------
+        .. [1] G. Forman and M. Scholz, Apples-to-apples in cross-validation studies:
+           pitfalls in classifier performance measurement, ACM SIGKDD Explorations 12
+           (1), 2010.
+
+        Examples
+        --------
+        >>> scores = run.rescore(X, y, ["roc_auc", "f1"])  # doctest: +SKIP
+        >>> scores.sort_values("rank_test_roc_auc").head()  # doctest: +SKIP
+        """
+        from weightsearch.evaluate._rescoring import rescore
+
+        return rescore(
+            self,
+            X,
+            y,
+            scoring,
+            groups=groups,
+            pooled=pooled,
+            candidates=candidates,
+            score_params=score_params,
+            error_score=error_score,
+            n_jobs=n_jobs,
+            verbose=verbose,
+            estimator=estimator,
+            params=params,
+            trusted=trusted,
+        )
+
     def ensemble(
         self,
         X: Any = None,
