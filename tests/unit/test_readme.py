@@ -26,6 +26,7 @@ DOCUMENTS = (
             "compare",
             "plot",
             "rebuild",
+            "after_the_search",
             "searches",
         )
     ),
