@@ -133,5 +133,5 @@ def test_fsspec_file_that_was_not_opened(path):
     fsspec = pytest.importorskip("fsspec")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
-        with pytest.raises(OSError, match=r"OpenFile is neither. Open it first"):
+        with pytest.raises(OSError, match=r"got OpenFile. Open it first"):
             WeightStore(fsspec.open(path.as_uri(), "rb"))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import traceback
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,9 +17,16 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
+import weightsearch
 from weightsearch import WeightStore, WeightTrackingGridSearchCV
 from weightsearch.compare import STATISTICS, linear_cka, weight_stats
-from weightsearch.exceptions import AlignmentError, QueryError, WeightsNotFoundError
+from weightsearch.exceptions import (
+    AlignmentError,
+    QueryError,
+    StoreError,
+    WeightSearchError,
+    WeightsNotFoundError,
+)
 
 
 def _digits(n=400):
@@ -577,3 +587,78 @@ def test_score_correlation_takes_the_metric_of_the_refit():
     found = run.score_correlation("l2")
     pd.testing.assert_frame_equal(found, run.score_correlation("l2", "mean_test_loss"))
     assert (found["spearman"] > 0.9).any()
+
+
+# -- errors ---------------------------------------------------------------------------
+
+CLOSED = {
+    "len": len,
+    "candidates": lambda run: run.candidates,
+    "best": lambda run: run.best,
+    "query": lambda run: run.query("rank == 1"),
+    "weights": lambda run: run.weights(0),
+    "by params": lambda run: run.weights_by_params(),
+    "stack": lambda run: run.stack("mlpclassifier/coefs_/0"),
+    "compare": lambda run: run.compare(0, 2),
+    "cluster": lambda run: run.cluster(),
+    "stats": lambda run: run.stats(),
+    "variance": lambda run: run.variance_explained(),
+    "correlation": lambda run: run.score_correlation(),
+    "estimator": lambda run: run.load_estimator(0),
+    "average": lambda run: run.average([0, 2]),
+    "ensemble": lambda run: run.ensemble(),
+    "scores": lambda run: run.score_candidates(*_digits(20)),
+    "report": lambda run: run.report("unwritten.html"),
+    "splits": lambda run: run.splits(),
+}
+
+
+def _frames_of_ours(error):
+    folder = str(Path(weightsearch.__file__).parent)
+    frames = traceback.extract_tb(error.__traceback__)
+    return [frame.name for frame in frames if frame.filename.startswith(folder)]
+
+
+@pytest.mark.parametrize("use", CLOSED.values(), ids=CLOSED)
+def test_a_closed_store_is_named_in_a_short_traceback(path, use):
+    """Whatever is asked of a run of a closed store, at most four frames are ours."""
+    with WeightStore(path) as store:
+        run = store.run()
+    with pytest.raises(StoreError, match="has been closed: open it again") as caught:
+        use(run)
+    assert len(_frames_of_ours(caught.value)) <= 4
+
+
+def test_arrays_of_a_closed_store_are_refused(path):
+    """Weights that were not read before the store was closed say so."""
+    with WeightStore(path) as store:
+        weights = store.run().weights(0)
+    with pytest.raises(StoreError, match="has been closed") as caught:
+        weights["mlpclassifier/coefs_/0"]
+    assert len(_frames_of_ours(caught.value)) <= 4
+    with pytest.raises(StoreError, match="has been closed"):
+        _ = store.runs
+    assert "closed" in repr(store)
+
+
+USES = {
+    "int": lambda run: WeightStore(3),
+    "no store": lambda run: WeightStore(__file__),
+    "candidate": lambda run: run.compare(0, 99),
+    "text": lambda run: run.load_estimator("best"),
+    "params": lambda run: run.weights({"alpha": 1}),
+    "weight": lambda run: run.weights(0)["coefs_/0"],
+    "query": lambda run: run.query("alpha => 1"),
+    "attribute": lambda run: run.query("rank.real == 1"),
+    "metric": lambda run: run.cluster("l3"),
+    "statistic": lambda run: run.variance_explained("l3"),
+    "suffix": lambda run: run.export(0, "weights.docx"),
+}
+
+
+@pytest.mark.parametrize("use", USES.values(), ids=USES)
+def test_errors_of_the_user_have_short_tracebacks(run, use):
+    """At most four frames of the package are above the message."""
+    with pytest.raises((WeightSearchError, ValueError)) as caught:
+        use(run)
+    assert len(_frames_of_ours(caught.value)) <= 4

@@ -120,9 +120,9 @@ def closed():
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        (3, "int is neither$"),
-        (b"bytes", "bytes is neither$"),
-        (Opener(), "Opener is neither. Open it first"),
+        (3, "got int$"),
+        (b"bytes", "got bytes$"),
+        (Opener(), "got Opener. Open it first"),
         (io.StringIO("text"), "open it in mode 'rb'"),
         (Endless(), "cannot be sought: seek is not supported"),
         (closed(), "cannot be sought: .*closed file"),

@@ -97,8 +97,9 @@ def evaluate_query(
     text = _BACKTICKS.sub(stand_in, expression).strip()
     try:
         return _truth(ast.parse(text, mode="eval").body, lookup)
-    except QueryError:
-        raise
+    except QueryError as error:
+        # Where in the tree it was raised does not help the caller.
+        raise error.with_traceback(None) from None
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         why = (
             f"{getattr(error, 'msg', error)}. A query compares columns: == != < <= > "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -45,6 +46,7 @@ from weightsearch.compare import (
 )
 from weightsearch.exceptions import (
     QueryError,
+    StoreError,
     UnequalWeightsError,
     WeightsNotFoundError,
 )
@@ -114,8 +116,16 @@ class Run:
     read when they are asked for.
     """
 
-    def __init__(self, source: RunSource):
+    def __init__(self, source: RunSource, closed: Callable[[], bool] | None = None):
         self._source = source
+        self._closed = closed
+
+    def _check_open(self) -> None:
+        # Early, where the traceback is short.
+        if self._closed is not None and self._closed():
+            raise StoreError(
+                "The run's store has been closed: open it again with WeightStore(...)."
+            )
 
     # -- description ------------------------------------------------------------
 
@@ -171,11 +181,13 @@ class Run:
 
     def __len__(self) -> int:
         """Number of candidates."""
+        self._check_open()
         return self._n_candidates
 
     @property
     def n_with_weights(self) -> int:
         """Number of candidates that have weights, of their refit or of a split."""
+        self._check_open()
         fits = self._table
         return len(np.unique(fits.candidate[fits.has_weights]))
 
@@ -186,6 +198,7 @@ class Run:
     @property
     def best_index(self) -> int | None:
         """Number of the best candidate; None where none was chosen."""
+        self._check_open()
         return self._source.best_index()
 
     @property
@@ -216,6 +229,7 @@ class Run:
         where nothing failed and no refit is stored. The index is the candidate's
         number. A param named like another column is called ``param_<name>``.
         """
+        self._check_open()
         return candidates_frame(self._keys, self._table, self._source)
 
     def query(self, expression: str) -> pd.DataFrame:
@@ -279,6 +293,7 @@ class Run:
         ValueError
             If candidates have different splits, and none is named.
         """
+        self._check_open()
         number = None if candidate is None else self._number(candidate)
         found = self._source.splits()
         if number is not None:
@@ -325,10 +340,16 @@ class Run:
         specs = None if row is None else self._source.specs(row)
         if row is None or specs is None:
             raise WeightsNotFoundError(self._why_missing(number, split))
-        source = self._source
-        return StoredWeights(
-            specs, lambda name: source.read(row, name), lambda: source.read_all(row)
-        )
+
+        def read(name: str) -> Array:
+            self._check_open()
+            return self._source.read(row, name)
+
+        def read_all() -> Weights:
+            self._check_open()
+            return self._source.read_all(row)
+
+        return StoredWeights(specs, read, read_all)
 
     def best_weights(self) -> StoredWeights:
         """Weights of the search's ``best_estimator_``.
@@ -338,19 +359,23 @@ class Run:
         WeightsNotFoundError
             If the run has no best estimator.
         """
+        self._check_open()
         specs = self._source.best_specs()
         if specs is None:
             raise WeightsNotFoundError(
                 f"Run {self.name} has no best estimator: its status is "
                 f"{self.status!r} and refit was {self.settings.get('refit')!r}."
             )
-        source = self._source
+
+        def read(name: str) -> Array:
+            self._check_open()
+            return self._source.read_best(name)
 
         def read_all() -> Weights:
-            arrays = {spec.name: source.read_best(spec.name) for spec in specs.arrays}
+            arrays = {spec.name: read(spec.name) for spec in specs.arrays}
             return Weights(arrays, ties=specs.ties, encodings=specs.encodings)
 
-        return StoredWeights(specs, source.read_best, read_all)
+        return StoredWeights(specs, read, read_all)
 
     def weights_by_params(
         self,
@@ -416,6 +441,7 @@ class Run:
         UnequalWeightsError
             If its shape or type differs among the candidates.
         """
+        self._check_open()
         candidates, rows = self._newest(REFIT if split is None else split)
         has_it = np.zeros(len(rows), bool)
         kinds: dict[tuple[tuple[int, ...], str], int] = {}
@@ -1085,6 +1111,7 @@ default="average"
         >>> run.predictions(X, y, "predict_proba", [0, 7]).shape  # doctest: +SKIP
         (2, 1797, 10)
         """
+        self._check_open()
         from weightsearch.evaluate._predictions import predictions
 
         return predictions(
@@ -1298,6 +1325,7 @@ default="average"
         >>> ensemble = run.ensemble(X, y, size=20)  # doctest: +SKIP
         >>> ensemble.score(X_test, y_test)  # doctest: +SKIP
         """
+        self._check_open()
         from weightsearch.evaluate._combining import ensemble
 
         return ensemble(
@@ -1370,6 +1398,7 @@ default="average"
         >>> print(run.select_ensemble(X, y, size=10))  # doctest: +SKIP
         score 0.9755; candidates (votes): 7 (4), 2 (3), 11 (1)
         """
+        self._check_open()
         from weightsearch.evaluate._combining import select
 
         return select(
@@ -1451,6 +1480,7 @@ default="average"
         >>> stacking = run.stacking(X, y, candidates=[0, 3, 7])  # doctest: +SKIP
         >>> stacking.predict(X_test)  # doctest: +SKIP
         """
+        self._check_open()
         from weightsearch.evaluate._combining import stacking
 
         return stacking(
@@ -1554,6 +1584,7 @@ default="average"
         >>> print(run.bias_corrected_score(X, y, random_state=0))  # doctest: +SKIP
         0.9431 (95% interval 0.9117 to 0.9706); best_score_ is 0.9578, higher by 0.015
         """
+        self._check_open()
         from weightsearch.evaluate._assessing import bias_corrected_score
 
         return bias_corrected_score(
@@ -1603,6 +1634,7 @@ default="average"
         >>> run.choose(OneStandardError(simplest="C"))  # doctest: +SKIP
         4
         """
+        self._check_open()
         from weightsearch.evaluate._choosing import chosen, stored_results
 
         return chosen(rule, stored_results(self))
@@ -1668,6 +1700,7 @@ default="average"
         >>> run.compare_scores(0, 1).p_value  # doctest: +SKIP
         0.31
         """
+        self._check_open()
         from weightsearch.evaluate._assessing import compare_scores
 
         return compare_scores(
@@ -1738,6 +1771,7 @@ default="average"
         >>> print(run.agreement(X, y))  # doctest: +SKIP
         14 near-best candidates: 6.2% of 1797 rows get another answer ...
         """
+        self._check_open()
         from weightsearch.evaluate._assessing import agreement
 
         return agreement(
@@ -1789,6 +1823,7 @@ default="average"
 
     def _best_ranked(self, split: int | None) -> list[int]:
         """Numbers of the candidates that have weights, the best first."""
+        self._check_open()
         rank = self._main_column("rank_test_")
         numbers = self._with_weights(split)
         if rank is None:
@@ -1890,6 +1925,7 @@ default="average"
         of up to 1,000 candidates, the best ones; the page names what is left out.
         Every array is read once or twice.
         """
+        self._check_open()
         # The template and its libraries are loaded only when a report is made.
         from weightsearch.report import report_contents, write_report
 
@@ -1972,6 +2008,7 @@ default="average"
 
     @cached_property
     def _keys(self) -> list[ParamsKey]:
+        self._check_open()
         n_candidates = self._n_candidates
         encoded = list(self._source.params())[:n_candidates]
         keys = [ParamsKey.from_json(text) for text in encoded]
@@ -1979,6 +2016,7 @@ default="average"
         return keys
 
     def _main_column(self, prefix: str) -> str | None:
+        self._check_open()
         return main_column(prefix, self.candidates.columns, self.settings)
 
     @cached_property
@@ -2004,6 +2042,7 @@ default="average"
 
     def _with_weights(self, split: int | None) -> list[int]:
         """Candidates that have weights of a split, or of the refit."""
+        self._check_open()
         candidates, _ = self._newest(REFIT if split is None else split)
         return [number for number in candidates.tolist() if number < len(self)]
 
@@ -2011,6 +2050,7 @@ default="average"
         self, split: int | None, candidates: Iterable[int] | None = None
     ) -> dict[int, int]:
         """Return the row of each candidate: of all, or of the named ones."""
+        self._check_open()
         having = {
             n: self._rows[n, REFIT if split is None else split]
             for n in self._with_weights(split)
@@ -2044,9 +2084,16 @@ default="average"
         return sorted({self._keys[n].exact: n for n in numbers}.values())
 
     def _number(self, candidate: Candidate) -> int:
+        self._check_open()
         if isinstance(candidate, Mapping):
             return self._numbers[candidate]
-        number = int(candidate)
+        try:
+            number = operator.index(candidate)
+        except TypeError:
+            raise WeightsNotFoundError(
+                f"Candidate {candidate!r} not found: give its number (0 to "
+                f"{len(self) - 1}) or its params."
+            ) from None
         if not 0 <= number < len(self):
             raise WeightsNotFoundError(
                 f"Run {self.name} has no candidate {candidate}: they are numbered "

@@ -32,9 +32,9 @@ __all__ = ["WeightStore"]
 class WeightStore:
     """A store of weights, open for reading.
 
-    Nothing in the file is executed and nothing but the file is read, so that a
-    stranger's store is safe to open. While a search writes to the store, its
-    finished fits are shown as one more run.
+    Nothing in the file is executed, and no other file is read, so that a stranger's
+    store is safe to open. While a search is writing to the store, its finished fits are
+    shown as one more run.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ class WeightStore:
     Raises
     ------
     StoreError
-        If there is no store, or it is damaged; see its children for the causes.
+        If there is no store, or it is damaged; the subclasses tell the causes apart.
 
     Examples
     --------
@@ -55,28 +55,46 @@ class WeightStore:
 
     def __init__(self, source: str | os.PathLike[str] | BinaryIO):
         self.path: Path | None = None
-        # The newest last: runs that were given out go on reading the file that they
-        # came from, although a search has put another one into its place.
+        # The newest last: runs that were returned before keep reading the file that
+        # they came from, although a search has replaced it.
         self._files: list[Hdf5Store] = []
         self._opened: tuple[int, ...] | None = None
         self._stored: dict[str, Run] = {}
-        if isinstance(source, str | os.PathLike):
-            self.path = Path(source).expanduser()
-            if not self.runs and not self._files:
-                raise StoreError(f"There is no store at {self.path}.", str(self.path))
-        else:
-            self._open(source)
+        self._closed = False
+        try:
+            if isinstance(source, str | os.PathLike):
+                self.path = Path(source).expanduser()
+                found = self.runs or self._files
+            else:
+                self._open(source)
+                found = self._files
+        except StoreError as error:
+            # How the file was read does not help the caller.
+            raise error.with_traceback(None) from error.__cause__
+        if not found:
+            raise StoreError(f"There is no store at {self.path}.", str(self.path))
 
     @property
     def runs(self) -> Mapping[str, Run]:
         """All runs by name, oldest first.
 
-        Those that are being fitted, or were interrupted, come last; each call
-        shows what has finished until then.
+        Runs that are being fitted, or were interrupted, come last; each access shows
+        what has finished until then.
+
+        Raises
+        ------
+        StoreError
+            If the store was closed.
         """
+        if self._closed:
+            raise StoreError(
+                f"The store {self.path or 'of a file object'} has been closed: open it "
+                "again with WeightStore(...).",
+                str(self.path or ""),
+            )
         if self.path is None:
             return MappingProxyType(self._stored)
-        # In this order, a run that goes from the log into the file is not missed.
+        # In this order, a run that moves from the log into the file is not missed.
         live = live_runs(self.path)
         self._reopen(self.path)
         runs = dict(self._stored)
@@ -86,7 +104,7 @@ class WeightStore:
         return MappingProxyType(runs)
 
     def _reopen(self, path: Path) -> None:
-        """Open the file that is there now, if it is another one than before."""
+        """Open the file at the path, unless it is the one that is open."""
         try:
             status = path.stat()
         except FileNotFoundError:
@@ -99,7 +117,9 @@ class WeightStore:
     def _open(self, source: Path | BinaryIO) -> None:
         file = Hdf5Store(source)
         self._files.append(file)
-        self._stored = {name: Run(source) for name, source in file.runs.items()}
+        self._stored = {
+            name: Run(stored, lambda: file.closed) for name, stored in file.runs.items()
+        }
 
     def run(self, name: str | None = None) -> Run:
         """One run.
@@ -138,7 +158,7 @@ class WeightStore:
         Returns
         -------
         problems : list of Problem
-            Each with ``place`` and ``message``; empty where all is well.
+            Each with ``place`` and ``message``; empty if there are none.
         """
         if self.path is None:
             raise StoreError("verify needs a store that was opened by its path.")
@@ -146,9 +166,9 @@ class WeightStore:
 
     @staticmethod
     def recover(path: str | os.PathLike[str]) -> bool:
-        """Put into the store what a crash has left in the log beside it.
+        """Move what a crashed search has left in the log into the store.
 
-        Not needed for reading or for the next ``fit``, which does it by itself.
+        Not needed for reading, nor before the next ``fit``, which does the same.
 
         Parameters
         ----------
@@ -176,22 +196,22 @@ class WeightStore:
     ) -> int:
         """Add the runs of other stores to one, each fit once.
 
-        For searches that run in parts, each part of the grid into a store of its
-        own: after merging them, the search of the whole grid finds every fit.
+        For searches in parts, each part of the grid with a store of its own: after
+        merging them, a search over the whole grid finds every fit.
 
         Parameters
         ----------
         path : path-like
-            The store to add to, which is made if it is not there.
+            The store to add to, created if needed.
         others : iterable of path-like
-            Stores to add; they stay as they are.
+            Stores to add; they are not changed.
         compression : {"gzip", "lzf"}, dict or None, default=None
             Of the weights that are added, as for the search.
 
         Returns
         -------
         n_added : int
-            Number of runs that were added: those that `path` lacked.
+            Number of runs added: those that `path` did not have.
 
         Raises
         ------
@@ -209,9 +229,9 @@ class WeightStore:
     def delete(self, run: str) -> None:
         """Remove a run from the store.
 
-        What other runs refer to, since they reused fits of this one, is kept. The
-        room of the rest is used again when the file is rewritten, which happens by
-        itself when more than half of it is unused; see also :meth:`repack`.
+        Fits that other runs have reused are kept. The space of the rest is freed when
+        the file is rewritten, which happens automatically when more than half of it is
+        unused; see also :meth:`repack`.
 
         Parameters
         ----------
@@ -235,10 +255,10 @@ class WeightStore:
 
     @staticmethod
     def repack(path: str | os.PathLike[str]) -> None:
-        """Write a store's file again, without the room that deleted runs took.
+        """Rewrite a store's file without the space of deleted runs.
 
-        The new file is written beside the old one and takes its place when it is
-        complete; readers of the old one go on reading it.
+        The new file is written beside the old one and replaces it when it is complete;
+        readers of the old one are not disturbed.
 
         Parameters
         ----------
@@ -252,7 +272,7 @@ class WeightStore:
         StoreLockedError
             If a fit is writing to the store.
         StoreWriteError
-            If the new file cannot be written; the old one stays as it is.
+            If the new file cannot be written; the old one is not changed.
         """
         path = Path(path).expanduser()
         if not path.exists():
@@ -261,7 +281,8 @@ class WeightStore:
             rewrite(session.path)
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file; what was not read before cannot be read any more."""
+        self._closed = True
         for file in self._files:
             file.close()
 
@@ -272,6 +293,8 @@ class WeightStore:
         self.close()
 
     def __repr__(self) -> str:
+        if self._closed:
+            return f"<WeightStore {self.path or 'file object'}: closed>"
         n_runs = len(self.runs)
         what = f"{n_runs} run{'' if n_runs == 1 else 's'}"
         return f"<WeightStore {self.path or 'file object'}: {what}>"

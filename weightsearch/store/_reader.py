@@ -356,7 +356,7 @@ class FileObject:
             if hasattr(source, "open") or hasattr(source, "__enter__"):
                 hint = ". Open it first: with it as file: WeightStore(file)"
             raise StoreError(
-                f"A store is a path or an open binary file, and {kind} is neither{hint}"
+                f"store must be a path or an open binary file, got {kind}{hint}"
             )
         if isinstance(source, io.TextIOBase):
             self._fail(f"this {kind} reads text: open it in mode 'rb'")
