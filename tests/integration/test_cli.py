@@ -11,12 +11,19 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 
 from weightsearch import WeightStore, WeightTrackingGridSearchCV
+from weightsearch.choose import (
+    NotSignificantlyWorse,
+    OneStandardError,
+    ParetoKnee,
+    WithinPercent,
+)
 
 pytest.importorskip("rich")
 typer_main = pytest.importorskip("typer.main")
@@ -28,6 +35,7 @@ from weightsearch._records import RunResults  # noqa: E402
 from weightsearch.cli._app import app  # noqa: E402
 from weightsearch.store import WriteSession  # noqa: E402
 
+IRIS = load_iris(return_X_y=True)
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "cli.md"
 
 
@@ -35,7 +43,7 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "cli.md"
 def store(tmp_path_factory):
     """A store of two runs, the newer one of 16 networks with splits and refits."""
     path = tmp_path_factory.mktemp("cli") / "search.h5"
-    X, y = load_iris(return_X_y=True)
+    X, y = IRIS
     WeightTrackingGridSearchCV(
         LogisticRegression(), {"C": [0.1, 1.0]}, cv=3, store=path
     ).fit(X, y)
@@ -95,6 +103,8 @@ def test_examples_run(store, run, example, tmp_path, monkeypatch):
     words = shlex.split(example)[1:]
     for name in ("search.h5", *(word for word in words if word.startswith("part-"))):
         Path(name).write_bytes(store.read_bytes())
+    np.savez("data.npz", X=IRIS[0], y=IRIS[1])
+    _as_table(*IRIS).to_csv("data.csv", index=False)
     words = [run.name if word.endswith("000000Z") else word for word in words]
     if words[0] == "report":
         pytest.importorskip("plotly")
@@ -104,6 +114,69 @@ def test_examples_run(store, run, example, tmp_path, monkeypatch):
     output, _ = weightsearch(*words[: min(ends, default=len(words))])
 
     assert output or words[0] == "verify"
+
+
+def _as_table(X, y, target="y"):
+    columns = {f"x{number}": column for number, column in enumerate(X.T)}
+    return pd.DataFrame({target: y, **columns})
+
+
+def test_choose_is_what_the_library_chooses(store, run):
+    """Each rule names the library's choice, and the best mean beside it."""
+    split = run.splits()[0]
+    share = len(split[1]) / 150
+    rules = {
+        ("one-standard-error",): OneStandardError(["-alpha"]),
+        ("within-percent", "--percent", "5"): WithinPercent(5, ["-alpha"]),
+        ("not-worse", "--level", "0.2"): NotSignificantlyWorse(share, 0.2, ["-alpha"]),
+        ("pareto",): ParetoKnee("score", "-alpha"),
+    }
+    for words, rule in rules.items():
+        rows = read_csv("choose", store, *words, "--simplest", "-alpha", "--csv")
+
+        assert [row["choice"] for row in rows] == ["chosen", "best mean"]
+        assert int(rows[0]["candidate"]) == run.choose(rule)
+        assert int(rows[1]["candidate"]) == run.best_index
+
+
+@pytest.mark.parametrize("form", ["npz", "csv", "parquet"])
+def test_ensemble_is_what_the_library_selects(store, run, tmp_path, form):
+    """A file with the search's data, of any form, gives members and votes."""
+    path = tmp_path / f"data.{form}"
+    if form == "npz":
+        np.savez(path, X=IRIS[0], kind=IRIS[1])
+    elif form == "csv":
+        _as_table(*IRIS, "kind").to_csv(path, index=False)
+    else:
+        pytest.importorskip("pyarrow")
+        _as_table(*IRIS, "kind").to_parquet(path)
+    expected = run.select_ensemble(*IRIS, size=5, scoring="neg_log_loss")
+
+    rows = read_csv(
+        *("ensemble", store, path, "--target", "kind", "--size", 5),
+        *("--scoring", "neg_log_loss", "--csv"),
+    )
+
+    assert [int(row["candidate"]) for row in rows] == expected.candidates.tolist()
+    assert [int(row["votes"]) for row in rows] == expected.votes.tolist()
+
+
+def test_ensemble_refuses_other_data(store, tmp_path):
+    """Other rows, another target and another kind of file are named in one line."""
+    X, y = IRIS
+    _as_table(X[::-1], y).to_csv(tmp_path / "other.csv", index=False)
+    np.savez(tmp_path / "objects.npz", X=X, y=y.astype(object))
+    for name, message in (
+        ("other.csv", "not the data"),
+        ("objects.npz", "allow_pickle"),
+        ("data.txt", "must end with"),
+    ):
+        output, error = weightsearch("ensemble", store, tmp_path / name, status=2)
+        assert message in error
+        assert error.count("\n") == 1
+        assert output == ""
+    words = ("ensemble", store, tmp_path / "other.csv", "--target", "z")
+    assert "--target" in weightsearch(*words, status=2)[1]
 
 
 def test_ls_lists_the_best_first(store, run):
@@ -404,6 +477,13 @@ def runs_json(path):
             ("export", "{store}", "99", "{folder}/a.npz"),
             "give its number (0 to 15)",
         ),
+        (("choose", "{store}", "simplest"), "Unknown rule 'simplest'"),
+        (("choose", "{store}", "pareto", "--metric", "f1"), "metric must be one of"),
+        (
+            ("choose", "{store}", "within-percent", "--simplest", "activation"),
+            "values that are not numbers",
+        ),
+        (("ensemble", "{store}", "{folder}/none.npz"), "No such file"),
         (("demo", "{folder}/full"), "already exists"),
     ],
 )

@@ -295,6 +295,166 @@ def query(
 
 
 @_command(
+    "weightsearch choose search.h5 one-standard-error --simplest alpha",
+    "weightsearch choose search.h5 within-percent --percent 2 --simplest n_weights",
+    "weightsearch choose search.h5 pareto --simplest mean_fit_time --json",
+)
+def choose(
+    store: StorePath,
+    rule: Annotated[
+        str,
+        typer.Argument(
+            metavar="RULE",
+            help="one-standard-error, within-percent, not-worse or pareto.",
+            show_default=False,
+        ),
+    ],
+    simplest: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--simplest",
+            metavar="NAMES",
+            help="What makes a candidate simple: params or columns, separated by "
+            "commas; small values are simple, or with a minus large ones "
+            "(default: mean_fit_time).",
+            show_default=False,
+        ),
+    ] = None,
+    metric: Annotated[
+        str | None,
+        typer.Option(
+            "--metric",
+            metavar="NAME",
+            help="The metric that decides, where the search has several.",
+            show_default=False,
+        ),
+    ] = None,
+    percent: Annotated[
+        float,
+        typer.Option(
+            "--percent",
+            metavar="X",
+            help="How much of the best score may be lost (within-percent).",
+        ),
+    ] = 1.0,
+    level: Annotated[
+        float,
+        typer.Option(
+            "--level", metavar="X", help="Level of the one-sided test (not-worse)."
+        ),
+    ] = 0.05,
+    run: RunName = None,
+    columns: Columns = None,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """Choose the simplest candidate that is nearly as good as the best.
+
+    Shows the chosen candidate, and below it the one of the best mean score. pareto
+    chooses the best compromise of the score and of what --simplest names.
+    """
+    import numpy as np
+
+    from weightsearch.cli._output import choose_format, select, with_index, write_frame
+    from weightsearch.evaluate._assessing import main_metric, mean_scores
+    from weightsearch.run._candidates import brief_columns
+
+    form = choose_format(as_json, as_csv)
+    names = [name for text in simplest or () for name in text.split(",") if name]
+    with _open_run(store, run) as chosen:
+        used = main_metric(chosen, metric)
+        picked = _rule(chosen, rule, names or ["mean_fit_time"], used, percent, level)
+        with as_user_error(ValueError):
+            number = chosen.choose(picked)
+        # There is one, or the rule would have found none.
+        best = int(np.nanargmax(mean_scores(chosen, used)))
+        frame = with_index(chosen.candidates.loc[[number, best]])
+        frame = frame.rename(columns={"choice": "param_choice"})
+        frame.insert(0, "choice", ["chosen", "best mean"])
+        brief = brief_columns(frame.columns) if form == "table" else None
+        shown = select(frame, columns=columns, sort=None, limit=None, default=brief)
+        if form == "table":
+            _note_run(chosen)
+            note(f"Rule: {picked!r}")
+        measured = ("mean_", "std_", "split")
+        exact = [name for name in shown.columns if not name.startswith(measured)]
+        write_frame(shown, form, exact)
+
+
+@_command(
+    "weightsearch ensemble search.h5 data.npz --size 20",
+    "weightsearch ensemble search.h5 data.csv --target y --scoring neg_log_loss --csv",
+)
+def ensemble(
+    store: StorePath,
+    data: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DATA",
+            help="The data of the search: .npz with the arrays X and y, .csv or "
+            ".parquet.",
+            show_default=False,
+        ),
+    ],
+    target: Annotated[
+        str | None,
+        typer.Option(
+            "--target",
+            metavar="NAME",
+            help="The column, or array, that is the target (default: y).",
+            show_default=False,
+        ),
+    ] = None,
+    size: Annotated[
+        int, typer.Option("--size", metavar="N", min=1, help="Largest number of votes.")
+    ] = 50,
+    scoring: Annotated[
+        str | None,
+        typer.Option(
+            "--scoring",
+            metavar="NAME",
+            help="Maximize this metric (default: that of the search).",
+            show_default=False,
+        ),
+    ] = None,
+    run: RunName = None,
+    columns: Columns = None,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """Select an ensemble greedily on the out-of-fold predictions of split models.
+
+    Shows its members and their votes. In Python, run.ensemble(X, y) makes it a fitted
+    estimator.
+    """
+    from weightsearch.cli._data import read_data
+    from weightsearch.cli._output import choose_format, select, with_index, write_frame
+    from weightsearch.run._candidates import brief_columns
+
+    form = choose_format(as_json, as_csv)
+    with _open_run(store, run) as chosen:
+        X, y = read_data(data, chosen, target)
+        with as_user_error(ValueError):
+            selection = chosen.select_ensemble(X, y, size=size, scoring=scoring)
+        frame = with_index(chosen.candidates.loc[selection.candidates])
+        frame = frame.rename(columns={"votes": "param_votes"})
+        frame.insert(1, "votes", selection.votes)
+        brief = None
+        if form == "table":
+            _note_run(chosen)
+            note(
+                f"Score of {_counted(int(selection.votes.sum()), 'vote')}: "
+                f"{selection.score:.6g}, of the best candidate alone: "
+                f"{selection.scores[0]:.6g} (out of fold)"
+            )
+            brief = brief_columns(frame.columns)
+        shown = select(frame, columns=columns, sort=None, limit=None, default=brief)
+        measured = ("mean_", "std_", "split")
+        exact = [name for name in shown.columns if not name.startswith(measured)]
+        write_frame(shown, form, exact)
+
+
+@_command(
     "weightsearch compare search.h5 3 12",
     "weightsearch compare search.h5 best 12 --align --sort -relative_distance",
 )
@@ -610,6 +770,34 @@ def _candidate_number(run: Run, text: str) -> int:
             f"refit was {run.settings.get('refit')!r}. Give a number ({numbers})."
         )
     return run.best_index
+
+
+def _rule(
+    run: Run, name: str, simplest: list[str], metric: str, percent: float, level: float
+) -> Any:
+    """Make a rule of the command's words."""
+    from weightsearch.choose import (
+        NotSignificantlyWorse,
+        OneStandardError,
+        ParetoKnee,
+        WithinPercent,
+    )
+
+    if name == "one-standard-error":
+        return OneStandardError(simplest, metric)
+    if name == "within-percent":
+        return WithinPercent(percent, simplest, metric)
+    if name == "pareto":
+        return ParetoKnee(metric, *simplest)
+    if name == "not-worse":
+        with as_user_error(ValueError):
+            train, test = run.splits()[0]
+        share = len(test) / (len(train) + len(test))
+        return NotSignificantlyWorse(share, level, simplest, metric)
+    raise UserError(
+        f"Unknown rule {name!r}: choose one-standard-error, within-percent, not-worse "
+        "or pareto."
+    )
 
 
 def _write_candidates(
