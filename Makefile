@@ -34,10 +34,10 @@ help:
 	@echo "make test          unit and integration tests, doctests, README, parity"
 	@echo "make test-parity   scikit-learn's own tests of GridSearchCV with our class"
 	@echo "make test-crash    what make test leaves out: killed processes, slow tests"
-	@echo "make test-compat   all that needs no framework, on scikit-learn $(COMPAT_VERSIONS)"
+	@echo "make test-compat   integration tests and parity, on scikit-learn $(COMPAT_VERSIONS)"
 	@echo "make lint          ruff: rules and format"
 	@echo "make typecheck     mypy --strict"
-	@echo "make test-lowest   the same on the lowest versions of everything"
+	@echo "make test-lowest   all that needs no framework, on the lowest versions"
 	@echo "make test-cluster  on Dask and Ray"
 	@echo "make test-ecosystem  XGBoost, LightGBM, CatBoost, MLflow, polars, ..."
 	@echo "make package       wheel and sdist, installed into a bare environment"
@@ -65,12 +65,14 @@ test-parity: $(READY)
 	$(PY) tests/parity/run.py -n $(WORKERS)
 
 test-crash: $(READY)
-	$(PY) -m pytest -m "(crash or slow) and not ecosystem and not cluster"
+	$(PY) -m pytest -n $(WORKERS) -m "(crash or slow) and not ecosystem and not cluster"
 
 test-compat: $(COMPAT_VERSIONS:%=test-compat-%)
 
+# Unit tests know little of scikit-learn; they run on its lowest and its last version.
 test-compat-%: .venvs/sklearn-%/.ready
-	.venvs/sklearn-$*/$(BIN)/python -m pytest -n $(WORKERS) -m "$(FAST)"
+	.venvs/sklearn-$*/$(BIN)/python -m pytest -n $(WORKERS) -m "$(FAST)" \
+		tests/integration
 	.venvs/sklearn-$*/$(BIN)/python tests/parity/run.py -n $(WORKERS)
 
 .venvs/sklearn-%/.ready: pyproject.toml constraints/compat.txt

@@ -188,6 +188,7 @@ def look_for(name):
     return getattr(watched, name)()
 
 
+@pytest.mark.filterwarnings("ignore::weightsearch.NotRebuildableWarning")
 def test_fitted_models_stay_on_the_workers(client, tmp_path):
     """Models that cannot be pickled once they are fitted are no trouble."""
     grid = WeightTrackingGridSearchCV(

@@ -114,6 +114,7 @@ def test_killed_client_goes_on(tmp_path):
     assert_fitted_once(done, log, *IRIS, GRID, 3)
 
 
+@pytest.mark.filterwarnings("ignore::weightsearch.NotRebuildableWarning")
 def test_fitted_models_stay_on_the_workers(tmp_path):
     """Models that cannot be pickled once they are fitted are no trouble."""
     grid = WeightTrackingGridSearchCV(
