@@ -34,7 +34,9 @@ from weightsearch.store._specs import Packing, as_array
 __all__ = ["Fit", "LogContent", "LogFile"]
 
 _HEAD_BYTES: Final = 4096
-"""Enough for most heads with their lines, in one call."""
+"""Enough for most heads with their lines."""
+_WINDOW_BYTES: Final = 1 << 18
+"""Read at once: frames are mostly asked for one after another."""
 _TRIES: Final = 4
 _PAUSE_SECONDS: Final = 0.005
 _SEARCH_BYTES: Final = 1 << 20
@@ -148,6 +150,7 @@ class LogFile:
         self._blobs: dict[str, tuple[int, int, int]] = {}
         self._good_blobs: set[str] = set()
         self._packings: dict[tuple[bytes, tuple[int, ...]], Packing] = {}
+        self._window = 0, b""
 
     def __del__(self) -> None:
         self.close()
@@ -198,6 +201,7 @@ class LogFile:
                 # been on its way, over a network.
                 self._restart()
             self._size = size
+            self._window = 0, b""
             at = self.end
             while at < size:
                 frame = self._take(at)
@@ -230,7 +234,7 @@ class LogFile:
 
         These are its own, spec, params, result and state.
         """
-        raw = self._pread(_HEAD_BYTES, at)
+        raw = self._read(_HEAD_BYTES, at)
         head = fmt.unpack_head(raw, at)
         if head is None:
             if at == 0 and raw[:3] == fmt.MAGIC[:3] and raw[3:4] > fmt.MAGIC[3:]:
@@ -246,7 +250,7 @@ class LogFile:
         first = fmt.HEAD.size
         header = raw[first : first + frame.n_header]
         if len(header) < frame.n_header:
-            header = self._pread(frame.n_header, at + first)
+            header = self._read(frame.n_header, at + first)
         lines = header.split(b"\n", 4)
         if zlib.crc32(header) != head[2] or len(lines) < 4:
             return None
@@ -289,6 +293,14 @@ class LogFile:
         if head is None:
             return len(raw) < fmt.HEAD.size and raw[:4] == fmt.MAGIC[: len(raw)]
         return _Frame(self.end, head[0], head[1]).end > self._size
+
+    def _read(self, n: int, at: int) -> bytes:
+        start, block = self._window
+        if not start <= at <= at + n <= start + len(block):
+            start, block = at, self._pread(max(n, _WINDOW_BYTES), at)
+            if n < _WINDOW_BYTES:
+                self._window = start, block
+        return block[at - start : at - start + n]
 
     def _pread(self, n: int, at: int) -> bytes:
         n = min(n, max(self._size - at, 0))
@@ -366,8 +378,9 @@ class LogFile:
             if attempt:
                 # Over a network, bytes may come after the length of their file.
                 time.sleep(_PAUSE_SECONDS)
+                self._window = 0, b""
             start, size = arrays.frame.payload + offsets[0], offsets[-1] - offsets[0]
-            whole = np.frombuffer(self._pread(size, start), np.uint8)
+            whole = np.frombuffer(self._read(size, start), np.uint8)
             parts = [
                 whole[low - offsets[0] : high - offsets[0]]
                 for low, high in itertools.pairwise(offsets)

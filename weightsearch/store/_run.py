@@ -146,9 +146,9 @@ class Run(ABC):
         return [(specs, np.array(places)) for specs, places in found.values()]
 
     def stored(self, row: int) -> Iterator[StoredArray]:
-        """Yield a row's weights as they are kept, compared with their checksums."""
+        """Iterate over a row's weights as they are kept, with their checksums."""
         run, at = self.held(row)
-        yield from run.own_stored(at)
+        return run.own_stored(at)
 
     def read(self, row: int, name: str) -> Array:
         """One array of a row."""

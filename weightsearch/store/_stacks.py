@@ -129,6 +129,7 @@ def _write_rows(
     index_of = {spec.name: index for index, spec in enumerate(planned.arrays)}
     parts: list[list[Array]] = [[] for _ in datasets]
     written = [0] * len(datasets)
+    seen: list[WeightSpec | None] = [None] * len(datasets)
     size = 0
     stacked = planned.kind == names.STACKED
 
@@ -145,16 +146,9 @@ def _write_rows(
     for place, row in enumerate(planned.rows):
         for spec, raw, crc in run.stored(row):
             index = index_of[spec.name]
-            wanted = planned.arrays[index]
-            if (
-                spec.dtype != wanted.dtype
-                or (stacked and spec.shape != wanted.shape)
-                or raw.nbytes != math.prod(spec.shape) * stored[index].itemsize
-            ):
-                raise ValueError(
-                    f"{spec.name!r} is {spec.dtype} of shape {spec.shape}, but was "
-                    f"announced as {wanted.dtype} of shape {wanted.shape}"
-                )
+            if spec is not seen[index]:
+                _check(spec, raw, planned.arrays[index], stored[index], stacked)
+                seen[index] = spec
             crcs[place, index] = crc
             if raw.nbytes:
                 parts[index].append(raw)
@@ -164,6 +158,20 @@ def _write_rows(
                 size = 0
     flush()
     return crcs
+
+
+def _check(
+    spec: WeightSpec, raw: Array, wanted: WeightSpec, how: Stored, stacked: bool
+) -> None:
+    if (
+        spec.dtype != wanted.dtype
+        or (stacked and spec.shape != wanted.shape)
+        or raw.nbytes != math.prod(spec.shape) * how.itemsize
+    ):
+        raise ValueError(
+            f"{spec.name!r} is {spec.dtype} of shape {spec.shape}, but was announced "
+            f"as {wanted.dtype} of shape {wanted.shape}"
+        )
 
 
 def _row_crcs(rows: Array) -> Array:
