@@ -1,11 +1,11 @@
 """The children of the crash tests of the store: writers of one run each.
 
 Reads lines ``STORE NUMBER COUNT [STEP TIMES]`` (JSON lists) and forks a writer for
-each, since importing takes longer than writing. One of number -1 recovers what
-another has left. Prints ``pid``, what the writer
-prints, and ``exit`` with its code. A writer prints ``begun``, then the number of each
-fit when it has been appended, then ``committed``. With a step of the commit protocol,
-it kills itself when it has reached that step for the given time.
+each, since importing takes longer than writing. One of number ``RECOVER`` recovers what
+another has left, one of number ``REPACK`` writes the store again. Prints ``pid``, what
+the writer prints, and ``exit`` with its code. A writer prints ``begun``, the number
+of each fit when it has been appended, then ``committed``. With a step of the commit
+protocol, it kills itself when it has reached that step for the given time.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ from pathlib import Path
 
 from run_samples import fit, header, mlp_arrays, params, results
 
-from weightsearch.store import WriteSession, _steps, consolidate
+from weightsearch.store import WriteSession, _steps, consolidate, locked, rewrite
+
+RECOVER, REPACK = -1, -2
+LARGE = 600
 
 
 def tell(*words):
@@ -46,7 +49,11 @@ def main(store, number, count, step=None, times=1):
         die_at(step, times)
     if number < 0:
         tell("begun")
-        consolidate(Path(store))
+        if number == REPACK:
+            with locked(Path(store)):
+                rewrite(Path(store))
+        else:
+            consolidate(Path(store))
         tell("committed")
         return
     session = WriteSession.open(Path(store))
@@ -55,7 +62,7 @@ def main(store, number, count, step=None, times=1):
     tell("begun")
     for candidate in range(count):
         # Every third fit is of another architecture, some are large.
-        session.append(fit(candidate, hidden=2000 if candidate % 10 == 9 else 8))
+        session.append(fit(candidate, hidden=LARGE if candidate % 10 == 9 else 8))
         tell(candidate)
     session.commit(results(count))
     tell("committed")
@@ -63,7 +70,7 @@ def main(store, number, count, step=None, times=1):
 
 def serve():
     mlp_arrays(8)
-    mlp_arrays(2000)
+    mlp_arrays(LARGE)
     tell("ready")
     for line in sys.stdin:
         pid = os.fork()

@@ -14,13 +14,16 @@ from pathlib import Path
 
 import pytest
 from run_samples import header, result, same, weights
+from storing import LARGE, RECOVER, REPACK
 
 from weightsearch.store import (
     Hdf5Store,
     WriteSession,
     _steps,
+    append_runs,
     consolidate,
     live_runs,
+    locked,
     verify,
 )
 
@@ -30,7 +33,7 @@ pytestmark = [
 ]
 
 CHILD = Path(__file__).parent / "storing.py"
-COUNT = 40
+COUNT = 24
 KILLS = 60
 
 
@@ -115,7 +118,7 @@ def check_run(run, fits):
     # One more may have been committed and not told any more.
     assert len(candidates) <= len(fits) + 1
     for row, candidate in enumerate(candidates):
-        hidden = 2000 if candidate % 10 == 9 else 8
+        hidden = LARGE if candidate % 10 == 9 else 8
         assert same(run.read_all(row), weights(candidate, hidden))
         assert run.result(row)["test_scores"] == result(candidate)["test_scores"]
 
@@ -158,12 +161,15 @@ def kill_after(writers, seconds, *args):
 def test_kills_at_random_instants_cost_nothing_finished(path, writers):
     """Whatever a child has told to be safe is there after its death, whole."""
     chance = random.Random(0)
+    before = path.read_bytes()
     begun = time.monotonic()
     output = writers.run(path, 1, COUNT)
     whole = time.monotonic() - begun
     check_everything(path, 1, output)
     during = 0
     for number in range(2, KILLS + 2):
+        # Few runs are checked faster than many.
+        path.write_bytes(before)
         output = kill_after(writers, chance.random() * whole, path, number, COUNT)
         during += writers.code == -signal.SIGKILL
         check_everything(path, number, output)
@@ -174,22 +180,51 @@ def test_kills_at_random_instants_cost_nothing_finished(path, writers):
 def test_kills_during_recovery_cost_nothing(path, writers):
     """Recovering what a dead writer left may be killed again and again."""
     chance = random.Random(1)
-    during = left = 0
+    before = path.read_bytes()
+    during = number = 0
     while during < KILLS:
-        number = left + 1
         if not live_runs(path):
-            left += 1
-            number = left
+            number += 1
+            path.write_bytes(before)
             output = writers.run(path, number, COUNT, _steps.FIT_WRITTEN, COUNT)
             begun = time.monotonic()
-        number = left
-        kill_after(writers, chance.random() * 0.04, path, -1, 0)
+        kill_after(writers, chance.random() * 0.04, path, RECOVER, 0)
         during += writers.code == -signal.SIGKILL
         assert verify(path) == []
         assert time.monotonic() - begun < 60
     check_everything(path, number, output)
     with Hdf5Store(path) as store:
-        assert len(store.runs) == left + 1
+        assert len(store.runs) == 2
+
+
+@pytest.mark.slow
+def test_kills_during_repack_cost_nothing(path, writers):
+    """A store that is being rewritten is the old one or the new one, always whole."""
+    chance = random.Random(2)
+    writers.run(path, 1, COUNT)
+    with locked(path):
+        append_runs(path, [], store_uid="", remove=[header(1).uid])
+    before = path.read_bytes()
+    begun = time.monotonic()
+    writers.run(path, REPACK, 0)
+    whole = time.monotonic() - begun
+    after = path.stat().st_size
+    assert after < 0.7 * len(before)
+    during = sizes = 0
+    while during < KILLS:
+        path.write_bytes(before)
+        kill_after(writers, chance.random() * whole, path, REPACK, 0)
+        during += writers.code == -signal.SIGKILL
+        size = path.stat().st_size
+        assert size in (len(before), after)
+        sizes |= 1 if size == after else 2
+        assert verify(path) == []
+        with Hdf5Store(path) as store:
+            assert list(store.runs) == ["run-0000"]
+            check_run(store.runs["run-0000"], list(range(COUNT)))
+        WriteSession.open(path).close()
+        assert [p.name for p in path.parent.iterdir()] == [path.name]
+    assert sizes & 2
 
 
 STEPS = [
@@ -244,7 +279,7 @@ def test_kill_while_consolidating_a_leftover(path, writers, step):
         writers.run(path, number, COUNT, step, 1)
         assert writers.code == -signal.SIGKILL
         assert verify(path) == []
-    writers.run(path, -1, 0, step, 1)
+    writers.run(path, RECOVER, 0, step, 1)
     assert writers.code == -signal.SIGKILL
 
     check_everything(path, 1, output)

@@ -278,7 +278,7 @@ def test_find_gives_the_newest_complete_fit(path):
         older = session.find(key(2), need_weights=False)
         assert (older.run_uid, older.row) == (header(0).uid, 2)
         assert older.result["test_scores"] == result(2)["test_scores"]
-        assert same(session.weights(older), weights(2))
+        assert same(older.weights(), weights(2))
         assert session.find(key(9), need_weights=False) is None
 
 
@@ -419,7 +419,7 @@ def test_what_the_file_has_can_be_asked_for(path):
     with WriteSession.open(path) as session:
         (found,) = session.headers
         assert found.uid == header().uid
-        run = session.run(found.uid)
+        run = session.lookup.resolve(found.uid)
         assert list(run.params()) == params(2)
         (found_splits,) = run.splits()
         ((train, test),) = found_splits.pairs
@@ -427,8 +427,7 @@ def test_what_the_file_has_can_be_asked_for(path):
         assert session.unfinished == []
         (complete,) = session.complete(header().fingerprint)
         assert complete.header.uid == found.uid
-        with pytest.raises(KeyError):
-            session.run("0" * 31 + "9")
+        assert session.lookup.resolve("0" * 31 + "9") is None
 
 
 def test_many_identities_are_found_fast(path):

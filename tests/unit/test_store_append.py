@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import io
 import os
 import random
@@ -17,10 +16,11 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from power_disk import Disk
 from store_memory import MemoryRun, complete, everything, good_store, mlp_run, write
 
 from weightsearch.exceptions import StoreWriteError
-from weightsearch.store import _append, _beside, _steps
+from weightsearch.store import _append, _steps
 from weightsearch.store._append import recover, redo_path
 from weightsearch.store._reader import Hdf5Store
 from weightsearch.store._verify import verify_file
@@ -176,93 +176,6 @@ def test_random_kills_lose_nothing(tmp_path: Path):
 # -- power cuts and full disks ----------------------------------------------------
 
 
-class Disk:
-    """What is written to the files of a folder, in order, and what was synced."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path):
-        self.folder = folder
-        self.content = {p.name: p.read_bytes() for p in folder.iterdir()}
-        self.events: list[tuple[Any, ...]] = []
-        self.fail_at = -1
-        disk = self
-
-        class Traced(io.FileIO):
-            def write(self, data: Any) -> int:
-                disk.attempt()
-                at, count = self.tell(), super().write(data)
-                disk.note("write", self.fileno(), at, bytes(data[:count]))
-                return count
-
-        modules = {"io": SimpleNamespace(**vars(io) | {"FileIO": Traced})}
-        traced_os = SimpleNamespace(**vars(os) | {"ftruncate": self.truncate})
-        monkeypatch.setattr(_append, "io", modules["io"])
-        monkeypatch.setattr(_append, "os", traced_os)
-        monkeypatch.setattr(_append, "sync_data", lambda fd: self.note("sync", fd))
-        monkeypatch.setattr(_append, "sync_folder", lambda _: self.note("names"))
-        monkeypatch.setattr(_append, "place_new", self.place_new)
-        unlink = Path.unlink
-
-        def unlinked(path: Path, missing_ok: bool = False) -> None:
-            unlink(path, missing_ok)
-            self.note("unlink", path.name)
-
-        monkeypatch.setattr(Path, "unlink", unlinked)
-
-    def attempt(self) -> None:
-        self.fail_at -= 1
-        if self.fail_at == 0:
-            raise OSError(errno.ENOSPC, "No space left on device")
-
-    def note(self, kind: str, *values: Any) -> None:
-        if values and isinstance(values[0], int):
-            key = os.fstat(values[0]).st_ino
-            values = (key, *values[1:])
-        self.events.append((kind, *values))
-
-    def truncate(self, handle: int, size: int) -> None:
-        self.attempt()
-        os.ftruncate(handle, size)
-        self.note("truncate", handle, size)
-
-    def place_new(self, aside: Path, path: Path) -> None:
-        self.attempt()
-        key = aside.stat().st_ino
-        _beside.place_new(aside, path)
-        self.note("name", path.name, key)
-
-    def after_cut(self, rng: random.Random, at: int, inode: int) -> dict[str, bytes]:
-        """Return files as a cut after so many events may leave them."""
-        done = self.events[:at]
-        contents: dict[int, bytearray] = {inode: bytearray(self.content["a.h5"])}
-        keys = {e[1] for e in done if e[0] in ("write", "truncate", "sync")}
-        for key in keys:
-            own = [e for e in done if len(e) > 1 and e[1] == key]
-            synced = max(
-                (i + 1 for i, e in enumerate(own) if e[0] == "sync"), default=0
-            )
-            for event in own[: rng.randint(synced, len(own))]:
-                data = contents.setdefault(key, bytearray())
-                if event[0] == "truncate":
-                    size = event[2]
-                    data[:] = data[:size].ljust(size, b"\0")
-                elif event[0] == "write":
-                    start = event[2]
-                    part = event[3]
-                    if own.index(event) >= synced and rng.random() < 0.3:
-                        part = part[: rng.randint(0, len(part))]
-                    data[:] = data.ljust(start, b"\0")
-                    data[start : start + len(part)] = part
-        renamed = [e for e in done if e[0] in ("name", "unlink", "names")]
-        sure = max((i + 1 for i, e in enumerate(renamed) if e[0] == "names"), default=0)
-        files = {"a.h5": inode}
-        for event in renamed[: rng.randint(sure, len(renamed))]:
-            if event[0] == "name":
-                files[event[1]] = event[2]
-            elif event[0] == "unlink":
-                files.pop(event[1], None)
-        return {name: bytes(contents.get(key, b"")) for name, key in files.items()}
-
-
 @posix
 def test_a_power_cut_leaves_the_old_or_the_new(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -271,9 +184,8 @@ def test_a_power_cut_leaves_the_old_or_the_new(
     folder = tmp_path / "disk"
     folder.mkdir()
     path = good_store(folder / "a.h5")
-    inode = path.stat().st_ino
     with monkeypatch.context() as patch:
-        disk = Disk(patch, folder)
+        disk = Disk(patch, path)
         durably(path, more(1), remove=["a" * 32])
     commit = next(i for i, e in enumerate(disk.events) if e[0] == "names")
     rng = random.Random(0)
@@ -286,7 +198,7 @@ def test_a_power_cut_leaves_the_old_or_the_new(
         )
         cut = tmp_path / f"cut{number}"
         cut.mkdir()
-        for name, content in disk.after_cut(rng, at, inode).items():
+        for name, content in disk.after_cut(rng, at).items():
             (cut / name).write_bytes(content)
 
         found = runs_of(cut / "a.h5")
@@ -316,7 +228,7 @@ def test_a_full_disk_at_any_write(
             durably(path, more(2))
 
     with monkeypatch.context() as patch:
-        disk = Disk(patch, tmp_path)
+        disk = Disk(patch, path)
         disk.fail_at = 10**6
         work()
         n_writes = 10**6 - disk.fail_at
@@ -325,7 +237,7 @@ def test_a_full_disk_at_any_write(
     for number in [*range(1, n_writes - 40, 9), *range(n_writes - 40, n_writes + 1)]:
         path.write_bytes(good)
         with monkeypatch.context() as patch:
-            Disk(patch, tmp_path).fail_at = number
+            Disk(patch, path).fail_at = number
             with pytest.raises(StoreWriteError, match="No space left") as caught:
                 work()
         found = runs_of(path)

@@ -8,6 +8,7 @@ release it. ``flock`` would live on in forked workers after their parent's death
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import errno
 import getpass
@@ -87,26 +88,22 @@ class StoreLock:
             connection.close()
         raise self._refusal(failure)
 
-    def release(self, *, remove: bool = True) -> None:
-        """Give the lock back, and remove its files unless told otherwise."""
+    def release(self) -> None:
+        """Give the lock back, and remove its files."""
         connection, self._connection = self._connection, None
         if connection is None or self._pid != os.getpid():
             return
         try:
-            if remove:
-                self._holder.unlink(missing_ok=True)
-                if os.name == "posix":
-                    # While the lock is held, so that nobody can lock a file that is
-                    # going.
-                    self._lock.unlink(missing_ok=True)
+            self._holder.unlink(missing_ok=True)
+            if os.name == "posix":
+                # While it is held, so that nobody can lock a file that is going.
+                self._lock.unlink(missing_ok=True)
         finally:
             connection.close()
-        if remove and os.name != "posix":
-            try:
+        if os.name != "posix":
+            # Another fit may have it open by now, which is fine.
+            with contextlib.suppress(OSError):
                 self._lock.unlink(missing_ok=True)
-            except OSError:
-                # Another fit has it open by now, which is fine.
-                pass
 
     def _make(self) -> tuple[int, int] | None:
         """Make the lock's file if there is none; return which one it is."""
@@ -233,7 +230,7 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
 
 
 def _cannot_lock(folder: Path) -> str:
-    """Tell why no file in a folder can be locked; empty where one can be.
+    """Return why no file in a folder can be locked; empty where one can be.
 
     SQLite calls this "busy", as if somebody had the lock.
     """

@@ -15,6 +15,7 @@ from weightsearch.store._lock import is_locked, read_holder
 from weightsearch.store._log import log_path
 from weightsearch.store._log_file import LogFile
 from weightsearch.store._lookup import StoreLookup
+from weightsearch.store._run import Referring
 from weightsearch.store._session import locked
 
 __all__ = ["merge"]
@@ -63,24 +64,6 @@ def _opened(path: Path) -> StoreLookup:
         if not path.exists():
             raise StoreError(f"There is no store at {path}.", str(path)) from None
     return StoreLookup(path, log)
-
-
-class _Merged:
-    """A run of another store, some of whose fits are in the target already.
-
-    What it does not say itself is the run's own.
-    """
-
-    def __init__(self, run: RunSource, fits: FitTable):
-        self._run = run
-        self._fits = fits
-
-    def fits(self) -> FitTable:
-        """The fits, with references to those that are in the target."""
-        return self._fits
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._run, name)
 
 
 class _Known:
@@ -140,6 +123,6 @@ def _new_runs(
         for run in lookup.runs:
             if run.header.uid not in uids:
                 uids.add(run.header.uid)
-                added.append(_Merged(run, known.referring(run)))
+                added.append(Referring(run, known.referring(run)))
                 known.add(run)
     return added

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -12,8 +12,7 @@ from weightsearch._records import (
     REFIT,
     Array,
     FitTable,
-    RunHeader,
-    Splits,
+    RunSource,
     Weights,
     WeightSpec,
     WeightSpecs,
@@ -25,47 +24,22 @@ from weightsearch.exceptions import (
 )
 from weightsearch.store import _json
 
-__all__ = ["Resolve", "Run", "StoredArray", "stack_of", "unlike"]
+__all__ = ["Referring", "Resolve", "Run", "StoredArray", "stack_of", "unlike"]
 
 StoredArray = tuple[WeightSpec, Array, int]
 """An array's spec, its bytes as they are kept (uint8, 1-D), and their checksum."""
 
 
-class Run(ABC):
+class Run(RunSource):
     """A run of which some fits may be held by other runs.
 
-    A :class:`~weightsearch._records.RunSource`. What is asked of a row is answered by
-    the run that holds its fit, with the methods that begin with ``own_``.
+    What is asked of a row is answered by the run that holds its fit, with the methods
+    that begin with ``own_``.
     """
 
     path: str
     """The file, for errors."""
     uid: str
-
-    @property
-    @abstractmethod
-    def header(self) -> RunHeader:
-        """What is known of the run."""
-
-    @abstractmethod
-    def params(self) -> Sequence[str]:
-        """Params of every candidate, encoded as JSON."""
-
-    @abstractmethod
-    def fits(self) -> FitTable:
-        """All fits that are there now."""
-
-    @abstractmethod
-    def cv_results(self) -> dict[str, Array]:
-        """The numeric columns of ``cv_results_``; empty while the run goes on."""
-
-    @abstractmethod
-    def best_index(self) -> int | None:
-        """Row of the best candidate."""
-
-    @abstractmethod
-    def splits(self) -> list[Splits]:
-        """The splits; several where candidates were evaluated on different ones."""
 
     @abstractmethod
     def held(self, row: int) -> tuple[Run, int]:
@@ -230,6 +204,21 @@ class Run(ABC):
 
 Resolve = Callable[[str], Run | None]
 """Returns the run of a uid, or None."""
+
+
+class Referring:
+    """A run with another table of its fits; all else is the run's own."""
+
+    def __init__(self, run: RunSource, fits: FitTable):
+        self._run = run
+        self._fits = fits
+
+    def fits(self) -> FitTable:
+        """The other table."""
+        return self._fits
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._run, name)
 
 
 def stack_of(name: str, parts: Sequence[tuple[Array, Any]]) -> Array:

@@ -17,13 +17,11 @@ from weightsearch._records import (
     RunResults,
     RunSource,
     Splits,
-    Weights,
 )
 from weightsearch.exceptions import (
     CorruptStoreError,
     StoreError,
     StoreWriteError,
-    WeightsNotFoundError,
 )
 from weightsearch.store import _json, _steps
 from weightsearch.store._append import recover as recover_file
@@ -137,20 +135,9 @@ class WriteSession:
         """The complete runs of an identity, newest first."""
         return self.lookup.complete(fingerprint)
 
-    def run(self, uid: str) -> RunSource:
-        """One run of the store."""
-        run = self.lookup.resolve(uid)
-        if run is None:
-            raise WeightsNotFoundError(f"{self.path} has no run of uid {uid}.")
-        return run
-
     def find(self, key: str, *, need_weights: bool) -> StoredFit | None:
         """Find a finished fit, or a model, by its identity, the newest first."""
         return self.lookup.find(key, need_weights=need_weights)
-
-    def weights(self, stored: StoredFit) -> Weights:
-        """All weights of a fit in the store."""
-        return stored.weights()
 
     # -- what comes in --------------------------------------------------------
 

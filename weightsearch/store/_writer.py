@@ -43,6 +43,7 @@ from weightsearch.store._dtypes import check_storable
 from weightsearch.store._names import to_flat
 from weightsearch.store._plan import plan
 from weightsearch.store._reader import Hdf5Run, Hdf5Store, StoreView
+from weightsearch.store._run import Referring
 from weightsearch.store._splits import pack_splits
 from weightsearch.store._stacks import write_architecture
 from weightsearch.store._states import write_states
@@ -439,7 +440,7 @@ def _write_fits(
     write_states(group, table, run, own)
 
 
-class _Moved:
+class _Moved(Referring):
     """A run that takes over fits of deleted runs, unless another one has (`moved`)."""
 
     def __init__(
@@ -448,7 +449,6 @@ class _Moved:
         kept: Collection[bytes],
         moved: dict[tuple[bytes, int], tuple[str, int]],
     ):
-        self._run = run
         fits = run.fits()
         origin, row = fits.origin.copy(), fits.origin_row.copy()
         self._elsewhere: set[int] = set()
@@ -460,14 +460,7 @@ class _Moved:
             else:
                 moved[place] = run.uid, index
                 origin[index], row[index] = b"", -1
-        self._fits = replace(fits, origin=origin, origin_row=row)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._run, name)
-
-    def fits(self) -> FitTable:
-        """The fits with their new origins."""
-        return self._fits
+        super().__init__(run, replace(fits, origin=origin, origin_row=row))
 
     def own_result_text(self, row: int) -> str:
         """The result of a row, if it may not be that of its new origin."""
