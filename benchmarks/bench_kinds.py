@@ -1,6 +1,10 @@
-"""Kinds of estimators: what taking down, rebuilding and searching cost for each.
+"""Kinds of estimators: what capturing, rebuilding and searching cost for each.
 
 python benchmarks/bench_kinds.py [--quick]
+
+Prints each figure as soon as it is measured, and at the end two tables in Markdown: one
+model of each kind, and whole searches, each beside what it cost when the state of a
+model was skops' schema.
 """
 
 from __future__ import annotations
@@ -14,7 +18,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,6 +31,8 @@ from sklearn.model_selection import GridSearchCV, KFold
 
 from weightsearch import WeightStore, WeightTrackingGridSearchCV
 from weightsearch.frameworks._capture import capture
+from weightsearch.frameworks._registry import collect_weights
+from weightsearch.frameworks._state import capture_state
 
 N_SPLITS = 5
 SHORT = 0.03
@@ -41,8 +47,10 @@ def measure(settings: Settings) -> list[Figure]:
     os.environ["PYTHONWARNINGS"] = "ignore"
     kinds = [kind for kind in KINDS if kind.is_quick or not settings.quick]
     figures = []
+    models: dict[str, Samples] = {}
+    searches: dict[str, Samples] = {}
     for kind in [*kinds, VECTORIZER]:
-        samples = _model(settings, kind)
+        samples = models[kind.key] = _model(settings, kind)
         figures += [_capture_figure(kind, samples), _rebuild_figure(kind, samples)]
         _tell(figures[-2:])
     for kind in kinds:
@@ -57,23 +65,22 @@ def measure(settings: Settings) -> list[Figure]:
     with tempfile.TemporaryDirectory(dir=settings.scratch) as folder:
         _tracking(KINDS[-1], "splits", Path(folder))
     few = replace(settings, repeats=3)
-    searches = []
     for kind in kinds:
-        samples = alternate(
+        samples = searches[kind.key] = alternate(
             few,
             partial(_plain, kind),
             partial(_tracking, kind, "splits"),
             partial(_tracking, kind, "refit"),
             warm_up=False,
         )
-        searches.append(samples)
         figures += [_search_figure(kind, samples, name) for name in ("splits", "refit")]
         _tell(figures[-2:])
-    long = [s for s in searches if not _is_short(s)]
+    long = [s for s in searches.values() if not _is_short(s)]
     if long:
         figures.append(_median(long))
     figures.sort(key=lambda figure: _FAMILIES.index(_family(figure)))
-    _print_tables(figures)
+    print(_model_table([*kinds, VECTORIZER], models), file=sys.stderr)
+    print(_search_table(kinds, searches, figures), file=sys.stderr)
     return figures
 
 
@@ -126,6 +133,8 @@ def _model(settings: Settings, kind: Kind) -> Samples:
             run = store.run(search.run_.name)
             ways: dict[str, Callable[[Any], Callable[[], Any]]] = {
                 "capture": lambda model: partial(capture, model),
+                "weights": lambda model: partial(collect_weights, model),
+                "state": _capture_state,
                 "rebuild": lambda _: partial(run.load_estimator, 0, split=0),
                 **_others(),
             }
@@ -139,6 +148,12 @@ _FIFTHS = KFold(N_SPLITS, shuffle=True, random_state=0)
 
 def _nothing(*_: Any) -> float:
     return 0.0
+
+
+def _capture_state(model: Any) -> Callable[[], Any]:
+    weights, _notes = collect_weights(model)
+    assert weights is not None
+    return partial(capture_state, model, weights)
 
 
 def _others() -> dict[str, Callable[[Any], Callable[[], Any]]]:
@@ -183,6 +198,12 @@ def _times(
     found = {"fit": 1e3 * watch.seconds}
     for name, prepare in ways.items():
         found[name] = 1e3 * _median_time(prepare(model))
+    kept = capture(model)
+    assert kept.weights is not None
+    assert kept.state is not None
+    found["arrays"] = len(kept.weights)
+    contents = sum(map(len, kept.state.blobs.values()))
+    found["state, MB"] = (len(kept.state.text) + contents) / 1e6
     return found
 
 
@@ -205,7 +226,7 @@ def _median_time(call: Callable[[], Any]) -> float:
 
 
 def _capture_figure(kind: Kind, samples: Samples) -> Figure:
-    return _model_figure(kind, samples, "capture", "pickle.dumps", "taking down")
+    return _model_figure(kind, samples, "capture", "pickle.dumps", "capturing")
 
 
 def _rebuild_figure(kind: Kind, samples: Samples) -> Figure:
@@ -270,8 +291,8 @@ def _keep_all(kind: Kind, values: Sequence[Any], path: Path) -> None:
 
 def _rebuild_all(run: Any, pairs: Sequence[tuple[int, int]], _: Path) -> dict[str, Any]:
     with Stopwatch() as watch:
-        for candidate, split in pairs:
-            run.load_estimator(candidate, split=split)
+        for _model in run._iter_models(pairs):
+            pass
     return {"rebuilt": len(pairs) / watch.seconds}
 
 
@@ -388,26 +409,104 @@ def _median(searches: Sequence[Samples]) -> Figure:
 # -- shown ---------------------------------------------------------------------------
 
 
-def _print_tables(figures: Sequence[Figure]) -> None:
-    """Write a table of each family of figures to stderr, a line per kind."""
-    families: dict[str, list[Figure]] = {}
-    for figure in figures:
-        families.setdefault(_family(figure), []).append(figure)
-    for family in families.values():
-        names = list(dict.fromkeys(name for one in family for name in one.series))
-        unit = family[0].series_unit
-        heads = ["what", family[0].unit, *(f"{name} ({unit})" for name in names)]
-        print("\n| " + " | ".join(heads) + " |", file=sys.stderr)
-        print("|---" * len(heads) + "|", file=sys.stderr)
-        for one in family:
-            cells = [one.what, f"{statistics.median(one.values):.3g}"]
-            cells += [
-                f"{statistics.median(one.series[name]):.3g}"
-                if name in one.series
-                else ""
-                for name in names
-            ]
-            print("| " + " | ".join(cells) + " |", file=sys.stderr)
+@dataclass(frozen=True)
+class Before:
+    """What one kind of model cost with skops' schema as its state.
+
+    Attributes
+    ----------
+    times : tuple of (str, float)
+        Milliseconds of a model; empty where they were not measured.
+    splits : float or None
+        ``capture="splits"`` / GridSearchCV.
+    """
+
+    times: tuple[tuple[str, float], ...] = ()
+    splits: float | None = None
+
+
+def _before(
+    weights: float, state: float, rebuild: float, splits: float | None
+) -> Before:
+    times = (("weights", weights), ("state", state), ("rebuild", rebuild))
+    return Before(times, splits)
+
+
+_BEFORE = {
+    "forest": _before(3.7, 59, 347, 1.67),
+    "extra_trees": Before(splits=2.13),
+    "hist_boosting": _before(13.7, 936, 327, 6.2),
+    "boosting": _before(19, 1345, 1301, 4.7),
+    "ada": Before(splits=1.40),
+    "tree": Before(splits=1.37),
+    "svc": _before(0, 1.5, 4.3, 1.19),
+    "logistic": _before(0, 0.5, 2.1, 1.12),
+    "one_hot": Before(splits=1.23),
+    "neighbors": Before(splits=1.78),
+    "text": Before(splits=2.3),
+    "mlp": _before(0, 1.1, 4.6, 1.07),
+    "vectorizer": _before(0, 205, 1196, None),
+}
+_MODEL_COLUMNS = (
+    "fit",
+    "weights",
+    "state",
+    "capture",
+    "pickle.dumps",
+    "joblib.dump",
+    "skops.dumps",
+    "rebuild",
+    "pickle.loads",
+    "joblib.load",
+    "skops.loads",
+    "arrays",
+    "state, MB",
+)
+
+
+def _model_table(kinds: Sequence[Kind], models: Mapping[str, Samples]) -> str:
+    """One model of each kind in ms; what it cost before in parentheses."""
+    lines = ["", "| Fitted model (ms) | " + " | ".join(_MODEL_COLUMNS) + " |"]
+    lines.append("|---" * (len(_MODEL_COLUMNS) + 1) + "|")
+    for kind in kinds:
+        before = dict(_BEFORE.get(kind.key, Before()).times)
+        cells = []
+        for name in _MODEL_COLUMNS:
+            values = models[kind.key].get(name)
+            cell = "" if values is None else f"{statistics.median(values):.3g}"
+            cells.append(f"{cell} ({before[name]:g})" if before.get(name) else cell)
+        lines.append(f"| {kind.what} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _search_table(
+    kinds: Sequence[Kind], searches: Mapping[str, Samples], figures: Sequence[Figure]
+) -> str:
+    """Whole searches, and room, of each kind; what they cost before in parentheses."""
+    by_key = {figure.key: statistics.median(figure.values) for figure in figures}
+    lines = [
+        "",
+        '| Search | fit (ms) | `"splits"` / GridSearchCV | added per fit (ms) '
+        '| `"refit"` / GridSearchCV x rows to fit | store / pickles |',
+        "|---|---|---|---|---|---|",
+    ]
+    for kind in kinds:
+        samples = searches[kind.key]
+        pairs = list(zip(samples["splits"], samples["GridSearchCV"], strict=True))
+        n_fits = N_SPLITS * len(kind.values)
+        ratio = f"{statistics.median(a / b for a, b in pairs):.3f}"
+        before = _BEFORE.get(kind.key, Before()).splits
+        cells = [
+            f"{1e3 * statistics.median(samples['fit']):.3g}",
+            ratio if before is None else f"{ratio} ({before:g})",
+            f"{1e3 * statistics.median(a - b for a, b in pairs) / n_fits:.2f}",
+            f"{by_key[f'kinds.refit:{kind.key}']:.3f}",
+            f"{by_key[size]:.2f}"
+            if (size := f"kinds.size:{kind.key}") in by_key
+            else "",
+        ]
+        lines.append(f"| {kind.what} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

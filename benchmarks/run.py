@@ -27,6 +27,7 @@ _TITLES = {
     "read": "Reading and comparing",
     "search": "Searching",
     "kinds": "Kinds of estimators",
+    "boosting": "60 boosted candidates",
     "memory": "Memory and import",
 }
 Result = Mapping[str, Any]

@@ -293,7 +293,7 @@ def store_every(folder: Path) -> None:
                 )
             )
             said[name] = outputs(estimator, data_for(name, estimator))
-        session.commit(RunResults({}, None, None))
+        session.commit(RunResults({}, None))
     # Only the test reads it, which has made it.
     (folder / "every.pickle").write_bytes(pickle.dumps(said))
 

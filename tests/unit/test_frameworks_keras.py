@@ -22,7 +22,7 @@ wrappers = pytest.importorskip("scikeras.wrappers")
 
 from keras import layers  # noqa: E402
 
-from weightsearch.frameworks import _keras_names  # noqa: E402
+from weightsearch.frameworks import keras as keras_weights  # noqa: E402
 from weightsearch.frameworks._registry import extract_weights  # noqa: E402
 from weightsearch.frameworks.keras import EXTRACTORS, extract_model  # noqa: E402
 
@@ -171,7 +171,7 @@ def test_snake_case_is_that_of_keras():
     classes = [name for name in dir(layers) if isinstance(getattr(layers, name), type)]
     assert len(classes) > 100
     for name in [*classes, "MyHTTPLayer2D", "_Hidden"]:
-        assert _keras_names._snake_case(name) == to_snake_case(name)
+        assert keras_weights._snake_case(name) == to_snake_case(name)
 
 
 def test_names_that_the_user_gave_stay():

@@ -20,7 +20,7 @@ from sklearn.utils import get_tags
 keras = pytest.importorskip("keras")
 wrappers = pytest.importorskip("scikeras.wrappers")
 
-from weightsearch.frameworks._scikeras_tags import ensure_tags  # noqa: E402
+from weightsearch.frameworks.keras import ensure_tags  # noqa: E402
 
 METHOD = "__sklearn_tags__"
 
@@ -156,7 +156,7 @@ def test_imports_nothing():
     """Without scikeras in the process nothing is imported and nothing happens."""
     script = (
         "import sys\n"
-        "from weightsearch.frameworks._scikeras_tags import ensure_tags\n"
+        "from weightsearch.frameworks.keras import ensure_tags\n"
         "assert ensure_tags() is False\n"
         "assert not {'scikeras', 'keras', 'tensorflow'} & set(sys.modules)\n"
     )

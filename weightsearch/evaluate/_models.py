@@ -19,7 +19,7 @@ from weightsearch.exceptions import (
     IdentityWarning,
     WeightsNotFoundError,
 )
-from weightsearch.frameworks._scikeras_tags import ensure_tags
+from weightsearch.frameworks.keras import ensure_tags
 
 __all__ = ["Candidate", "SplitModels", "n_rows", "rows_of", "take", "tested_rows"]
 

@@ -29,7 +29,7 @@ from weightsearch.evaluate._models import (
 )
 from weightsearch.evaluate._predictions import answer, in_order_of_classes
 from weightsearch.exceptions import EvaluationError
-from weightsearch.frameworks._scikeras_tags import ensure_tags
+from weightsearch.frameworks.keras import ensure_tags
 from weightsearch.run._candidates import param_columns
 
 __all__ = ["rank", "rescore", "scorer_for", "scores_of"]

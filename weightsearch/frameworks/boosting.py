@@ -1,25 +1,28 @@
-"""Weights of XGBoost, LightGBM and CatBoost: the booster's own bytes, and its trees.
+"""XGBoost, LightGBM and CatBoost: weights, and estimators rebuilt from them.
 
-``booster`` is the whole model as the library itself serialises it, an array of
-uint8, of which the estimator is made again. The arrays under ``trees/`` say some of
-it once more, for all trees one behind the other, so that models can be compared.
+The weight ``booster`` is the whole model as the library itself serializes it, an array
+of uint8. The arrays under ``trees/`` repeat some of it, concatenated over all trees, so
+that models can be compared.
+
+The booster's bytes are read by the library's own parser: not pickle, but C++ code that
+was not written for hostile input. So an estimator is only rebuilt with that of the
+caller.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 from sklearn.exceptions import NotFittedError
+from sklearn.preprocessing import LabelEncoder
 
 from weightsearch._records import Array, Weights
-from weightsearch.frameworks._boosting_rebuild import (
-    BEST_ITERATION,
-    BOOSTER,
-    REBUILDERS,
-)
+from weightsearch.exceptions import RebuildError
+from weightsearch.frameworks._state._parts import Rebuilder
 
 __all__ = [
     "EXTRACTORS",
@@ -28,6 +31,12 @@ __all__ = [
     "extract_lightgbm",
     "extract_xgboost",
 ]
+
+_BOOSTER = "booster"
+"""Name of the weight that is the serialized model."""
+
+_BEST_ITERATION = "best_iteration"
+"""Name of the weight that says how many iterations predict."""
 
 # The names of XGBoost's model schema, with the types of its node structure.
 _XGBOOST_NODES = {
@@ -48,6 +57,9 @@ _LIGHTGBM_NODES = {
     "right_child": np.int32,
     "leaf_value": np.float64,
 }
+
+
+# -- weights ---------------------------------------------------------------------------
 
 
 def extract_xgboost(model: Any) -> Weights:
@@ -80,7 +92,7 @@ def extract_xgboost(model: Any) -> Weights:
         if not model.__sklearn_is_fitted__():
             raise _not_fitted(model)
         booster = model.get_booster()
-    weights = Weights({BOOSTER: _bytes(booster.save_raw("ubj"))})
+    weights = Weights({_BOOSTER: _bytes(booster.save_raw("ubj"))})
     gradient_booster = json.loads(booster.save_raw("json"))["learner"][
         "gradient_booster"
     ]
@@ -125,10 +137,10 @@ def extract_lightgbm(model: Any) -> Weights:
             raise _not_fitted(model)
         booster = model.booster_
     text = booster.model_to_string(num_iteration=-1)
-    weights = Weights({BOOSTER: _bytes(text.encode("utf-8"))})
+    weights = Weights({_BOOSTER: _bytes(text.encode("utf-8"))})
     if booster.best_iteration > 0:
-        weights[BEST_ITERATION] = np.asarray(booster.best_iteration)
-    # dump_model gives the same, but takes ten times as long as these lines of text.
+        weights[_BEST_ITERATION] = np.asarray(booster.best_iteration)
+    # dump_model returns the same in ten times the time.
     columns: dict[str, list[list[str]]] = {name: [] for name in _LIGHTGBM_NODES}
     for line in text[text.find("\nTree=") :].splitlines():
         name, found, values = line.partition("=")
@@ -149,11 +161,11 @@ def extract_catboost(model: Any) -> Weights:
     Returns
     -------
     Weights
-        ``booster``: the model in CatBoost's format ``cbm``, uint8, but for its
-        random identifier and the time of training, which are empty: equal fits have
-        equal weights. ``trees/tree_leaf_counts`` of shape ``(n_trees,)`` and
-        ``trees/leaf_values`` of shape ``(n_leaves * n_outputs,)``, as
-        ``get_tree_leaf_counts`` and ``get_leaf_values`` give them.
+        ``booster``: the model in CatBoost's format ``cbm``, uint8. Its random
+        identifier and the time of training are left empty: equal fits have equal
+        weights. ``trees/tree_leaf_counts`` of shape ``(n_trees,)`` and
+        ``trees/leaf_values`` of shape ``(n_leaves * n_outputs,)``, as from
+        ``get_tree_leaf_counts`` and ``get_leaf_values``.
 
     Raises
     ------
@@ -172,7 +184,7 @@ def extract_catboost(model: Any) -> Weights:
         metadata[name] = ""
     return Weights(
         {
-            BOOSTER: _bytes(bare._serialize_model()),
+            _BOOSTER: _bytes(bare._serialize_model()),
             "trees/tree_leaf_counts": np.asarray(model.get_tree_leaf_counts()),
             "trees/leaf_values": np.asarray(model.get_leaf_values()),
         }
@@ -190,9 +202,117 @@ def _bytes(content: bytes | bytearray) -> Array:
 
 
 def _joined(columns: Iterable[Any], dtype: Any) -> Array:
-    """All trees' values one behind the other."""
+    """Values of all trees, concatenated."""
     parts = [np.asarray(column, dtype=dtype) for column in columns]
     return np.concatenate(parts) if parts else np.empty(0, dtype=dtype)
+
+
+# -- rebuilding ------------------------------------------------------------------------
+
+
+_Rebuild = Callable[[Any, Mapping[str, Any], Mapping[str, Array]], None]
+
+
+def _describe(estimator: Any, complete: bool) -> tuple[dict[str, Any], bool]:
+    """What a booster does not hold; scores of evaluation sets are not stored."""
+    _check_fitted(estimator)
+    return {"params": estimator.get_params(deep=False)}, False
+
+
+def _check_fitted(estimator: Any) -> None:
+    is_fitted = getattr(estimator, "__sklearn_is_fitted__", None)
+    if not (estimator.is_fitted() if is_fitted is None else is_fitted()):
+        raise NotFittedError
+
+
+def _describe_catboost(estimator: Any, complete: bool) -> tuple[dict[str, Any], bool]:
+    attributes, whole = _describe(estimator, complete)
+    own = {name: getattr(estimator, name) for name in _OF_CATBOOST}
+    return {**attributes, "own": own}, whole
+
+
+_OF_CATBOOST = ("_n_features_in", "_prediction_values_change")
+"""The number of features, and the importances that selectors use."""
+
+
+def _describe_lightgbm(estimator: Any, complete: bool) -> tuple[dict[str, Any], bool]:
+    _check_fitted(estimator)
+    params = estimator.get_params(deep=False)
+    return {"params": params, "classes": estimator._classes}, False
+
+
+def _rebuild_xgboost(
+    estimator: Any, attributes: Mapping[str, Any], weights: Mapping[str, Array]
+) -> None:
+    params = estimator.get_params(deep=False)
+    estimator.load_model(bytearray(weights[_BOOSTER].tobytes()))
+    # Loading sets params to those of the model. So does fit, but only the objective,
+    # and only if that is not a function.
+    if not callable(params["objective"]):
+        del params["objective"]
+    for name, value in params.items():
+        setattr(estimator, name, value)
+
+
+def _rebuild_lightgbm(
+    estimator: Any, attributes: Mapping[str, Any], weights: Mapping[str, Array]
+) -> None:
+    from lightgbm import Booster
+
+    text = weights[_BOOSTER].tobytes().decode("utf-8")
+    booster = Booster(model_str=text)
+    booster.best_iteration = int(weights.get(_BEST_ITERATION, np.asarray(0)))
+    names = booster.feature_name()
+    estimator._Booster = booster
+    estimator._best_iteration = booster.best_iteration
+    estimator._n_features = estimator._n_features_in = booster.num_feature()
+    estimator._fitted_with_feature_names = names != [
+        f"Column_{i}" for i in range(len(names))
+    ]
+    classes = attributes["classes"]
+    if classes is not None:
+        encoder = LabelEncoder()
+        encoder.classes_ = classes
+        estimator._le = encoder
+        estimator._classes = encoder.classes_
+        estimator._n_classes = len(encoder.classes_)
+        estimator._class_map = {c: i for i, c in enumerate(encoder.classes_)}
+    if estimator.objective is None:
+        # As chosen by fit; its own params follow after a space.
+        found = re.search(r"^objective=(\w+)", text, re.MULTILINE)
+        estimator._objective = found and found[1]
+    estimator._class_weight = estimator.class_weight
+    estimator.fitted_ = True
+
+
+def _rebuild_catboost(
+    estimator: Any, attributes: Mapping[str, Any], weights: Mapping[str, Array]
+) -> None:
+    estimator.load_model(blob=weights[_BOOSTER].tobytes())
+    # Set by fit, and missing in the file.
+    for name, value in attributes["own"].items():
+        setattr(estimator, name, value)
+
+
+def _checked(
+    rebuild: _Rebuild,
+) -> Callable[[Any, Mapping[str, Any], Mapping[str, Array]], Any]:
+    """Turn a library's error about bytes it cannot read into our own."""
+
+    def rebuilt(
+        cls: Any, attributes: Mapping[str, Any], weights: Mapping[str, Array]
+    ) -> Any:
+        estimator = cls(**attributes["params"])
+        try:
+            rebuild(estimator, attributes, weights)
+        except Exception as error:
+            # Each library has its own errors, from a parser in C++.
+            raise RebuildError(
+                f"the stored booster cannot be read by {cls.__name__}: {error}"
+            ) from error
+        return estimator
+
+    return rebuilt
 
 
 EXTRACTORS = {
@@ -202,4 +322,15 @@ EXTRACTORS = {
     "lightgbm.basic.Booster": extract_lightgbm,
     "catboost.core.CatBoost": extract_catboost,
 }
-"""Qualified class name -> function; also right for every subclass."""
+"""Qualified class name -> function; subclasses included."""
+
+REBUILDERS = {
+    "xgboost.sklearn.XGBModel": Rebuilder(_describe, _checked(_rebuild_xgboost)),
+    "lightgbm.sklearn.LGBMModel": Rebuilder(
+        _describe_lightgbm, _checked(_rebuild_lightgbm)
+    ),
+    "catboost.core.CatBoost": Rebuilder(
+        _describe_catboost, _checked(_rebuild_catboost)
+    ),
+}
+"""Qualified class name -> how it is rebuilt; subclasses included."""

@@ -1,6 +1,6 @@
-"""Weights of imbalanced-learn: samplers have none, forests have their trees.
+"""Weights of imbalanced-learn: none for samplers, the trees for forests.
 
-Its pipelines are scikit-learn's, and its other ensembles follow the common rule.
+Its pipelines are scikit-learn's, and its other ensembles follow the general rule.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["EXTRACTORS", "extract_forest", "extract_sampler", "why_no_weights"]
 
 
 def extract_sampler(sampler: Any) -> Weights:
-    """No weights: what a sampler finds out decides which rows are trained on.
+    """No weights: a sampler only chooses the rows to train on.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ def extract_sampler(sampler: Any) -> Weights:
     Returns
     -------
     Weights
-        Empty. A pipeline does not ask its samplers when it predicts.
+        Empty. A pipeline does not use its samplers to predict.
 
     Raises
     ------
@@ -63,8 +63,8 @@ def extract_forest(forest: Any) -> Weights:
 
 
 def why_no_weights(estimator: Any) -> str:
-    """Say in half a sentence why a sampler has no weights."""
-    return "it chooses the rows to train on, and prediction does not ask it"
+    """Why a sampler has no weights, as half a sentence."""
+    return "it only chooses the rows to train on, and is not used to predict"
 
 
 def _not_fitted(estimator: Any) -> NotFittedError:
@@ -78,4 +78,4 @@ EXTRACTORS = {
     "imblearn.base.SamplerMixin": extract_sampler,
     "imblearn.ensemble._forest.BalancedRandomForestClassifier": extract_forest,
 }
-"""Qualified class name -> function; also right for every subclass."""
+"""Qualified class name -> function; subclasses included."""

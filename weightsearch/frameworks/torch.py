@@ -1,23 +1,27 @@
-"""Weights of PyTorch modules and skorch nets.
+"""PyTorch modules and skorch nets: their weights, and nets rebuilt from them.
 
 Names are torch's own: the keys of ``state_dict()``, parameters and buffers alike.
-Arrays are no copies where torch allows it: a tensor in host memory and its array
-share their bytes, so training that goes on changes the array too. Copy what must
-outlive that.
+Where torch allows it, an array shares the memory of its tensor, so further training
+changes the array too. Copy what must outlive that.
+
+A net is made of classes: the module, the criterion, the optimizer. They are the
+caller's, so a net is only rebuilt with the caller's own estimator; the store adds the
+weights, which are loaded strictly, and what the fit has found out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
+from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from weightsearch._records import Array, Weights
-from weightsearch.exceptions import UnstorableWeightsWarning
+from weightsearch.exceptions import RebuildError, UnstorableWeightsWarning
 from weightsearch.frameworks._session import leave_out, note
-from weightsearch.frameworks._torch_entries import named_entries, trained_parts
-from weightsearch.frameworks._torch_rebuild import CONTENTS, REBUILDERS
+from weightsearch.frameworks._state._parts import Rebuilder, not_stored
 
 __all__ = [
     "CONTENTS",
@@ -26,6 +30,26 @@ __all__ = [
     "extract_module",
     "extract_skorch",
 ]
+
+_COMPILED = "_orig_mod."
+
+_LEFT_OUT = {
+    "callbacks_",
+    "cuda_dependent_attributes_",
+    "history_",
+    "init_context_",
+    "initialized_",
+    "prefixes_",
+    "virtual_params_",
+    "_criteria",
+    "_modules",
+    "_optimizers",
+    "_params_to_validate",
+}
+_PLAIN = (bool, int, float, str, type(None))
+
+
+# -- weights -----------------------------------------------------------------------
 
 
 def extract_module(module: Any) -> Weights:
@@ -39,18 +63,17 @@ def extract_module(module: Any) -> Weights:
     Returns
     -------
     Weights
-        Every tensor of ``module.state_dict()`` under its key there, in order; the
-        prefixes of ``torch.compile`` and of the data-parallel wrappers taken off.
-        Tensors that are one and the same are kept once, under the first name;
-        the others are in ``ties``.
+        Every tensor of ``module.state_dict()`` under its key there, in order, without
+        the prefixes of ``torch.compile`` and of the data-parallel wrappers. A tensor
+        with several names is kept once, under the first; the others are in ``ties``.
 
     Warns
     -----
     UnstorableWeightsWarning
-        For entries that have no array: parameters of lazy modules that no batch
-        has reached, quantised and sparse tensors, extra state.
+        For entries that cannot be arrays: parameters of lazy modules that have seen
+        no batch, quantised and sparse tensors, extra state.
     """
-    return _collect(named_entries(module))
+    return _collect(_named_entries(module))
 
 
 def extract_skorch(net: Any) -> Weights:
@@ -84,8 +107,8 @@ def extract_skorch(net: Any) -> Weights:
 
     return _collect(
         (prefix + key, entry)
-        for prefix, part in trained_parts(net)
-        for key, entry in named_entries(part)
+        for prefix, part in _trained_parts(net)
+        for key, entry in _named_entries(part)
     )
 
 
@@ -107,10 +130,10 @@ def _collect(entries: Iterator[tuple[str, Any]]) -> Weights:
 
 
 def _memory(entry: Any) -> tuple[Any, ...] | None:
-    """Where and how a tensor's numbers lie; None where it has no plain memory.
+    """Identity of a tensor's memory; None for a tensor without plain memory.
 
-    Two tensors are tied where all of it agrees. Parts of one block, as cuDNN lays
-    out the weights of an LSTM, differ in their offset.
+    Two tensors are tied if all of it is equal. Parts of one block, such as the weights
+    of an LSTM in cuDNN, differ in their offset.
     """
     import torch
 
@@ -139,11 +162,11 @@ def _memory(entry: Any) -> tuple[Any, ...] | None:
 
 
 def _to_array(name: str, entry: Any) -> Array | None:
-    """Return the tensor as an array in host memory; None where that cannot be."""
+    """Return the tensor as an array in host memory; None if that is impossible."""
     import torch
 
     if not isinstance(entry, torch.Tensor):
-        leave_out(name, f"it is no tensor but of type {type(entry).__name__}")
+        leave_out(name, f"it is a {type(entry).__name__}, not a tensor")
         return None
     if torch.nn.parameter.is_lazy(entry):
         leave_out(name, "its lazy module has not seen a batch yet")
@@ -155,8 +178,7 @@ def _to_array(name: str, entry: Any) -> Array | None:
             return _low_precision(name, tensor)
         array: Array = tensor.numpy()
     except (TypeError, RuntimeError) as error:
-        # torch's answer for what numpy has no type or layout for: sparse, quantised,
-        # nested, meta and wrapped tensors.
+        # numpy has no type for it: sparse, quantised, nested, meta and wrapped tensors.
         leave_out(name, str(error).split("\n", 1)[0].rstrip("."))
         return None
     return array
@@ -187,15 +209,230 @@ def _low_precision(name: str, tensor: Any) -> Array:
     raw = raw.view(f"uint{8 * raw.itemsize}")
     note(
         UnstorableWeightsWarning(
-            f"The weight {name!r} is of type {wanted}; its bits are kept as "
+            f"The weight {name!r} is of type {wanted}; its bits are stored as "
             f"{raw.dtype}: {hint}."
         )
     )
     return raw
 
 
+def _trained_parts(net: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the modules and criteria of a net, each with the prefix of its names."""
+    import torch
+
+    # skorch's own lists of what it trains.
+    for name in [*net._modules, *net._criteria]:
+        part = getattr(net, f"{name}_", None)
+        if not isinstance(part, torch.nn.Module):
+            continue  # a criterion may be a plain function
+        yield "" if name == "module" else f"{name}_/", part
+
+
+def _named_entries(module: Any) -> Iterator[tuple[str, Any]]:
+    """Entries of the state dict, under their names in the plain module."""
+    import torch
+
+    parallel = (torch.nn.DataParallel, torch.nn.parallel.DistributedDataParallel)
+    while True:
+        if isinstance(module, parallel):
+            module = module.module
+        elif _is_compiled(module):
+            module = module._orig_mod
+        else:
+            break
+    # Submodules can be compiled on their own.
+    compiled = [name for name, part in module.named_modules() if _is_compiled(part)]
+    # Innermost first: the outer prefixes must still match.
+    compiled.sort(key=len, reverse=True)
+    for key, entry in module.state_dict().items():
+        name = key
+        for prefix in compiled:
+            if name.startswith(f"{prefix}.{_COMPILED}"):
+                inner = name.removeprefix(f"{prefix}.{_COMPILED}")
+                name = f"{prefix}.{inner}"
+        yield name, entry
+
+
+def _is_compiled(module: Any) -> bool:
+    # The class itself is private to torch._dynamo, and importing that is slow.
+    return type(module).__name__ == "OptimizedModule" and hasattr(module, "_orig_mod")
+
+
+# -- rebuilding --------------------------------------------------------------------
+
+
+def _describe(net: Any, complete: bool) -> tuple[dict[str, Any], bool]:
+    if not getattr(net, "initialized_", False):
+        raise NotFittedError
+    params = net.get_params(deep=False)
+    parts = tuple(net.cuda_dependent_attributes_)
+    # A callback's own state is not a param; what it has set in the net, such as a
+    # learning rate, is.
+    fresh = clone(net).get_params(deep=False)
+    fresh |= {name: v for name, v in params.items() if isinstance(v, _PLAIN)}
+    attributes: dict[str, Any] = {
+        "params": fresh,
+        "own": {
+            name: value
+            for name, value in vars(net).items()
+            if name not in params
+            and name not in _LEFT_OUT
+            and not name.startswith(parts)
+        },
+        "history": [_epoch(row, complete) for row in net.history],
+    }
+    if not complete:
+        return attributes, False
+    attributes["optimizers"] = {
+        name: _optimizer_state(getattr(net, f"{name}_")) for name in net._optimizers
+    }
+    # The state of the user's own callbacks is not stored.
+    return attributes, not net.callbacks
+
+
+def _rebuild(
+    cls: Any, attributes: Mapping[str, Any], weights: Mapping[str, Array]
+) -> Any:
+    from skorch.history import History
+
+    params = attributes["params"]
+    missing = not_stored(params)
+    if missing:
+        raise RebuildError(
+            f"its {missing[0].place} was {missing[0].name}, which cannot be stored: "
+            "pass estimator=, the estimator as it was searched"
+        )
+    net = cls(**params)
+    net.initialize()
+    _load_weights(net, weights)
+    for name, value in attributes["own"].items():
+        setattr(net, name, value)
+    net.history_ = History(attributes["history"])
+    for name, state in attributes.get("optimizers", {}).items():
+        _restore_optimizer(getattr(net, f"{name}_"), state)
+    return net
+
+
+def _module_content(module: Any) -> Any:
+    """How a module is built: what distinguishes it from others before training."""
+    found: list[Any] = []
+    for name, part in module.named_modules():
+        entries = [*part._parameters.items(), *part._buffers.items()]
+        found += [
+            name,
+            type(part),
+            {key: v for key, v in vars(part).items() if key not in _OF_MODULES},
+            [
+                (key, None if value is None else (tuple(value.shape), str(value.dtype)))
+                for key, value in entries
+            ],
+        ]
+    return found
+
+
+_OF_MODULES = frozenset(
+    "_parameters _buffers _modules _non_persistent_buffers_set training "
+    "_is_full_backward_hook _backward_hooks _backward_pre_hooks _forward_hooks "
+    "_forward_hooks_always_called _forward_hooks_with_kwargs _forward_pre_hooks "
+    "_forward_pre_hooks_with_kwargs _load_state_dict_post_hooks "
+    "_load_state_dict_pre_hooks _state_dict_hooks _state_dict_pre_hooks "
+    "call_super_init dump_patches _compiled_call_impl _version "
+    "_flat_weights _flat_weight_refs".split()
+)
+"""Attributes that every module has, and that training and use change."""
+
+
+def _load_weights(net: Any, weights: Mapping[str, Array]) -> None:
+    left = dict(weights)
+    for prefix, part in _trained_parts(net):
+        state = part.state_dict()
+        names = [prefix + name for name, _ in _named_entries(part)]
+        loaded = {}
+        for key, name in zip(state, names, strict=True):
+            if name in weights:
+                left.pop(name, None)
+                loaded[key] = _tensor(weights[name], state[key])
+            else:
+                # Tied: loading the other name sets this one too.
+                loaded[key] = state[key]
+        try:
+            part.load_state_dict(loaded, strict=True)
+        except RuntimeError as error:
+            raise RebuildError(
+                f"the module that estimator= makes cannot load the weights: {error}"
+            ) from error
+    if left:
+        raise RebuildError(
+            "the module that estimator= makes lacks the weights "
+            + ", ".join(sorted(left)[:5])
+        )
+
+
+def _tensor(array: Array, like: Any) -> Any:
+    import torch
+
+    if like.dtype == torch.bfloat16 or str(like.dtype).startswith("torch.float8"):
+        # torch cannot read arrays of these types, only their bits.
+        bits = torch.int16 if array.dtype.itemsize == 2 else torch.uint8
+        raw = np.ascontiguousarray(array).view(f"i{array.dtype.itemsize}")
+        return torch.from_numpy(raw.copy()).view(bits).view(like.dtype)
+    return torch.from_numpy(array.copy())
+
+
+def _epoch(row: Mapping[str, Any], complete: bool) -> dict[str, Any]:
+    """One epoch of a history; without its batches unless `complete`."""
+    kept = {}
+    for name, value in row.items():
+        if name == "batches":
+            kept[name] = [_epoch(one, complete) for one in value] if complete else []
+        else:
+            kept[name] = value.item() if isinstance(value, np.generic) else value
+    return kept
+
+
+def _optimizer_state(optimizer: Any) -> dict[str, Any]:
+    state = optimizer.state_dict()
+    return {
+        "state": {
+            str(number): dict(_arrays(entry))
+            for number, entry in state["state"].items()
+        },
+        "param_groups": state["param_groups"],
+    }
+
+
+def _arrays(entry: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, value in entry.items():
+        yield name, value.detach().cpu().numpy() if hasattr(value, "detach") else value
+
+
+def _restore_optimizer(optimizer: Any, state: Mapping[str, Any]) -> None:
+    import torch
+
+    optimizer.load_state_dict(
+        {
+            "state": {
+                int(number): {
+                    name: torch.from_numpy(value.copy())
+                    if isinstance(value, np.ndarray)
+                    else value
+                    for name, value in entry.items()
+                }
+                for number, entry in state["state"].items()
+            },
+            "param_groups": state["param_groups"],
+        }
+    )
+
+
 EXTRACTORS: dict[str, Callable[[Any], Weights]] = {
     "skorch.net.NeuralNet": extract_skorch,
     "torch.nn.modules.module.Module": extract_module,
 }
-"""Qualified class name -> function; also right for every subclass."""
+"""Qualified class name -> function; subclasses included."""
+
+REBUILDERS = {"skorch.net.NeuralNet": Rebuilder(_describe, _rebuild)}
+"""Qualified class name -> how it is rebuilt; subclasses included."""
+
+CONTENTS = {"torch.nn.modules.module.Module": _module_content}
+"""Qualified class name -> what distinguishes its objects from one another."""

@@ -12,7 +12,7 @@ from sklearn.metrics import check_scoring
 from sklearn.utils.parallel import Parallel, delayed
 
 from weightsearch._copies import copied
-from weightsearch.frameworks._scikeras_tags import ensure_tags
+from weightsearch.frameworks.keras import ensure_tags
 from weightsearch.run._rebuilding import StoredModel
 
 __all__ = ["score_table"]

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from weightsearch._records import Array
 from weightsearch.exceptions import NoWeightsWarning, StoreError
-from weightsearch.frameworks._scikeras_tags import ensure_tags
+from weightsearch.frameworks.keras import ensure_tags
 from weightsearch.search._constructor import take_tracking_params
 from weightsearch.search._grid_check import check_candidates
 from weightsearch.search._models import StoredModels

@@ -19,7 +19,7 @@ from weightsearch.frameworks._registry import (
     registered_extractors,
     use_extractors,
 )
-from weightsearch.frameworks._scikeras_tags import ensure_tags
+from weightsearch.frameworks.keras import ensure_tags
 from weightsearch.search._fits import FitCall, Outcome
 from weightsearch.search._interrupts import InterruptWatch
 from weightsearch.search._sklearn._callbacks import Caller, refit_contexts
