@@ -25,6 +25,7 @@ PARTS = {
     "fitting": {
         "search._fits",
         "search._interrupts",
+        "search._rescoring",
         "search._sklearn",
         "search._sklearn.*",
         "search._grid_check",

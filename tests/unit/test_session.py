@@ -339,7 +339,7 @@ def test_a_model_that_was_scored_again_is_stored_once(path, step):
         options = {} if scored else {"result": {"test_scores": 0.125}}
         stored = scored or model
         again = ("b" * 32, stored) if scored else (mark * 32, stored)
-        session.reuse(0, 0, *again, model_key="e" * 32, **options)
+        session.reuse(0, 0, *again, **options)
         session.reuse(1, 0, "a" * 32, session.find("a" * 32, need_weights=True))
         if step != "log" or number == 1:
             session.commit(results(2), supersede=[header(0).uid] * (step != "file"))

@@ -216,12 +216,44 @@ class SearchIdentity:
         IdentityWarning
             If a param has none, once for each param's name.
         """
-        common = self._common[split is None]
+        return self._key("fit", self._common[split is None], params, split)
+
+    def model_key(
+        self, params: Mapping[str, Any], split: tuple[Any, Any]
+    ) -> str | None:
+        """Key of the model of a fit on a split, which does not depend on scoring.
+
+        Parameters
+        ----------
+        params : mapping of str to object
+            The candidate's. Must not be changed afterwards.
+        split : (train, test)
+            Indices, each of shape (n,).
+
+        Returns
+        -------
+        str of 32 hexadecimal digits, or None
+            None where the model has no identity.
+
+        Warns
+        -----
+        IdentityWarning
+            If a param has none, once for each param's name.
+        """
+        return self._key("model", self._common[True], params, split)
+
+    def _key(
+        self,
+        kind: str,
+        common: bytes | None,
+        params: Mapping[str, Any],
+        split: tuple[Any, Any] | None,
+    ) -> str | None:
         known = self._params(params)
         if common is None or known is None:
             return None
         where = b"refit" if split is None else self._split(split)
-        return node("fit", common, known, where).hex()
+        return node(kind, common, known, where).hex()
 
     def _params(self, params: Mapping[str, Any]) -> bytes | None:
         # A candidate's splits come one after the other: the last one is enough.

@@ -28,14 +28,21 @@ __all__ = [
     "ROWS_ASKED",
     "Captured",
     "answers_digest",
+    "answers_vary",
     "capture",
+    "capture_unproved",
     "preserved_randomness",
+    "proved",
+    "randomness",
 ]
 
 ROWS_ASKED = 5
 """Rows that a model and the one that is rebuilt of it are both asked about."""
 
-_METHODS = ("predict_proba", "decision_function", "predict", "transform")
+_METHODS = (
+    *("predict_proba", "decision_function", "predict", "transform"),
+    "score_samples",
+)
 
 
 class Captured(NamedTuple):
@@ -49,15 +56,25 @@ class Captured(NamedTuple):
         What the user is to hear of them.
     state : ModelState or None
         What makes the estimator of the weights again.
+    exact : bool
+        Whether a rebuilt estimator answers as this one does, bit for bit.
     """
 
     weights: Weights | None
     notes: tuple[Warning, ...]
     state: ModelState | None
+    exact: bool = False
 
 
-_proved: dict[str, str | None] = {}
-"""Kinds of models that were rebuilt in this process; why not, where that failed."""
+class _Proof(NamedTuple):
+    """What came of rebuilding a model: why it failed, and whether bits were equal."""
+
+    reason: str | None
+    exact: bool = False
+
+
+_proofs: dict[str, _Proof] = {}
+"""Proofs of the kinds of models that were rebuilt in this process."""
 
 
 def capture(
@@ -80,41 +97,54 @@ def capture(
     rows : callable, default=None
         Returns some rows that it can be asked about; None: nothing is rebuilt.
     """
+    return proved(capture_unproved(estimator, complete=complete), estimator, rows)
+
+
+def capture_unproved(estimator: Any, *, complete: bool = False) -> Captured:
+    """Take weights and state of an estimator without asking it anything."""
     with remembering():
         weights, notes = collect_weights(estimator)
         if weights is None:
             return Captured(None, tuple(notes), None)
         state = capture_state(estimator, weights, complete=complete)
-    reason = why_not(state.text)
-    if reason is None and rows is not None:
-        reason = _why_not_proved(estimator, weights, state, rows)
-        if reason is not None:
-            state = failed_state(reason)
-    if reason is not None:
-        notes = [
-            *notes,
-            NotRebuildableWarning(
-                f"Models of {type(estimator).__name__} cannot be rebuilt from the "
-                f"store: {reason}. Their weights are kept."
-            ),
-        ]
     return Captured(weights, tuple(notes), state)
 
 
-def _why_not_proved(
+def proved(
+    captured: Captured, estimator: Any, rows: Callable[[], Any] | None
+) -> Captured:
+    """Add the proof that the estimator can be rebuilt, or the reason why it cannot."""
+    weights, notes, state, _ = captured
+    if weights is None or state is None:
+        return captured
+    proof = _Proof(why_not(state.text))
+    if proof.reason is None and rows is not None:
+        proof = _proof(estimator, weights, state, rows)
+        if proof.reason is not None:
+            state = failed_state(proof.reason)
+    if proof.reason is not None:
+        warning = NotRebuildableWarning(
+            f"Models of {type(estimator).__name__} cannot be rebuilt from the store: "
+            f"{proof.reason}. Their weights are kept."
+        )
+        notes = (*notes, warning)
+    return Captured(weights, notes, state, proof.exact)
+
+
+def _proof(
     estimator: Any, weights: Weights, state: ModelState, rows: Callable[[], Any]
-) -> str | None:
+) -> _Proof:
     kind = kind_of_model(state.text)
-    if kind not in _proved:
+    if kind not in _proofs:
         with preserved_randomness():
-            _proved[kind] = _try(estimator, weights, state, rows)
-    return _proved[kind]
+            _proofs[kind] = _try(estimator, weights, state, rows)
+    return _proofs[kind]
 
 
 def _try(
     estimator: Any, weights: Weights, state: ModelState, rows: Callable[[], Any]
-) -> str | None:
-    """Rebuild a model and ask both; why that failed, or None."""
+) -> _Proof:
+    """Rebuild a model and ask both."""
     arrays = {name: array.copy("K") for name, array in weights.items()}
     try:
         again = rebuild(
@@ -126,18 +156,22 @@ def _try(
         )
     except Exception as error:
         # Whatever it is, a reader would meet it too.
-        return f"{error}"
+        return _Proof(f"{error}")
     before = _answers(estimator, rows)
     after = _answers(again, rows)
+    exact = bool(before)
     for method, expected in before.items():
         if method not in after:
-            return f"a rebuilt one has no {method}"
+            return _Proof(f"a rebuilt one has no {method}")
+        exact = exact and _identical(expected, after[method])
         if _same(expected, after[method]):
             continue
         # A model that draws when it is asked agrees with itself no more.
         if _same(expected, _answers(estimator, rows).get(method)):
-            return f"a rebuilt one gives another {method} for rows of the training data"
-    return None
+            return _Proof(
+                f"a rebuilt one gives another {method} for rows of the training data"
+            )
+    return _Proof(None, exact)
 
 
 def _answers(estimator: Any, rows: Callable[[], Any]) -> dict[str, Any]:
@@ -170,6 +204,18 @@ def _same(a: Any, b: Any) -> bool:
         pairs = zip(first.flat, second.flat, strict=True)
         return all(x is y or repr(x) == repr(y) for x, y in pairs)
     return bool(np.array_equal(first, second))
+
+
+def _identical(a: Any, b: Any) -> bool:
+    """Whether two answers that are the same are so to the bit."""
+    if scipy.sparse.issparse(a) and scipy.sparse.issparse(b):
+        return _identical(a.toarray(), b.toarray())
+    if isinstance(a, list | tuple) and type(a) is type(b):
+        return len(a) == len(b) and all(map(_identical, a, b))
+    first, second = _as_array(a), _as_array(b)
+    if first.dtype.hasobject or first.dtype != second.dtype:
+        return first.dtype == second.dtype and _same(a, b)
+    return first.shape == second.shape and first.tobytes() == second.tobytes()
 
 
 def _as_array(answer: Any) -> Array:
@@ -244,6 +290,51 @@ def preserved_randomness() -> Iterator[None]:
                 torch.cuda.set_rng_state_all(cuda_states)
         if keras_seed is not None:
             keras_seed.assign(keras_state)
+
+
+def randomness() -> dict[str, Any]:
+    """Return the states of all global random generators, by the name of their library.
+
+    They are others after any draw.
+    """
+    state = np.random.get_state(legacy=False)
+    numpy: Any = repr(state)
+    if state["bit_generator"] == "MT19937":
+        inner = state["state"]
+        numpy = inner["pos"], state["gauss"], inner["key"].tobytes()
+    found: dict[str, Any] = {"random": random.getstate(), "numpy": numpy}
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        states = [torch.get_rng_state()]
+        if torch.cuda.is_initialized():
+            states += torch.cuda.get_rng_state_all()
+        found["torch"] = [one.numpy().tobytes() for one in states]
+    keras_seed = _keras_seed()
+    if keras_seed is not None:
+        found["keras"] = keras_seed.numpy().tobytes()
+    return found
+
+
+def answers_vary(drew: set[str], estimator: Any, rows: Callable[[], Any]) -> bool:
+    """Whether an estimator may answer otherwise when other numbers are drawn.
+
+    Parameters
+    ----------
+    drew : set of str
+        Libraries from whose global generators it draws when it is asked.
+    estimator : object
+        Fitted.
+    rows : callable
+        Returns some rows that it can be asked about.
+    """
+    if drew != {"torch"}:
+        return bool(drew)
+    # Every walk over a DataLoader draws a seed, whether or not anything uses it.
+    with preserved_randomness():
+        first, second = _answers(estimator, rows), _answers(estimator, rows)
+    return first.keys() != second.keys() or not all(
+        _identical(answer, second[method]) for method, answer in first.items()
+    )
 
 
 def _keras_seed() -> Any:

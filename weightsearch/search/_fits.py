@@ -23,12 +23,28 @@ class PlannedFit:
 
 
 class Outcome(NamedTuple):
-    """What comes back from a worker: never the model, only what is to be kept."""
+    """What comes back from a worker: never the model, only what is to be kept.
+
+    Attributes
+    ----------
+    result : dict
+        Scores, times and the error.
+    weights : Weights or None
+    notes : tuple of Warning
+        What the user is to hear of the weights.
+    state : ModelState or None
+    exact : bool
+        Whether a rebuilt model answers as the fitted one, bit for bit.
+    rescored : bool
+        Whether a stored model was scored, and nothing fitted.
+    """
 
     result: dict[str, Any]
     weights: Weights | None
     notes: tuple[Warning, ...]
     state: ModelState | None = None
+    exact: bool = False
+    rescored: bool = False
 
     @property
     def nbytes(self) -> int:
@@ -74,13 +90,16 @@ class Recorder(Protocol):
     def recall(self, fit: PlannedFit) -> dict[str, Any] | None:
         """The result of the same fit from the store, if it is there."""
 
+    def find_model(self, fit: PlannedFit) -> Any:
+        """The same fit's model from the store, if it can be scored again."""
+
     def record_split(self, fit: PlannedFit, outcome: Outcome) -> None:
         """A fit has finished."""
 
     def expect(self, n_candidates: int, n_splits: int, n_reused: int) -> None:
         """So many candidates are about to be evaluated."""
 
-    def announce(self, n_reused: int, n_to_do: int) -> None:
+    def announce(self, n_reused: int, n_rescored: int, n_to_do: int) -> None:
         """How much is reused has become known."""
 
     def recall_best(self, params: Mapping[str, Any]) -> Any:

@@ -46,7 +46,8 @@ from weightsearch.search._keeping import (
 )
 from weightsearch.search._memory import Trimmer
 from weightsearch.search._progress import Progress
-from weightsearch.search._sklearn import scoring_of
+from weightsearch.search._rescoring import lacks_nothing
+from weightsearch.search._sklearn import asks_only, scoring_of
 from weightsearch.search._splitting import RecordedSplitter, is_unrepeatable
 from weightsearch.store import StoredFit, WriteSession
 
@@ -99,6 +100,8 @@ class SearchRecorder:
         self._kept_keys: dict[str, bool] = {}
         self._warned: set[tuple[type, str]] = set()
         self._best: StoredFit | None = None
+        self._models: dict[tuple[int, int], StoredFit] = {}
+        self._asks_only = False
         self._trimmer = Trimmer()
         self._progress = Progress(
             session.path,
@@ -146,6 +149,7 @@ class SearchRecorder:
             return
         self._call = call
         scoring = scoring_of(call.scorer)
+        self._asks_only = asks_only(call.scorer)
         versions = environment(
             call.estimator, call.fit_params, call.score_params, scoring
         )
@@ -204,20 +208,43 @@ class SearchRecorder:
         self._reuse(fit.candidate, fit.split, key, stored)
         return dict(stored.result)
 
+    def find_model(self, fit: PlannedFit) -> StoredFit | None:
+        """Return the same fit's model, if another scorer may be asked about it."""
+        if self._identity is None:
+            return None
+        key = self._identity.model_key(fit.params, (fit.train, fit.test))
+        stored = self._find(key, need_weights=True)
+        if stored is None or not (self._asks_only or lacks_nothing(stored)):
+            return None
+        self._models[fit.candidate, fit.split] = stored
+        return stored
+
     def record_split(self, fit: PlannedFit, outcome: Outcome) -> None:
         """Make a finished fit durable."""
         key = self._split_key(fit)
+        stored = self._models.pop((fit.candidate, fit.split), None)
         scores = outcome.result.get("test_scores")
         if not all_computed(scores, self.call.error_score):
             # A score that could not be computed is tried again next time.
             key = None
         if outcome.result["fit_error"] is None:
             self._fitted.add(fit.candidate)
-        self._append(fit.candidate, fit.split, key, outcome)
+        if outcome.rescored and stored is not None:
+            self._reuse(fit.candidate, fit.split, key, stored, outcome)
+        else:
+            outcome = self._storable(outcome)
+            model_key = None
+            if outcome.exact and outcome.state is not None and self._identity:
+                model_key = self._identity.model_key(fit.params, (fit.train, fit.test))
+            self._append(fit.candidate, fit.split, key, outcome, model_key)
         if (
             key is not None
             and outcome.result["fit_error"] is None
-            and not (self.captures_splits and outcome.weights is None)
+            and not (
+                self.captures_splits
+                and outcome.weights is None
+                and not outcome.rescored
+            )
             and self._splits_come_again(fit)
         ):
             self._n_reusable += self._resume
@@ -226,15 +253,16 @@ class SearchRecorder:
         """Count on fits of so many candidates, some of which are stored."""
         self._progress.expect_fits(n_candidates, n_splits, n_reused)
 
-    def announce(self, n_reused: int, n_to_do: int) -> None:
-        """Say how many fits are reused, or why none is."""
+    def announce(self, n_reused: int, n_rescored: int, n_to_do: int) -> None:
+        """Say how many fits are reused or rescored, or why none is."""
         if self._verbose < 1:
             return
-        print(
-            f"{n_reused} of {n_reused + n_to_do} fits reused from "
-            f"{self._session.path}, {n_to_do} to do"
-        )
-        if n_reused == 0:
+        n_fits = n_reused + n_rescored + n_to_do
+        said = f"{n_reused} of {n_fits} fits reused from {self._session.path}"
+        if n_rescored:
+            said += f", {n_rescored} of {n_fits} fits rescored"
+        print(f"{said}, {n_to_do} to do")
+        if n_reused + n_rescored == 0:
             reasons = what_differs(self._session.newest_headers, self._header)
             if reasons:
                 print(reasons)
@@ -404,15 +432,30 @@ class SearchRecorder:
         return self._session.find(key, need_weights=need_weights)
 
     def _reuse(
-        self, candidate: int, split: int, key: str | None, stored: StoredFit
+        self,
+        candidate: int,
+        split: int,
+        key: str | None,
+        stored: StoredFit,
+        outcome: Outcome | None = None,
     ) -> None:
-        assert key is not None
+        """Refer to a stored fit, or, with what came of scoring it, to its model."""
         self._store_params()
-        self._session.reuse(candidate, split, key, stored)
-        self._kept_keys[key] = stored.has_weights
+        result = None if outcome is None else outcome.result
+        self._session.reuse(candidate, split, key, stored, result=result)
+        if key is not None:
+            self._kept_keys[key] = stored.has_weights
+        if outcome is not None:
+            self._n_new += 1
+            self._progress.count("fits", outcome)
 
     def _append(
-        self, candidate: int, split: int, key: str | None, outcome: Outcome
+        self,
+        candidate: int,
+        split: int,
+        key: str | None,
+        outcome: Outcome,
+        model_key: str | None = None,
     ) -> None:
         outcome = self._storable(outcome)
         for note in outcome.notes:
@@ -428,6 +471,7 @@ class SearchRecorder:
                 result=outcome.result,
                 weights=outcome.weights,
                 state=outcome.state,
+                model_key=model_key,
             )
         )
         self._n_new += 1

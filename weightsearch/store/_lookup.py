@@ -50,6 +50,11 @@ class StoredFit:
         return self.source.result(self.row)
 
     @property
+    def model_key(self) -> str | None:
+        """Identity of its model alone."""
+        return self.source.fits().model_key[self.row].decode() or None
+
+    @property
     def own_result_text(self) -> str:
         """Its result as JSON text, where that is not the one of :meth:`holder`."""
         return self.source.own_result_text(self.row)

@@ -178,7 +178,6 @@ class WriteSession:
         key: str | None,
         stored: StoredFit,
         *,
-        model_key: str | None = None,
         result: Mapping[str, Any] | None = None,
     ) -> None:
         """Take over a fit that the store has already; with `result`, its model."""
@@ -189,7 +188,7 @@ class WriteSession:
             key,
             *stored.holder(),
             has_weights=stored.has_weights,
-            model_key=model_key,
+            model_key=stored.model_key,
             result=text,
         )
 

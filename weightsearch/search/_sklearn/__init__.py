@@ -18,7 +18,7 @@ from weightsearch.search._sklearn._callbacks import CallbackSearch
 from weightsearch.search._sklearn._fit import fit_search
 from weightsearch.search._sklearn._refit import refit_candidates
 from weightsearch.search._sklearn._rows import some_rows
-from weightsearch.search._sklearn._scoring import scoring_of
+from weightsearch.search._sklearn._scoring import asks_only, scoring_of
 
 __all__ = [
     "BaseSearchCV",
@@ -27,6 +27,7 @@ __all__ = [
     "HalvingRandomSearchCV",
     "Interval",
     "StrOptions",
+    "asks_only",
     "fit_context",
     "fit_search",
     "refit_candidates",

@@ -10,6 +10,7 @@ every finished fit to the recorder and leaves out those that are stored already;
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from types import FunctionType
@@ -20,7 +21,14 @@ from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils.validation import _num_samples
 
 from weightsearch._copies import copied
-from weightsearch.frameworks._capture import capture
+from weightsearch.frameworks._capture import (
+    Captured,
+    answers_vary,
+    capture_unproved,
+    preserved_randomness,
+    proved,
+    randomness,
+)
 from weightsearch.frameworks._registry import (
     Extractor,
     registered_extractors,
@@ -29,6 +37,7 @@ from weightsearch.frameworks._registry import (
 from weightsearch.frameworks.keras import ensure_tags
 from weightsearch.search._fits import FitCall, Outcome, PlannedFit, Recorder
 from weightsearch.search._interrupts import InterruptWatch
+from weightsearch.search._rescoring import StoredModel, load_model, made_again
 from weightsearch.search._sklearn._best import BestClone, forget_fit
 from weightsearch.search._sklearn._callbacks import has_callbacks, show_as_done
 from weightsearch.search._sklearn._parallel import make_parallel, stream
@@ -77,8 +86,12 @@ def _evaluate(
     fit_and_score: Any,
     captures: bool,
     extractors: Mapping[Any, Extractor],
-    *args: Any,
+    estimator: Any,
+    X: Any,
+    y: Any,
+    *,
     position: int,
+    model: StoredModel | None = None,
     **kwargs: Any,
 ) -> tuple[int, Outcome]:
     """Stand for ``_fit_and_score`` in the worker."""
@@ -87,17 +100,97 @@ def _evaluate(
     # Of X, y and what goes with their rows, scikit-learn takes a copy of a part.
     kwargs["fit_params"] = copied(kwargs["fit_params"])
     with InterruptWatch():
-        result = fit_and_score(*args, **kwargs, return_estimator=captures)
-        outcome = Outcome(result, None, ())
-        if captures:
-            estimator = result.pop("estimator")
-            if result["fit_error"] is None:
-                _, X, y = args
-                rows = functools.partial(
-                    some_rows, estimator, X, y, kwargs["train"], kwargs["test"]
-                )
-                outcome = Outcome(result, *capture(estimator, rows=rows))
+        if model is not None:
+            result = _rescore(fit_and_score, model, estimator, X, y, kwargs)
+            if result is not None:
+                return position, Outcome(result, None, (), rescored=True)
+        fitting = _Fitting(estimator, captures=captures)
+        result = fit_and_score(fitting, X, y, **kwargs)
+        result["fit_time"] -= fitting.seconds
+        if not captures or result["fit_error"] is not None:
+            return position, Outcome(result, None, ())
+        fitted = fitting.estimator
+        rows = functools.partial(
+            some_rows, fitted, X, y, kwargs["train"], kwargs["test"]
+        )
+        captured, drew = fitting.what_it_learned(), fitting.drawn_from()
+        outcome = Outcome(result, *proved(captured, fitted, rows))
+        if outcome.exact and drew and answers_vary(drew, fitted, rows):
+            outcome = outcome._replace(exact=False)
     return position, outcome
+
+
+def _rescore(
+    fit_and_score: Any,
+    model: StoredModel,
+    estimator: Any,
+    X: Any,
+    y: Any,
+    kwargs: Mapping[str, Any],
+) -> dict[str, Any] | None:
+    """Score a stored model; None where the fit has to be made after all."""
+    params = clone(dict(kwargs["parameters"]), safe=False)
+    again = made_again(model, clone(estimator).set_params(**params))
+    if again is None:
+        return None
+    fitting = _Fitting(estimator, captures=False, fitted=again)
+    with preserved_randomness():
+        result: dict[str, Any] = fit_and_score(fitting, X, y, **kwargs)
+        drew = fitting.drawn_from()
+    # What a scorer draws depends on what the fit has drawn.
+    return {**result, "fit_time": model.fit_time} if drew <= {"torch"} else None
+
+
+class _Fitting:
+    """Stand for the estimator until it has its params, and see its fit.
+
+    What it has learned is taken between ``fit`` and the first question of a scorer,
+    which might change it. A model that is fitted already takes its place.
+    """
+
+    def __init__(self, estimator: Any, *, captures: bool, fitted: Any = None):
+        self.estimator = estimator if fitted is None else fitted
+        self.seconds = 0.0
+        self._is_fitted = fitted is not None
+        self._captures = captures
+        self._captured: Captured | None = None
+        self._random: dict[str, Any] = {}
+
+    def set_params(self, **params: Any) -> Any:
+        if not self._is_fitted:
+            self.estimator = self.estimator.set_params(**params)
+        if self._is_fitted or self._captures:
+            # Not by setattr, of which estimators have their own.
+            vars(self.estimator)["fit"] = self._fit
+        return self.estimator
+
+    def _fit(self, *args: Any, **kwargs: Any) -> Any:
+        estimator = self.estimator
+        del vars(estimator)["fit"]
+        if not self._is_fitted:
+            estimator.fit(*args, **kwargs)
+        start = time.time()
+        if self._captures:
+            self._captured = capture_unproved(estimator)
+        self._random = randomness()
+        self.seconds = time.time() - start
+        return estimator
+
+    def what_it_learned(self) -> Captured:
+        """Return weights and state of the fitted model."""
+        if self._captured is None:
+            # Its class has another way to find its own fit.
+            vars(self.estimator).pop("fit", None)
+            return capture_unproved(self.estimator)
+        return self._captured
+
+    def drawn_from(self) -> set[str]:
+        """Libraries from whose global generators something was drawn since the fit."""
+        return {
+            name
+            for name, state in randomness().items()
+            if state != self._random.get(name)
+        }
 
 
 class _RecordingParallel:
@@ -142,8 +235,10 @@ class _RecordingParallel:
         if recalls:
             # Known before the first fit starts, so that it can be said. Otherwise
             # tasks stay lazy, since each carries a clone of the estimator.
-            pending = iter(todo := list(pending))
-            recorder.announce(len(results), len(todo))
+            todo = list(pending)
+            n_rescored = sum("model" in kwargs for *_, kwargs in todo)
+            recorder.announce(len(results), n_rescored, len(todo) - n_rescored)
+            pending = map(_with_model, todo)
         n_candidates = first[2]["candidate_progress"][1]
         recorder.expect(n_candidates, call.n_splits, len(results))
         for position, outcome in stream(self._parallel, pending, "position"):
@@ -185,14 +280,27 @@ class _RecordingParallel:
             fits.append(fit)
             self._recorder.plan(fit)
             recalled = self._recorder.recall(fit) if recalls else None
-            if recalled is None:
-                if any(hasattr(p, "_skl_callbacks") for p in fit.params.values()):
-                    yield function, args, {**kwargs, "position": position}
-                else:
-                    yield function, args, {**kwargs, **unheard, "position": position}
-            else:
+            if recalled is not None:
                 results[position] = recalled
                 show_as_done(kwargs)
+                continue
+            kwargs["position"] = position
+            if not any(hasattr(p, "_skl_callbacks") for p in fit.params.values()):
+                kwargs.update(unheard)
+            # Who listens to fits must get them.
+            if recalls and kwargs.get("callback_ctx") is None:
+                stored = self._recorder.find_model(fit)
+                if stored is not None:
+                    kwargs["model"] = stored
+            yield function, args, kwargs
+
+
+def _with_model(task: Any) -> Any:
+    """Read the model of a task that has one, when it is about to be sent."""
+    function, args, kwargs = task
+    if "model" in kwargs:
+        kwargs = {**kwargs, "model": load_model(kwargs["model"])}
+    return function, args, kwargs
 
 
 def _fit_call(args: Sequence[Any], kwargs: Mapping[str, Any]) -> FitCall:

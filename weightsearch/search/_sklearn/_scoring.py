@@ -1,12 +1,32 @@
-"""What a search's scorer is made of."""
+"""What a search's scorer is made of, and what it may ask of an estimator."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from sklearn.metrics._scorer import _MultimetricScorer, _PassthroughScorer
+from sklearn.metrics._scorer import (
+    _BaseScorer,
+    _MultimetricScorer,
+    _PassthroughScorer,
+)
 
-__all__ = ["scoring_of"]
+__all__ = ["asks_only", "scoring_of"]
+
+
+def asks_only(scorer: Any) -> bool:
+    """Whether a scorer calls methods of an estimator and looks at nothing else of it.
+
+    So does what ``make_scorer`` returns, and the estimator's own ``score``; a
+    function of the user's may read anything.
+
+    Parameters
+    ----------
+    scorer : callable or dict
+        As checked by scikit-learn.
+    """
+    if isinstance(scorer, _MultimetricScorer):
+        return all(map(asks_only, scorer._scorers.values()))
+    return isinstance(scorer, _BaseScorer | _PassthroughScorer)
 
 
 def scoring_of(scorer: Any) -> Any:
