@@ -467,9 +467,9 @@ def test_where_chooses_by_some_params():
 
 def test_where_names_unknown_params():
     """A name that no candidate has is an error with a suggestion."""
-    with pytest.raises(WeightsNotFoundError, match="'alhpa'; did you mean 'alpha'"):
+    with pytest.raises(WeightsNotFoundError, match="'alhpa'. Did you mean 'alpha'"):
         mapping_of(GRID).where(alhpa=1)
-    with pytest.raises(WeightsNotFoundError, match="did you mean 'model__units'"):
+    with pytest.raises(WeightsNotFoundError, match="Did you mean 'model__units'"):
         mapping_of(GRID).where(units=1)
 
 
@@ -491,9 +491,9 @@ def test_error_names_the_nearest_candidates():
 def test_error_names_unknown_and_missing_params():
     """A wrong name has a suggestion; names that were not given are told."""
     mapping = mapping_of(GRID)
-    assert "'alhpa'; did you mean 'alpha'" in error_of(mapping, {"alhpa": 0.1})
+    assert "'alhpa'. Did you mean 'alpha'" in error_of(mapping, {"alhpa": 0.1})
     assert "Params are 'alpha', 'solver'" in error_of(mapping, {"zzz": 0.1})
-    assert "Not given: 'solver'" in error_of(mapping, {"alpha": 0.1})
+    assert "Missing: 'solver'" in error_of(mapping, {"alpha": 0.1})
     assert "by a dict" in error_of(mapping, 3)
     assert "by a dict" in error_of(mapping, {3: 3})
     assert "no candidates" in error_of(mapping_of([]), {"alpha": 1})

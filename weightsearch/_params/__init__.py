@@ -1,11 +1,10 @@
-"""Params as keys: hashable, like a dict to read, and the same after the store."""
+"""Params of candidates: their encoding, their text, and keys made of them."""
 
 from __future__ import annotations
 
 from weightsearch._params._describe import show
 from weightsearch._params._encoding import OpaqueParam, decode_params, encode_params
-from weightsearch._params._key import ParamsKey, number_alike
-from weightsearch._params._mapping import ParamsMapping
+from weightsearch._params._keys import ParamsKey, ParamsMapping, number_alike
 
 __all__ = [
     "OpaqueParam",

@@ -1,4 +1,4 @@
-"""Short text for any object, made of what tells it from others of its class."""
+"""Describe any object in a line, by what distinguishes it from others of its class."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def show(value: Any) -> str:
 def describe(value: Any) -> str:
     """Return one line about an object, 200 characters at most.
 
-    An object whose class has no text of its own is shown by its arguments: the
-    config of a Keras object, the params of an estimator that are not its defaults,
-    the attributes of anything else. No memory address is part of it.
+    An object whose class defines no repr is shown by its arguments: the config of a
+    Keras object, the params of an estimator that differ from its defaults, the
+    attributes of anything else. The text contains no memory address.
     """
     return cut(_text(value, _DEPTH), _LIMIT)
 
@@ -57,7 +57,7 @@ def _text(value: Any, depth: int) -> str:
     try:
         return _described(value, depth)
     except Exception:
-        # Whatever a foreign class raises when it is asked, its name is known.
+        # Whatever a foreign class raises, its name is known.
         return f"<{type(value).__name__}>"
 
 
@@ -107,7 +107,7 @@ def _described(value: Any, depth: int) -> str:
 
 
 def _number(value: float) -> str:
-    """Text of a float; of one that came from single precision, its short digits."""
+    """Return a float's text, short where it came from single precision."""
     long = repr(value)
     with np.errstate(over="ignore"):
         single = np.float32(value)
@@ -122,7 +122,7 @@ def _name(value: Any) -> str:
 def _items(values: Any, depth: int) -> str:
     shown = [_text(item, depth - 1) for item in list(values)[:_ITEMS]]
     if isinstance(values, set | frozenset):
-        shown.sort()  # the order of a set is another one in each process
+        shown.sort()  # the order of a set differs between processes
     text = _joined(shown, len(values))
     if isinstance(values, list):
         return f"[{text}]"
@@ -158,7 +158,7 @@ def _is_keras(value: Any) -> bool:
 def _config_call(
     name: str, config: Mapping[str, Any], cls: type | None, depth: int
 ) -> str:
-    """Text of a Keras object by the part of its config that is not the default."""
+    """Return the text of a Keras object: what of its config is not the default."""
     if depth <= 0:
         return f"<{name}>"
     defaults = {} if cls is None else _defaults(cls)
@@ -166,7 +166,7 @@ def _config_call(
     for key, item in config.items():
         text = _config_text(item, depth - 1)
         if key == "name" and _SHIPPED_NAME.fullmatch(str(item))[1] in _snakes(name):  # type: ignore[index]
-            continue  # given by Keras itself
+            continue  # chosen by Keras
         if key in ("dtype", "trainable") or item is None:
             continue
         if key in defaults and _folded(text) == _folded(_text(defaults[key], depth)):
@@ -176,7 +176,7 @@ def _config_call(
 
 
 def _config_text(item: Any, depth: int) -> str:
-    """Text of a value of a config, where objects are dicts of class and config."""
+    """Return the text of a value of a config, where objects are dicts."""
     if isinstance(item, Mapping) and {"class_name", "config"} <= item.keys():
         config = item["config"]
         if not isinstance(config, Mapping):
@@ -194,12 +194,12 @@ def _snakes(name: str) -> tuple[str, str]:
 
 
 def _folded(text: str) -> str:
-    """``GlorotUniform()`` and ``'glorot_uniform'`` are one default."""
+    """Return one text for ``GlorotUniform()`` and ``'glorot_uniform'``."""
     return re.sub(r"[_'\"]|\(\)", "", text).lower()
 
 
 def _changed(values: Mapping[str, Any], cls: type) -> dict[str, Any]:
-    """Params or attributes that are not the defaults of the constructor."""
+    """Return the values that differ from the constructor's defaults."""
     defaults = _defaults(cls)
     return {
         name: value
@@ -231,9 +231,9 @@ def _defaults(cls: type) -> dict[str, Any]:
 
 
 def _attributes(value: Any) -> dict[str, Any]:
-    """Attributes of an object: its constructor's arguments, else the public ones.
+    """Return an object's constructor arguments, or its public attributes.
 
-    Of a library's class, only those that are not the defaults.
+    Of a library's class, only those that differ from the defaults.
     """
     cls: Any = type(value)
     known = [name for name in _parameters(cls) if hasattr(value, name)]

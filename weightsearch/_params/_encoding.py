@@ -1,8 +1,8 @@
-"""Params as canonical JSON, and back without importing or running anything.
+"""Encode params as canonical JSON, and decode them without running anything.
 
-Plain values come back as they were. What only its program could bring back, such
-as an estimator, a class or a function, comes back as an :class:`OpaqueParam`: its
-name and the digest of its content, enough to tell it from others.
+Plain values are restored. An estimator, a class, a function or another object becomes
+an :class:`OpaqueParam`: its name and the digest of its content, by which it is told
+from others.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from weightsearch._params._describe import describe, is_kernel, show
 from weightsearch.exceptions import CorruptStoreError
 
 MAX_TEXT = 1 << 24  # characters of a candidate's params that are read
-MAX_VALUE = 1 << 16  # characters of one value; what is longer is known by digest
+MAX_VALUE = 1 << 16  # characters of one value; longer ones are known by their digest
 MAX_INLINE = 64  # elements of an array that are written out
 LONG = 1100  # bits; beyond any float, below what Python refuses to print
 DTYPE = re.compile(r"[<>|=]?[A-Za-z]\d{0,9}(\[\w+\])?")
@@ -42,7 +42,7 @@ DTYPE = re.compile(r"[<>|=]?[A-Za-z]\d{0,9}(\[\w+\])?")
 
 
 def encode_params(params: Mapping[str, Any]) -> str:
-    """Write a candidate's params as canonical JSON.
+    """Encode a candidate's params as canonical JSON.
 
     Parameters
     ----------
@@ -51,18 +51,18 @@ def encode_params(params: Mapping[str, Any]) -> str:
     Returns
     -------
     str
-        ASCII; equal for equal params in every process. The type of a numpy scalar
-        is not kept, its Python value is.
+        ASCII; equal for equal params in every process. Numpy scalars are encoded as
+        Python's.
 
     Raises
     ------
     TypeError
-        If a name is no str.
+        If a name is not a str.
     """
     trees = {}
     for name, value in params.items():
         if not isinstance(name, str):
-            raise TypeError(f"Names of params are text, not {name!r}.")
+            raise TypeError(f"Names of params must be str, got {name!r}.")
         trees[str(name)] = _bounded(value)
     return dump(trees)
 
@@ -78,7 +78,7 @@ def _bounded(value: Any) -> Any:
 
 
 def encode_value(value: Any) -> Any:
-    """Write one value as a tree of JSON values."""
+    """Encode one value as a tree of JSON values."""
     kind = type(value)
     if value is None or kind is bool or kind is str:
         return value
@@ -116,7 +116,7 @@ def encode_value(value: Any) -> Any:
 
 
 def _mapping(value: Mapping[Any, Any]) -> Any:
-    # The names of a JSON object have no order: one that is not sorted is a list.
+    # The names of a JSON object have no order: an unsorted dict becomes a list.
     plain = all(type(key) is str and not key.startswith("$") for key in value)
     if plain and list(value) == sorted(value):
         return {key: encode_value(item) for key, item in value.items()}
@@ -129,7 +129,7 @@ def _sorted(items: Any) -> list[Any]:
 
 def _datetime(value: Any) -> Any:
     zone = getattr(value, "tzinfo", None)
-    # A named zone has rules of its own, which a distance from UTC does not tell.
+    # A named zone has its own rules, which an offset does not express.
     known = zone is None or type(zone) is datetime.timezone
     if not known or getattr(value, "fold", False):
         return _object(value)
@@ -144,7 +144,7 @@ def _array(value: np.ndarray[Any, Any]) -> Any:
     items = value.ravel().tolist() if value.size <= MAX_INLINE else []
     if value.dtype.kind in "biufcU" and len(items) == value.size:
         if all(type(item) in (bool, int, float, complex, str) for item in items):
-            # No digest: values say all, but for the bits within a nan.
+            # No digest: the values are the content, but for the bits within a NaN.
             return {"$array": {**known, "values": [encode_value(i) for i in items]}}
     return {"$array": {**known, **_content(value)}}
 
@@ -156,7 +156,7 @@ def _named(value: Any) -> dict[str, Any]:
         module = "numpy"
     known = {"name": describe(value) if isinstance(value, MethodType) else name}
     known["name"] = known["name"].rpartition("<locals>.")[2]
-    # The user's own modules are left out: code may move from a script to a module.
+    # The user's own modules are left out: code may move between modules.
     if module and home(module) is not None and resolve(module, name) == value:
         known["module"] = module
     return {**known, **_content(value)}
@@ -175,7 +175,7 @@ def _estimator(value: Any, params: Mapping[str, Any]) -> Any:
         filter(None, [known.pop("module", ""), known.pop("name")])
     )
     if home(cls.__module__) is not None:
-        del known["digest"]  # its name says all
+        del known["digest"]  # the name is enough
     if is_frozen(value) or any(name in vars(value) for name in ALWAYS_KEPT):
         known["state"] = _content(value)
     if is_kernel(value):
@@ -203,7 +203,7 @@ def _object(value: Any) -> Any:
 
 
 def _content(value: Any) -> dict[str, str | None]:
-    """What an object is known by: the digest of its content, or it is its own value."""
+    """Return the digest of an object's content, or a name that only it has."""
     try:
         return {"digest": digest(value)}
     except Unidentifiable:
@@ -214,13 +214,13 @@ _owned: dict[int, tuple[Callable[[], Any], str]] = {}
 
 
 def _own_name(value: Any) -> str:
-    """A name that no other object has, in any process, while this one lives."""
+    """Return a name that no other object has, in any process, while it is alive."""
     place = id(value)
     known = _owned.get(place)
     if known is not None and known[0]() is value:
         return known[1]
     try:
-        # The object may be gone, and another have its place, before this is called.
+        # Before this is called, another object may have the same address.
         def forget(reference: Any) -> None:
             if place in _owned and _owned[place][0] is reference:
                 del _owned[place]
@@ -258,21 +258,21 @@ _ENCODERS: dict[type, Callable[[Any], Any]] = {
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class OpaqueParam:
-    """A param's value that is known but cannot be brought back.
+    """A param's value that is identified but cannot be restored.
 
     Attributes
     ----------
     kind : str
         ``"function"``, ``"class"``, ``"estimator"``, ``"array"`` or ``"object"``.
     name : str
-        Of the function or class, or of the object's class, with its module where
+        Name of the function or class, or of the object's class, with its module where
         that is a library's.
     digest : str or None
-        Of its content, 32 hexadecimal digits; None where it has none.
+        Digest of its content, 32 hexadecimal digits; None where it has none.
     text : str
-        The value as it is written in the store.
+        The encoded value.
     label : str or None
-        How it is shown where its own words are also another value's.
+        Text that is shown instead, where another value has the same text.
     """
 
     kind: str
@@ -289,8 +289,8 @@ class OpaqueParam:
     def __hash__(self) -> int:
         return hash(exact_text(self.text))
 
-    # In the order of their texts, after all other values: pandas sorts the groups of
-    # a groupby, and fails where two values have no order.
+    # Ordered by text, after all other values: a groupby of pandas sorts its groups, and
+    # fails where values have no order.
 
     def __lt__(self, other: object) -> bool:
         if not isinstance(other, OpaqueParam):
@@ -319,7 +319,7 @@ class OpaqueParam:
 
 
 def decode_params(text: str) -> dict[str, Any]:
-    """Read what ``encode_params`` wrote.
+    """Decode what :func:`encode_params` has returned.
 
     Parameters
     ----------
@@ -328,36 +328,36 @@ def decode_params(text: str) -> dict[str, Any]:
     Returns
     -------
     dict of str -> object
-        Plain values, and :class:`OpaqueParam` for all else.
+        Plain values, and :class:`OpaqueParam` for other objects.
 
     Raises
     ------
     CorruptStoreError
-        If the text is not what ``encode_params`` writes, or too long.
+        If the text is not an encoding of params, or too long.
     """
     return {name: decode_value(tree, name) for name, tree in load(text).items()}
 
 
 def decode_value(tree: Any, name: str) -> Any:
-    """Read the value of the param of that name from its tree."""
+    """Decode the value of the param of that name."""
     try:
-        return _plain(tree)
+        return _decode(tree)
     except RecursionError:
         raise CorruptStoreError(f"The param {name!r} is nested too deeply.") from None
     except (TypeError, ValueError, KeyError, AttributeError, ArithmeticError) as error:
         raise CorruptStoreError(
-            f"The param {name!r} is not written as a param is: {error}"
+            f"The param {name!r} is not a valid encoding: {error}"
         ) from error
 
 
-def _plain(tree: Any) -> Any:
+def _decode(tree: Any) -> Any:
     if isinstance(tree, list):
-        return [_plain(item) for item in tree]
+        return [_decode(item) for item in tree]
     if not isinstance(tree, dict):
         return tree
     tag = next((key for key in tree if key.startswith("$")), None)
     if tag is None:
-        return {key: _plain(item) for key, item in tree.items()}
+        return {key: _decode(item) for key, item in tree.items()}
     if len(tree) != 1:
         raise ValueError(f"{tag} is not alone")
     payload = tree[tag]
@@ -373,7 +373,7 @@ def _opaque(tag: str, payload: Any) -> OpaqueParam:
     if payload.get("module"):
         name = f"{payload['module']}.{name}"
     if tag == "$estimator":
-        _plain(payload["params"])
+        _decode(payload["params"])
     if tag == "$array":
         (payload["dtype"], tuple(payload["shape"]))
     if tag == "$object":
@@ -388,39 +388,39 @@ def _decoded_array(payload: Any) -> Any:
     if items is None:
         return _opaque("$array", payload)
     dtype = _decoded_dtype(dtype)
-    # Nothing is allocated that the text does not hold.
+    # Never allocate more than the text contains.
     if dtype.kind not in "biufcU" or len(items) > MAX_INLINE:
         raise ValueError(f"an array of type {dtype} and {len(items)} elements")
-    # In numpy 1 a size beyond 32 bits is a negative one.
+    # In numpy 1, a size beyond 32 bits is negative.
     if not 0 <= dtype.itemsize <= 4 * MAX_VALUE or math.prod(shape) != len(items):
         raise ValueError(f"an array of type {dtype} and shape {shape}")
-    array = np.array([_plain(item) for item in items], dtype=dtype).reshape(shape)
+    array = np.array([_decode(item) for item in items], dtype=dtype).reshape(shape)
     array.flags.writeable = False
     return array
 
 
 def _decoded_complex(parts: Any) -> complex:
-    real, imaginary = map(_plain, parts)
+    real, imaginary = map(_decode, parts)
     return complex(real, imaginary)
 
 
 def _decoded_dtype(text: str) -> np.dtype[Any]:
     if not DTYPE.fullmatch(text):
-        raise ValueError(f"{text!r} is no dtype")
+        raise ValueError(f"{text!r} is not a dtype")
     return np.dtype(text)
 
 
 _DECODERS: dict[str, Callable[[Any], Any]] = {
     "$int": lambda text: int(text, 16),
     "$float": lambda text: {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}[text],
-    "$tuple": lambda items: tuple(_plain(item) for item in items),
-    "$set": lambda items: {_plain(item) for item in items},
-    "$frozenset": lambda items: frozenset(_plain(item) for item in items),
-    "$dict": lambda pairs: {_plain(key): _plain(item) for key, item in pairs},
+    "$tuple": lambda items: tuple(_decode(item) for item in items),
+    "$set": lambda items: {_decode(item) for item in items},
+    "$frozenset": lambda items: frozenset(_decode(item) for item in items),
+    "$dict": lambda pairs: {_decode(key): _decode(item) for key, item in pairs},
     "$bytes": lambda text: base64.b64decode(text, validate=True),
     "$complex": _decoded_complex,
     "$range": lambda parts: range(*parts),
-    "$slice": lambda parts: slice(*map(_plain, parts)),
+    "$slice": lambda parts: slice(*map(_decode, parts)),
     "$datetime": datetime.datetime.fromisoformat,
     "$date": datetime.date.fromisoformat,
     "$time": datetime.time.fromisoformat,
@@ -435,12 +435,12 @@ _DECODERS: dict[str, Callable[[Any], Any]] = {
 
 
 def dump(tree: Any) -> str:
-    """Write a tree of JSON values in the one way that is used here."""
+    """Return the canonical text of a tree of JSON values."""
     return json.dumps(tree, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def load(text: str) -> dict[str, Any]:
-    """Read a candidate's params as a tree of JSON values, checked for its shape."""
+    """Parse a candidate's params into a tree of JSON values."""
     if len(text) > MAX_TEXT:
         raise CorruptStoreError(
             f"A candidate's params have {len(text)} characters, more than {MAX_TEXT}."
@@ -449,43 +449,43 @@ def load(text: str) -> dict[str, Any]:
         tree = json.loads(text, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
         raise CorruptStoreError(
-            f"A candidate's params are no valid JSON: {error}"
+            f"A candidate's params are not valid JSON: {error}"
         ) from error
     if not isinstance(tree, dict):
-        raise CorruptStoreError("A candidate's params are no JSON object.")
+        raise CorruptStoreError("A candidate's params are not a JSON object.")
     return tree
 
 
 def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no JSON")
+    raise ValueError(f"{constant} is not JSON")
 
 
 def exact_text(text: str) -> str:
-    """Text that is equal for exactly equal params: without the words of a repr."""
+    """Return text that is equal for exactly equal params: without any repr."""
     if '"repr":' not in text:
         return text
     try:
-        return dump(_without_words(json.loads(text)))
+        return dump(_without_repr(json.loads(text)))
     except (TypeError, AttributeError) as error:
-        raise _malformed(error) from error
+        raise _invalid(error) from error
 
 
 def loose_text(text: str) -> str:
-    """Text that is equal where Python's ``==`` is: ``1 == 1.0 == True``."""
+    """Return text that is equal where Python's ``==`` holds: ``1 == 1.0 == True``."""
     try:
-        tree = _without_words(json.loads(text))
+        tree = _without_repr(json.loads(text))
         return dump({name: _loosened(item) for name, item in tree.items()})
     except (TypeError, AttributeError, LookupError) as error:
-        raise _malformed(error) from error
+        raise _invalid(error) from error
 
 
-def _malformed(error: Exception) -> CorruptStoreError:
-    return CorruptStoreError(f"Params are not written as params are: {error!r}")
+def _invalid(error: Exception) -> CorruptStoreError:
+    return CorruptStoreError(f"Params are not a valid encoding: {error!r}")
 
 
-def _without_words(tree: Any) -> Any:
+def _without_repr(tree: Any) -> Any:
     if isinstance(tree, list):
-        return [_without_words(item) for item in tree]
+        return [_without_repr(item) for item in tree]
     if not isinstance(tree, dict):
         return tree
     if tree.keys() & {"$object", "$estimator"} and len(tree) == 1:
@@ -493,11 +493,11 @@ def _without_words(tree: Any) -> Any:
         if tag == "$estimator" or payload.get("digest") or payload.get("own"):
             payload = {k: v for k, v in payload.items() if k != "repr"}
         return {tag: _within(payload)}
-    return {name: _without_words(item) for name, item in tree.items()}
+    return {name: _without_repr(item) for name, item in tree.items()}
 
 
 def _within(payload: Any) -> Any:
-    return {name: _without_words(item) for name, item in payload.items()}
+    return {name: _without_repr(item) for name, item in payload.items()}
 
 
 def _loosened(tree: Any) -> Any:
