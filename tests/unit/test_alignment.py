@@ -559,10 +559,13 @@ def test_error_is_a_value_error_of_ours():
         (_zeros(a__weight=(3, 2, 3, 3), b__weight=(2, 4)), "takes 4 inputs"),
         (_zeros(a__weight=(4, 2, 3, 3), b__weight=(4, 1, 3, 3)), "takes 1 inputs"),
         (_zeros(a__weight=(4, 2, 3, 3), b__weight=(4,), b__bias=(4,)), "group"),
-        (_zeros(a__weight=(4, 2), b__weight=(3,), b__bias=(3,)), "each of the 4"),
-        (_zeros(a__weight=(4, 2), a__bias=(3,)), "each of the 4"),
-        (_zeros(a__bias=(3,)), "neither"),
-        (_zeros(a__weight=(3, 3), a__kernel=(3, 3)), "neither"),
+        (
+            _zeros(a__weight=(4, 2), b__weight=(3,), b__bias=(3,)),
+            "one element per unit",
+        ),
+        (_zeros(a__weight=(4, 2), a__bias=(3,)), "one element per unit"),
+        (_zeros(a__bias=(3,)), "not the weights of a Keras"),
+        (_zeros(a__weight=(3, 3), a__kernel=(3, 3)), "not the weights of a Keras"),
     ],
 )
 def test_what_is_no_plain_chain_says_why(weights, message):
@@ -660,7 +663,7 @@ def test_named_normalisation_after_a_convolution_is_taken_at_its_word():
     [
         (["fc1", "fc3"], r"no layer 'fc3'\. Did you mean 'fc"),
         (["fc1", "fc1"], "twice"),
-        (["fc1", "dense"], "not of one network"),
+        (["fc1", "dense"], "not belong to one network"),
     ],
 )
 def test_layers_that_are_not_there(layers, message):

@@ -275,7 +275,7 @@ def test_tiles_and_blocks_do_not_show(monkeypatch):
     stack = np.random.default_rng(0).normal(size=(37, 1000))
     monkeypatch.setattr(sys.modules["weightsearch.compare._distances"], "_TILE", 8)
     monkeypatch.setattr(
-        sys.modules["weightsearch.compare._distances"], "_BLOCK_BYTES", 1
+        sys.modules["weightsearch.compare._distances"], "_TILE_BYTES", 1
     )
     np.testing.assert_allclose(
         pairwise_distances(stack), _reference(stack, "l2"), rtol=1e-12
@@ -408,7 +408,7 @@ def test_cka_stays_in_range_for_extreme_values():
     ("x", "y", "message"),
     [
         (np.ones((3, 2)), np.ones((4, 2)), "same samples"),
-        (np.ones((1, 2)), np.ones((1, 2)), "2 are the least"),
+        (np.ones((1, 2)), np.ones((1, 2)), "at least 2 are needed"),
         (np.full((3, 2), np.nan), np.ones((3, 2)), "not finite"),
         (np.ones((3, 2)), np.ones((3, 2)) * 1j, "real numbers"),
     ],

@@ -95,7 +95,7 @@ def test_chance_is_what_shuffled_values_explain():
     ("value", "params", "note"),
     [
         ([1.0, 2, 3, 4], {"p": [1, 2, 3, 4]}, "occurs once"),
-        ([1.0, 2, 3, 4], {"p": [1, 1, 1, 1]}, "one value only"),
+        ([1.0, 2, 3, 4], {"p": [1, 1, 1, 1]}, "only one value"),
         ([2.0, 2, 2, 2], {"p": [1, 1, 2, 2]}, "does not vary"),
         ([np.nan, np.inf], {"p": [1, 2]}, "does not vary"),
         ([1.0, 2, 3, 5], {"p": [1, 1, 2, 2], "q": [7, 7, 8, 8]}, "only together"),
@@ -163,7 +163,7 @@ def test_rank_correlation_sees_order_only():
     [
         ([1.0, 1, 1, 1, 1], [1, 2, 3, 4, 5], "statistic does not vary"),
         ([1.0, 2, 3, 4, 5], [1, 1, 1, 1, 1], "score does not vary"),
-        ([1.0, 2, 3, np.nan], [1, 2, 3, 4], "no correlation of 3"),
+        ([1.0, 2, 3, np.nan], [1, 2, 3, 4], "a correlation of 3 values"),
         ([np.nan], [1.0], "does not vary"),
     ],
 )

@@ -467,7 +467,7 @@ def test_where_chooses_by_some_params():
 
 def test_where_names_unknown_params():
     """A name that no candidate has is an error with a suggestion."""
-    with pytest.raises(WeightsNotFoundError, match="'alhpa'. Did you mean 'alpha'"):
+    with pytest.raises(WeightsNotFoundError, match=r"'alhpa'\. Did you mean 'alpha'"):
         mapping_of(GRID).where(alhpa=1)
     with pytest.raises(WeightsNotFoundError, match="Did you mean 'model__units'"):
         mapping_of(GRID).where(units=1)

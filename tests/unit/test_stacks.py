@@ -34,7 +34,7 @@ def _whole(models):
 def panels(request, monkeypatch):
     """Read everything at once, or in panels of 7 and tiles of 3 models."""
     if request.param == "small panels":
-        module = sys.modules["weightsearch.compare._stacks"]
+        module = sys.modules["weightsearch.compare._distances"]
         monkeypatch.setattr(module, "_PANEL_BYTES", 7 * 600 * 8)
         monkeypatch.setattr(module, "_TILE_BYTES", 3 * 600 * 8)
         monkeypatch.setattr(module, "_SINGLE_WIDTH", 100)
@@ -128,7 +128,7 @@ def test_panels_are_all_that_is_held(models, panels):
         return models[name][index]
 
     stacked_distances(["a", "b"], 60, counting)
-    most = sys.modules["weightsearch.compare._stacks"]._PANEL_BYTES // (600 * 8)
+    most = sys.modules["weightsearch.compare._distances"]._PANEL_BYTES // (600 * 8)
     assert max(read) == min(most, 60)
 
 
@@ -161,7 +161,7 @@ def test_blocks_of_aligned_models_do_not_show(monkeypatch, metric):
     mlps = _mlps(7)
     names = ["coefs_/0", "coefs_/1"]
     expected = aligned_distances(names, 7, mlps.__getitem__, metric)
-    module = sys.modules["weightsearch.compare._aligned"]
+    module = sys.modules["weightsearch.compare._distances"]
     monkeypatch.setattr(module, "_BLOCK_BYTES", 2 * 42 * 8)
     found = aligned_distances(names, 7, mlps.__getitem__, metric)
     assert np.array_equal(found, expected)

@@ -1,8 +1,7 @@
-"""Compare what models have learned: pure functions on names and arrays.
+"""Compare the weights of models: pure functions on names and arrays.
 
-Everything here takes weights as a mapping of names to arrays, wherever they come
-from (a store, a fitted search, :func:`weightsearch.extract_weights`, a file), and
-needs numpy, scipy and pandas only.
+Weights are a mapping of names to arrays, from any source: a store, a fitted search,
+:func:`weightsearch.extract_weights`, a file. Only numpy, scipy and pandas are needed.
 """
 
 from __future__ import annotations
@@ -14,10 +13,14 @@ import numpy as np
 import pandas as pd
 
 from weightsearch._records import Array
-from weightsearch.compare._aligned import aligned_distances
 from weightsearch.compare._alignment import align
 from weightsearch.compare._clusters import Clustering, Method, cluster
-from weightsearch.compare._distances import Metric, pairwise_distances
+from weightsearch.compare._distances import (
+    Metric,
+    aligned_distances,
+    pairwise_distances,
+    stacked_distances,
+)
 from weightsearch.compare._effects import score_correlation, variance_explained
 from weightsearch.compare._numeric import as_numbers, norm
 from weightsearch.compare._similarity import (
@@ -26,7 +29,6 @@ from weightsearch.compare._similarity import (
     linear_cka,
     mlp_activations,
 )
-from weightsearch.compare._stacks import stacked_distances
 from weightsearch.compare._weight_stats import STATISTICS, statistics_of, weight_stats
 from weightsearch.exceptions import AlignmentError
 
@@ -74,30 +76,30 @@ def compare(
     a, b : mapping of str to array-like
         Weights of two models. They need not have the same architecture.
     align : bool, default=False
-        Whether to put the hidden units of ``b`` into the order of ``a`` first, by
-        :func:`align`. Without it two networks that differ only in the order of
-        their units seem far apart.
+        Whether to match the hidden units of ``b`` to those of ``a`` first, by
+        :func:`align`. Without it, networks that differ only in the order of their units
+        seem far apart.
 
     Returns
     -------
     DataFrame
-        A row a weight: those of ``a`` in order, then those that only ``b`` has. The
+        One row per weight: those of ``a`` in order, then those that only ``b`` has. The
         index is called ``name``.
 
         - ``shape_a``, ``shape_b`` (tuple of int, None on the side without it);
         - ``l2_a``, ``l2_b``: Euclidean norms :math:`\|a\|`, :math:`\|b\|`;
         - ``l2_distance`` :math:`\|a - b\|`;
         - ``relative_distance`` :math:`\|a - b\| / \max(\|a\|, \|b\|)`, between 0 and 2,
-          the same from either side [1]_; 0 where both are all zero;
+          symmetric in a and b [1]_; 0 where both are all zero;
         - ``cosine`` :math:`\mathrm{Re} \langle a, b \rangle / (\|a\| \|b\|)` [2]_; NaN
           where one is all zero;
         - ``max_abs_difference`` :math:`\max |a - b|`;
-        - ``sign_difference``: share of the elements of differing sign (negative,
-          zero, positive); NaN for complex weights;
+        - ``sign_difference``: share of the elements whose sign (negative, zero,
+          positive) differs; NaN for complex weights;
         - ``in``: ``"both"``, ``"a"`` or ``"b"``.
 
-        Numbers are NaN where they cannot be had: the weight is on one side only, the
-        shapes differ, there are no elements, or they are no numbers. Computed in
+        Numbers are NaN where they are not defined: the weight is on one side only, the
+        shapes differ, there are no elements, or they are not numbers. Computed in
         float64.
 
     Raises
@@ -165,7 +167,7 @@ def _difference(a: Array, b: Array, l2_a: float, l2_b: float) -> dict[str, float
         "max_abs_difference": float(np.abs(difference).max()),
     }
     if l2_a and l2_b:
-        # Scaled first, so that the products stay in range.
+        # Scaled first, so that products do not overflow.
         cosine = float(np.vdot(a / l2_a, b / l2_b).real)
         found["cosine"] = 1.0 if distance == 0 else min(max(cosine, -1.0), 1.0)
     if a.dtype.kind != "c" and b.dtype.kind != "c":

@@ -1,4 +1,4 @@
-"""Hidden units of one network put into the order of another's."""
+"""Align the hidden units of one network with those of another."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ def align(
     *,
     layers: Sequence[str] | None = None,
 ) -> dict[str, Array]:
-    r"""Put the hidden units of ``b`` into the order in which ``a`` has them.
+    r"""Put the hidden units of ``b`` into the order of those of ``a``.
 
-    The hidden units of a layer may stand in any order: a network whose units are
-    permuted, incoming and outgoing weights alike, computes the same function. So
-    two networks can be compared weight by weight only after their units are
-    matched. This is the weight matching of Git Re-Basin [1]_, section 3.2: find
-    permutations :math:`P_l` of the units of every hidden layer that minimise
+    The order of hidden units is arbitrary: a network whose units are permuted, with
+    their incoming and outgoing weights, computes the same function. So two networks
+    can be compared weight by weight only after their units are matched. This is the
+    weight matching of Git Re-Basin [1]_, section 3.2: find permutations :math:`P_l` of
+    the units of every hidden layer that minimise
 
     .. math:: \sum_l \| W_l^a - P_l W_l^b P_{l-1}^T \|_F^2
 
     together with the like terms of biases and learned normalisation weights,
     one layer after the other with the others held fixed, each time as a linear
-    assignment problem [2]_, until no layer gains.
+    assignment problem [2]_, until no layer improves.
 
-    The descent is run from three starts, and the best result is taken: the order
-    of ``b`` itself (so the result is never farther from ``a`` than ``b`` was), and
-    the layers matched one by one from the input on and from the output back. Units
-    whose weights are equal bit for bit are matched first, so a network whose units
-    were shuffled comes back exactly. The result is the same in every call; layers
+    The descent is run from three starts, and the best result is returned: from the
+    order of ``b`` itself (so the result is never farther from ``a`` than ``b``), and
+    from the layers matched one by one, forwards from the input and backwards from the
+    output. Units whose weights are equal bit for bit are matched first, so a network
+    whose units were shuffled is restored exactly. The result is deterministic: layers
     are visited in order, where [1]_ visits them at random.
 
     Chains are found from the names and shapes: ``coefs_/i`` and ``intercepts_/i``
@@ -52,12 +52,12 @@ def align(
     ``weight`` and ``bias`` of torch's Linear and Conv modules; normalisation layers
     between them; all under any common prefix. Where a convolution is flattened
     into a dense layer, torch's order ``(channel, pixel)`` and Keras'
-    ``channels_last`` order ``(pixel, channel)`` are taken for granted.
+    ``channels_last`` order ``(pixel, channel)`` are assumed.
 
-    Names and shapes do not show everything. The result is meaningless where the
-    layers are not applied one after the other, in the mapping's order, with
-    elementwise activations between: for residual connections of equal width, or
-    layers used twice.
+    Names and shapes do not show everything. The result is meaningless unless the
+    layers are applied one after the other, in the mapping's order, with elementwise
+    activations between them: for residual connections of equal width, or layers that
+    are used twice.
 
     Parameters
     ----------
@@ -67,20 +67,20 @@ def align(
         Names of the layers that form the chain, first to last, normalisation layers
         too: the weights' names without their last part (``"fc1"``, ``"dense_1"``),
         or ``"coefs_/0"`` for scikit-learn. The inputs of the first and the outputs
-        of the last keep their order. Other layers are left alone. None takes all.
+        of the last keep their order. Other layers are not changed. None: all layers.
 
     Returns
     -------
     dict of str to ndarray
-        The weights of ``b``, in the order of ``b``. Values are moved, never computed
-        anew. Arrays without hidden units are the same objects as in ``b``.
+        The weights of ``b``, in the order of ``b``. Values are moved, never recomputed.
+        Arrays without hidden units are the same objects as in ``b``.
 
     Raises
     ------
     AlignmentError
-        The weights are not those of a plain chain (recurrent layers, attention,
-        trees, linear models); ``a`` and ``b`` differ in names or widths; weights of
-        the chain are not finite, or shared between layers.
+        If the weights are not those of a plain chain (recurrent layers, attention,
+        trees, linear models), if ``a`` and ``b`` differ in names or widths, or if
+        weights of the chain are not finite or are shared between layers.
 
     References
     ----------
@@ -133,8 +133,8 @@ def _refuse_ties(chains: list[Chain], ties: Mapping[str, str], side: str) -> Non
     for alias, name in ties.items():
         if name in used:
             raise AlignmentError(
-                f"{name!r} of {side} is shared with {alias!r}: its units belong to two "
-                "places at once and cannot be moved in one."
+                f"{name!r} of {side} is shared with {alias!r}, so its units cannot be "
+                "moved in one place only."
             )
 
 
@@ -152,7 +152,7 @@ def _check_same(chain: Chain, a: Mapping[str, Array], b: Mapping[str, Array]) ->
 
 
 class _Matching:
-    """The matching of one chain's hidden units, ``order[j]``: the unit of b at j."""
+    """Matches one chain's hidden units; ``order[j]`` is the unit of b at j."""
 
     def __init__(self, chain: Chain, a: Mapping[str, Array], b: Mapping[str, Array]):
         self.widths = [layer.outputs.units for layer in chain[:-1]]
@@ -165,7 +165,7 @@ class _Matching:
         self.n_out = self.kernels_a[-1].shape[0]
 
     def best(self) -> list[Array]:
-        """Orders of all hidden layers; the best of the three starts."""
+        """Return the best orders of all hidden layers, from three starts."""
         unchanged = [np.arange(width) for width in self.widths]
         hidden = range(len(self.widths))
         if not hidden:
@@ -191,7 +191,7 @@ class _Matching:
     def _scale(self) -> None:
         """Keep squares of very large or very small weights in range.
 
-        By a power of two, which changes no digit of any weight.
+        The factor is a power of two, which changes no digit.
         """
         parts = [*self.kernels_a, *self.kernels_b, *self.vectors_a, *self.vectors_b]
         largest = max(np.abs(part).max(initial=0.0) for part in parts)
@@ -225,8 +225,7 @@ class _Matching:
     ) -> Array:
         """Match the units of one layer, all other layers held fixed.
 
-        An order that is not better than the current one by more than rounding
-        gives the current one back.
+        Returns the current order, unless another one is better by more than rounding.
         """
         rows_a = [self.vectors_a[i]]
         rows_b = [self.vectors_b[i]]
@@ -237,7 +236,7 @@ class _Matching:
             after = self.kernels_b[i + 1][self._order(i + 1, orders)]
             rows_a.append(_rows(self.kernels_a[i + 1].swapaxes(0, 1)))
             rows_b.append(_rows(after.swapaxes(0, 1)))
-        # Adding zero makes -0.0 and 0.0 the same bytes.
+        # Adding zero turns -0.0 into 0.0.
         units_a = np.hstack(rows_a) + 0.0
         units_b = np.hstack(rows_b) + 0.0
         if current is not None and np.array_equal(units_b[current], units_a):
@@ -259,9 +258,9 @@ class _Matching:
         return orders[i] if i < len(orders) else np.arange(self.n_out)
 
     def _distance(self, orders: list[Array]) -> float:
-        """Squared distance of all learned weights, from their differences.
+        """Return the squared distance of all learned weights.
 
-        It is exactly zero for equal weights; a sum of gains would not be.
+        From differences, so that it is exactly zero for equal weights.
         """
         total = 0.0
         for i, (kernel_a, kernel_b) in enumerate(
@@ -277,7 +276,7 @@ class _Matching:
 
 
 def _kernels(chain: Chain, weights: Mapping[str, Array], side: str) -> list[Array]:
-    """Every kernel as ``(units, units of the layer before, everything else)``."""
+    """Return each kernel as ``(units, units of the layer before, other axes)``."""
     kernels = []
     for layer in chain:
         kernel = _finite(weights, layer.kernel, side)
@@ -292,7 +291,7 @@ def _kernels(chain: Chain, weights: Mapping[str, Array], side: str) -> list[Arra
 
 
 def _vectors(chain: Chain, weights: Mapping[str, Array], side: str) -> list[Array]:
-    """The learned vectors of every hidden layer side by side, a row a unit."""
+    """Return each hidden layer's learned vectors as columns, one row per unit."""
     vectors = []
     for layer in chain[:-1]:
         columns = [np.empty((layer.outputs.units, 0))]
@@ -317,7 +316,7 @@ def _rows(array: Array) -> Array:
 
 
 def _equal_rows(rows_a: Array, rows_b: Array) -> Array | None:
-    """Order of ``rows_b`` that gives ``rows_a`` bit for bit, where there is one."""
+    """Return the order in which ``rows_b`` equals ``rows_a`` bit for bit, or None."""
     places: defaultdict[bytes, deque[int]] = defaultdict(deque)
     for place, row in enumerate(rows_b):
         places[row.tobytes()].append(place)

@@ -1,4 +1,4 @@
-"""Chains of layers, found from the names and shapes of their weights."""
+"""Find chains of layers by the names and shapes of their weights."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _KERAS = {"kernel", "gamma", "beta", "moving_mean", "moving_variance", "alpha"}
 _KERAS |= {"mean", "variance", "count"}
 _COUNTED = {"running_mean", "running_var", "moving_mean", "moving_variance"}
 _COUNTED |= {"mean", "variance", "count", "num_batches_tracked"}
-# Layers whose weights look like a dense or convolution layer's, but whose units
-# cannot change places freely, or whose axes lie the other way round.
+# Layers whose weights look like those of a dense or convolution layer, but whose units
+# cannot be permuted freely, or whose axes are reversed.
 _OTHER_KINDS: tuple[str, ...]
 _OTHER_KINDS = ("attn", "attention", "lstm", "gru", "rnn", "embed", "transpose")
 _OTHER_KINDS += ("depthwise", "separable", "einsum", "group_norm", "groupnorm")
@@ -33,7 +33,7 @@ _BRANCHES = ("downsample", "shortcut", "residual", "skip")
 
 @dataclass(frozen=True, slots=True)
 class UnitAxis:
-    """An axis of an array along which the units of a layer lie.
+    """The axis of an array that counts the units of a layer.
 
     Attributes
     ----------
@@ -41,10 +41,10 @@ class UnitAxis:
     units : int
         Number of units.
     block : int
-        Elements for each unit: 1, or the number of pixels behind a flattening.
+        Elements per unit: 1, or the number of pixels after flattening.
     channels_last : bool
-        Whether a flattened pixel has its channels side by side (Keras) or a
-        channel its pixels (torch).
+        Whether the channels of a flattened pixel are adjacent (Keras), or the pixels
+        of a channel (torch).
     """
 
     axis: int
@@ -53,7 +53,7 @@ class UnitAxis:
     channels_last: bool = False
 
     def positions(self, order: Array) -> Array:
-        """Positions along the axis that put the units into this order."""
+        """Return the positions along the axis that put the units into this order."""
         if self.block == 1:
             return order
         within = np.arange(self.block)
@@ -62,7 +62,7 @@ class UnitAxis:
         return (order[:, None] * self.block + within).ravel()
 
     def split(self, array: Array) -> Array:
-        """Give the array as ``(units, everything else)``."""
+        """Reshape the array to ``(units, other axes)``."""
         moved = np.moveaxis(array, self.axis, 0)
         if self.channels_last and self.block > 1:
             moved = moved.reshape(self.block, self.units, -1).swapaxes(0, 1)
@@ -71,7 +71,7 @@ class UnitAxis:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A dense or convolution layer with the vectors that go with its units.
+    """A dense or convolution layer, with the vectors that belong to its units.
 
     Attributes
     ----------
@@ -81,9 +81,9 @@ class Layer:
     inputs, outputs : UnitAxis
         The kernel's axes.
     vectors : dict of str to UnitAxis
-        Names of bias and normalisation weights, an element (or a block) a unit.
+        Names of bias and normalisation weights: one element (or block) per unit.
     counted : frozenset of str
-        Names among ``vectors`` that hold what was seen rather than learned.
+        Names among ``vectors`` of statistics of the data, which are not learned.
     """
 
     name: str
@@ -127,14 +127,14 @@ def find_chains(
     Raises
     ------
     AlignmentError
-        The weights are not, or not only, those of plain chains.
+        If the weights are not, or not only, those of plain chains.
     """
     groups = _groups(shapes, layers)
     scopes: dict[tuple[str, str], list[_Group]] = {}
     for group in groups:
         scopes.setdefault((group.style, group.scope), []).append(group)
     if layers is not None and len(scopes) > 1:
-        raise AlignmentError(f"The layers {list(layers)} are not of one network.")
+        raise AlignmentError(f"The layers {list(layers)} do not belong to one network.")
     chains = []
     for members in scopes.values():
         if layers is None:
@@ -164,9 +164,9 @@ def _groups(shapes: Mapping[str, Shape], layers: Sequence[str] | None) -> list[_
     if layers is None:
         if unknown := [name for name in strange if not _is_fitted_attribute(name)]:
             raise AlignmentError(
-                f"{_some(unknown)}: no weight of a dense, convolution or "
-                "normalisation layer, so its units cannot be matched. Name the "
-                "layers that form a chain with layers=[...] to match only those."
+                f"{_some(unknown)}: not a weight of a dense, convolution or "
+                "normalisation layer, so its units cannot be matched. To match only "
+                "some layers, name those that form a chain with layers=[...]."
             )
         chosen = [g for g in groups.values() if not _is_criterion(g.path)]
     else:
@@ -176,22 +176,22 @@ def _groups(shapes: Mapping[str, Shape], layers: Sequence[str] | None) -> list[_
                 hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
                 raise AlignmentError(f"There is no layer {path!r}.{hint}")
         if len(set(layers)) < len(layers):
-            raise AlignmentError("A layer is named twice in layers.")
+            raise AlignmentError("layers names a layer twice.")
         chosen = [groups[path] for path in layers]
     for group in chosen:
         _set_style(group)
         refused = _OTHER_KINDS if layers is not None else _OTHER_KINDS + _BRANCHES
         if word := next((w for w in refused if w in group.path.lower()), None):
             raise AlignmentError(
-                f"Layer {group.path!r} looks by its name ({word!r}) like one whose "
-                "units are not those of a plain chain. Name the layers that form a "
-                "chain with layers=[...] to match only those."
+                f"Layer {group.path!r} is not part of a plain chain, by its name "
+                f"({word!r}). To match only some layers, name those that form a chain "
+                "with layers=[...]."
             )
     return chosen
 
 
 def _place(name: str) -> tuple[_Group, str] | None:
-    """Tell layer and last part of a name; None where it is of no known layer."""
+    """Split a name into layer and last part; None for an unknown layer."""
     if match := _SKLEARN.fullmatch(name):
         path = f"{match['prefix']}coefs_/{match['i']}"
         leaf = "kernel" if match["kind"] == "coefs_" else "bias"
@@ -209,7 +209,7 @@ def _set_style(group: _Group) -> None:
     leaves = set(group.arrays) - {"bias"}
     if leaves and leaves <= _TORCH:
         group.style = "torch"
-        # Modules are joined by dots; a slash ends the name of a pipeline's step.
+        # Modules are separated by dots, a pipeline's step by a slash.
         group.scope = group.path[: group.path.rfind("/") + 1]
     elif leaves and leaves <= _KERAS:
         group.style = "keras"
@@ -217,13 +217,13 @@ def _set_style(group: _Group) -> None:
         group.scope = member[0] if member else ""
     else:
         raise AlignmentError(
-            f"{_some(list(group.arrays.values()))}: neither the weights of a Keras "
-            "layer nor of a torch layer that can be matched."
+            f"{_some(list(group.arrays.values()))}: not the weights of a Keras or "
+            "torch layer that can be matched."
         )
 
 
 def _is_fitted_attribute(name: str) -> bool:
-    """Tell what other steps of a pipeline learned from an unknown kind of layer."""
+    """Return whether a weight belongs to another step of a pipeline."""
     if name.endswith("seed_generator_state"):
         return True
     return any(part.endswith("_") for part in name.split("/"))
@@ -234,7 +234,7 @@ def _is_criterion(path: str) -> bool:
 
 
 def _in_order(groups: list[_Group]) -> list[_Group]:
-    """Sort layers that are numbered; others are in their model's own order."""
+    """Sort layers by their numbers; without numbers, keep the model's order."""
     parts = [re.fullmatch(r"(.*?)(\d+)", group.path) for group in groups]
     if all(p and (p[1] == "" or p[1][-1] in "/.") for p in parts) and (
         len({p[1] for p in parts if p}) == 1
@@ -292,12 +292,13 @@ def _layer(
 def _refuse_group_norm(
     before: Layer, group: _Group, shapes: Mapping[str, Shape]
 ) -> None:
-    """Refuse what torch's GroupNorm looks like; a BatchNorm has its statistics."""
+    """Refuse what may be torch's GroupNorm; a BatchNorm has statistics."""
     if len(shapes[before.kernel]) > 2 and set(group.arrays) == {"weight", "bias"}:
         raise AlignmentError(
             f"Layer {group.path!r} after the convolution {before.name!r} may be a "
-            "group normalisation, whose channels cannot change places freely: its "
-            "weights do not tell. If it is none, name all layers of the chain with "
+            "group normalisation, whose channels cannot be permuted freely; its "
+            "weights "
+            "do not show it. If it is not, name all layers of the chain with "
             "layers=[...]."
         )
 
@@ -314,8 +315,8 @@ def _with_vectors(layer: Layer, group: _Group, shapes: Mapping[str, Shape]) -> L
         block, left = divmod(shape[0], max(units, 1))
         if len(shape) > 1 or left or block < 1 or (block > 1 and not convolution):
             raise AlignmentError(
-                f"{name!r} {shape} does not have an element for each of the {units} "
-                f"units of layer {layer.name!r}, whose output it seems to follow."
+                f"{name!r} {shape} does not have one element per unit of layer "
+                f"{layer.name!r}, which it seems to follow and which has {units}."
             )
         last = group.style != "torch"
         vectors[name] = UnitAxis(0, units, block, channels_last=last)

@@ -1,4 +1,4 @@
-"""Models grouped by their distances."""
+"""Hierarchical clustering of models by their distances."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ __all__ = ["METHODS", "Clustering", "Method", "cluster"]
 Method = Literal["average", "complete", "single", "weighted", "ward"]
 
 METHODS = ("average", "complete", "single", "weighted", "ward")
-"""Linkages whose heights never fall from one merge to the next."""
+"""Linkages with monotonic heights."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Clustering:
-    """A hierarchy of models, from each by itself to all in one.
+    """A hierarchy of models, from single models to one cluster.
 
     Attributes
     ----------
     linkage : ndarray of shape (n - 1, 4), float64
-        The merges, as :func:`scipy.cluster.hierarchy.linkage` gives them and
-        :func:`scipy.cluster.hierarchy.dendrogram` takes them: two clusters (numbers
-        below ``n`` are positions in `candidates`), the height, and the new size.
+        The merges in the form of :func:`scipy.cluster.hierarchy.linkage` and
+        :func:`scipy.cluster.hierarchy.dendrogram`: two clusters (numbers below ``n``
+        are positions in `candidates`), the height, and the new size.
     candidates : ndarray of shape (n,)
-        What was clustered.
+        The candidates.
     distances : DataFrame of shape (n, n)
-        What was clustered by.
+        Their distances.
     """
 
     linkage: Array
@@ -42,7 +42,7 @@ class Clustering:
     distances: pd.DataFrame
 
     def labels(self, n_clusters: int) -> pd.Series[int]:
-        """Cut the hierarchy into so many clusters.
+        """Cut the hierarchy into a number of clusters.
 
         Parameters
         ----------
@@ -58,7 +58,7 @@ class Clustering:
         Raises
         ------
         ValueError
-            If there cannot be so many.
+            If there are fewer candidates, or the number is not positive.
         """
         n = len(self.candidates)
         if not 1 <= n_clusters <= max(n, 1):
@@ -66,7 +66,7 @@ class Clustering:
                 f"n_clusters must be from 1 to {n}, the number of candidates; got "
                 f"{n_clusters!r}."
             )
-        # Not scipy's fcluster, which gives fewer where heights are equal.
+        # Not scipy's fcluster, which returns fewer where heights are equal.
         members = {i: [i] for i in range(n)}
         for step, (a, b) in enumerate(self.linkage[: n - n_clusters, :2].astype(int)):
             members[n + step] = members.pop(int(a)) + members.pop(int(b))
@@ -77,16 +77,16 @@ class Clustering:
 
 
 def cluster(distances: pd.DataFrame, method: Method = "average") -> Clustering:
-    """Cluster by hierarchy what has distances.
+    """Cluster hierarchically by distances.
 
     Parameters
     ----------
     distances : DataFrame of shape (n, n)
-        Symmetric, with zeros on the diagonal. NaN stands for what has no distance:
-        such parts are clustered each by itself and joined at the end, a tenth of the
-        largest height above it.
+        Symmetric, with zeros on the diagonal. NaN: no distance is defined; such parts
+        are clustered separately and joined at the end, a tenth above the largest
+        height.
     method : {"average", "complete", "single", "weighted", "ward"}, default="average"
-        How far apart two clusters are [1]_. ``"ward"`` is meant for Euclidean
+        How the distance of two clusters is defined [1]_. ``"ward"`` is for Euclidean
         distances.
 
     Returns
@@ -96,8 +96,8 @@ def cluster(distances: pd.DataFrame, method: Method = "average") -> Clustering:
     Raises
     ------
     ValueError
-        An unknown method, a matrix that is not symmetric, or one in which A has a
-        distance to B and B to C, but A none to C.
+        If the method is unknown, the matrix is not symmetric, or A has a distance to B
+        and B to C, but A has none to C.
 
     References
     ----------
@@ -128,8 +128,8 @@ def cluster(distances: pd.DataFrame, method: Method = "average") -> Clustering:
 
 
 def _parts(matrix: Array, method: str) -> list[tuple[Array, Array]]:
-    """Positions and merges of each part that has distances throughout."""
-    # Here, since importing the package need not wait for it.
+    """Return positions and merges of each part in which all distances are defined."""
+    # Not at the top, where it would slow down the import.
     from scipy.cluster import hierarchy
 
     _, labels = connected_components(csr_array(np.isfinite(matrix)), directed=False)
@@ -149,13 +149,13 @@ def _parts(matrix: Array, method: str) -> list[tuple[Array, Array]]:
 
 
 def _join(n: int, parts: list[tuple[Array, Array]]) -> Array:
-    """Bring the merges of all parts into one order, and join the parts."""
+    """Sort the merges of all parts, and join the parts."""
     steps: list[tuple[float, int, int]] = [
         (float(height), number, step)
         for number, (_, merges) in enumerate(parts)
         for step, height in enumerate(merges[:, 2])
     ]
-    # By height; of equal ones each part keeps its own order.
+    # By height; of equal heights, each part keeps its order.
     steps.sort()
     ids = [dict(enumerate(members.tolist())) for members, _ in parts]
     linked: list[list[float]] = []
@@ -165,7 +165,7 @@ def _join(n: int, parts: list[tuple[Array, Array]]) -> Array:
         ids[number][len(members) + step] = n + len(linked)
         linked.append([min(a, b), max(a, b), height, merges[step, 3]])
     top = 1.1 * max((height for height, _, _ in steps), default=0.0) or 1.0
-    # The newest number of a part is the cluster that holds all of it.
+    # The largest number of a part is the cluster of all its members.
     roots = [max(known.values()) for known in ids]
     size = len(parts[0][0]) if parts else 0
     for root, (members, _) in zip(roots[1:], parts[1:], strict=True):

@@ -1,9 +1,11 @@
-"""Distances between many arrays of one shape, at the speed of matrix products."""
+"""Distances between models: of one stack, of many stacks, and after alignment."""
 
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Literal, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,24 +13,21 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
 from weightsearch._records import Array
+from weightsearch.compare._alignment import align
 from weightsearch.compare._numeric import as_numbers, norm
 
-__all__ = [
-    "Metric",
-    "Rows",
-    "add_products",
-    "as_floats",
-    "distances_between",
-    "pairwise_distances",
-    "working_type",
-]
+__all__ = ["Metric", "aligned_distances", "pairwise_distances", "stacked_distances"]
 
 Metric = Literal["l2", "relative", "cosine"]
 
-_BLOCK_BYTES = 64 * 2**20
+_PANEL_BYTES = 400 * 2**20
+_TILE_BYTES = 64 * 2**20
+_BLOCK_BYTES = 128 * 2**20
 _TILE = 2048
 _FEW = 8
-# Below this share of the two squared lengths, a squared distance that was found by
+# So many products of float32 are added up before float64 takes over.
+_SINGLE_WIDTH = 16_384
+# Below this share of the two squared norms, a squared distance that was computed by
 # subtraction has lost too many digits: about 3 of float32's 7, 8 of float64's 16.
 _LOST = {np.dtype(np.float32): 1e-2, np.dtype(np.float64): 1e-8}
 
@@ -46,7 +45,7 @@ def pairwise_distances(stack: ArrayLike, metric: Metric = "l2") -> Array:
           0 between two that are all zero;
         - ``"cosine"``: :math:`1 - \mathrm{Re} \langle x, y \rangle / (\|x\| \|y\|)`,
           between 0 and 2, taken as half the squared Euclidean distance of the vectors
-          scaled to length 1; NaN where one is all zero.
+          scaled to norm 1; NaN where one is all zero.
 
     Returns
     -------
@@ -57,7 +56,7 @@ def pairwise_distances(stack: ArrayLike, metric: Metric = "l2") -> Array:
     Raises
     ------
     ValueError
-        An unknown metric, or a stack that is not of numbers.
+        If the metric is unknown, or the stack does not contain numbers.
 
     Notes
     -----
@@ -65,13 +64,13 @@ def pairwise_distances(stack: ArrayLike, metric: Metric = "l2") -> Array:
     :math:`\|x\|^2 + \|y\|^2 - 2 \langle x, y \rangle`, block by block in the stack's
     own precision (float32 for half precision, float64 for integers), blocks added up
     in float64. That subtraction loses digits where two arrays are closer to each other
-    than to the origin [2]_, so the origin is moved to the mean, and groups that are
-    still too close are computed again by themselves, in float64 around their own mean,
-    down to single pairs by their difference. For a float32 stack results are right to
-    about 4 digits or better, for float64 to about 7.
+    than to the origin [2]_, so the origin is moved to a mean, and groups that are still
+    too close are computed again, in float64 around their own mean, down to single pairs
+    by their difference. Results are accurate to about 4 digits or better for a float32
+    stack, to about 7 for float64.
 
-    Beside the stack and the result it takes another ``n * n`` float64 array, and
-    blocks of 64 MiB. A stack that is not contiguous is copied.
+    Besides the stack and the result it takes another ``n * n`` float64 array, and up to
+    some 500 MiB for copies of blocks.
 
     References
     ----------
@@ -94,140 +93,275 @@ def pairwise_distances(stack: ArrayLike, metric: Metric = "l2") -> Array:
             "stack must be an array of numbers of shape (n, ...), got shape "
             f"{array.shape} and type {array.dtype}."
         )
-    return distances_between(_ArrayRows(as_floats(array)), metric)
+    rows = _as_floats(array)
+    return stacked_distances([""], len(rows), lambda _, index: rows[index], metric)
 
 
-class Rows(Protocol):
-    """Long vectors of one length, wherever they lie.
+def stacked_distances(
+    names: Sequence[str],
+    count: int,
+    read: Callable[[str, Array], Array],
+    metric: Metric = "l2",
+) -> Array:
+    """Distances between models, each taken as one vector of all its weights.
 
-    Attributes
+    As :func:`weightsearch.compare.pairwise_distances` of the concatenated weights, for
+    models that do not fit into memory together. One stack is read per weight; where it
+    takes more than 400 MiB, panels of models of that size, and for each panel the
+    models after it, in tiles of 64 MiB.
+
+    Parameters
     ----------
-    finite : ndarray of shape (n,), bool
-        False for those that are known to have NaN or infinite elements; of others it
-        may turn out as they are read.
-    scale : ndarray of shape (n,) or None
-        What each is multiplied with, once it is set.
-    dtype : numpy.dtype
-        In which products are taken.
+    names : sequence of str
+        Weights, real or complex numbers, of the same shape in all models.
+    count : int
+        Number of models.
+    read : callable
+        Takes a weight's name and numbers of models; returns their arrays, stacked, as a
+        new contiguous array, which is overwritten.
+    metric : {"l2", "relative", "cosine"}
+
+    Returns
+    -------
+    ndarray of shape (count, count), float64
     """
-
-    finite: Array
-    scale: Array | None
-    dtype: np.dtype[Any]
-
-    def __len__(self) -> int: ...
-
-    def lengths(self) -> Array:
-        """Euclidean norms, unscaled."""
-
-    def products(self, index: Array, dtype: np.dtype[Any]) -> Array:
-        """Scalar products of some rows about a common centre, (m, m) float64."""
-
-    def vector(self, i: int) -> Array:
-        """One of them in float64."""
-
-    def digest(self, i: int) -> bytes:
-        """Something that is equal for equal ones only."""
-
-
-def distances_between(rows: Rows, metric: Metric) -> Array:
-    """Distances between all pairs of rows; see :func:`pairwise_distances`."""
-    if metric not in ("l2", "relative", "cosine"):
-        raise ValueError(
-            f"metric must be 'l2', 'relative' or 'cosine', got {metric!r}."
-        )
-    n = len(rows)
+    _check(metric)
+    rows = _Rows(names, count, read)
+    n = count
     out = np.full((n, n), np.nan)
     if n == 0:
         return out
-    lengths = rows.lengths() if metric != "l2" else np.ones(n)
+    norms = rows.norms() if metric != "l2" else np.ones(n)
     good = rows.finite
     if metric == "cosine":
-        good = good & (lengths > 0)
-        rows.scale = np.divide(1.0, lengths, out=np.zeros(n), where=good)
+        good = good & (norms > 0)
+        rows.scale = np.divide(1.0, norms, out=np.zeros(n), where=good)
     with np.errstate(over="ignore", invalid="ignore"):
         _fill(out, rows, np.flatnonzero(good), rows.dtype)
     if metric == "cosine":
         out *= out
         out *= 0.5
     elif metric == "relative":
-        longer = np.maximum.outer(lengths, lengths)
-        # Between two that are all zero the distance is zero already.
-        np.divide(out, longer, out=out, where=longer > 0)
+        larger = np.maximum.outer(norms, norms)
+        # The distance of two that are all zero is zero already.
+        np.divide(out, larger, out=out, where=larger > 0)
     out[~rows.finite] = np.nan
     out[:, ~rows.finite] = np.nan
     np.fill_diagonal(out, 0.0)
     return out
 
 
-class _ArrayRows:
-    """The rows of one array, copied block by block."""
+def aligned_distances(
+    names: Sequence[str],
+    count: int,
+    read: Callable[[int], Mapping[str, Array]],
+    metric: Metric = "l2",
+) -> Array:
+    """Distances between models after the units of each pair are matched.
 
-    def __init__(self, matrix: Array):
-        self.matrix = matrix
-        self.finite = np.array([np.isfinite(row).all() for row in matrix], bool)
+    Each pair is matched separately, the later model to the earlier one, so that each
+    number is that of :func:`weightsearch.compare.compare` with ``align=True``. A common
+    reference would be faster, but models that are close to each other and far from the
+    reference are matched to it at random, and would seem far apart.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Weights that count; numbers, of the same shape in all models.
+    count : int
+        Number of models.
+    read : callable
+        Takes a model's number; returns all its weights. Blocks of 128 MiB are in memory
+        at a time.
+    metric : {"l2", "relative", "cosine"}
+
+    Returns
+    -------
+    ndarray of shape (count, count), float64
+        NaN off the diagonal for models with NaN or infinite elements.
+
+    Raises
+    ------
+    AlignmentError
+        If the units cannot be matched; see :func:`weightsearch.compare.align`.
+    """
+    _check(metric)
+    out = np.full((count, count), np.nan)
+    np.fill_diagonal(out, 0.0)
+    if count < 2:
+        return out
+    n_bytes = sum(np.asarray(weight).nbytes for weight in read(0).values())
+    step = max(1, _BLOCK_BYTES // max(n_bytes, 1))
+    for start in range(0, count, step):
+        models = [read(i) for i in range(start, min(start + step, count))]
+        vectors = [_vector(model, names) for model in models]
+        for j in range(start, count):
+            own = j < start + step
+            model = models[j - start] if own else read(j)
+            if not np.isfinite(_vector(model, names)).all():
+                continue
+            for i in range(start, min(j, start + step)):
+                first = vectors[i - start]
+                if np.isfinite(first).all():
+                    second = _vector(align(models[i - start], model), names)
+                    out[i, j] = out[j, i] = _distance(first, second, metric)
+    return out
+
+
+def _check(metric: str) -> None:
+    if metric not in ("l2", "relative", "cosine"):
+        raise ValueError(
+            f"metric must be 'l2', 'relative' or 'cosine', got {metric!r}."
+        )
+
+
+def _vector(model: Mapping[str, Any], names: Sequence[str]) -> Array:
+    parts = [as_numbers(model[name]) for name in names]
+    return np.concatenate([part.ravel() for part in parts if part is not None])
+
+
+def _distance(a: Array, b: Array, metric: Metric) -> float:
+    distance = norm(a - b)
+    if metric == "l2" or (distance == 0 and metric == "relative"):
+        return distance
+    norm_a, norm_b = norm(a), norm(b)
+    if metric == "relative":
+        return distance / max(norm_a, norm_b)
+    if not (norm_a and norm_b):
+        return float("nan")
+    return norm(a / norm_a - b / norm_b) ** 2 / 2
+
+
+class _Rows:
+    """Models as long vectors, of which one weight at a time is in memory.
+
+    Attributes
+    ----------
+    finite : ndarray of shape (n,), bool
+        False for those that are known to have NaN or infinite elements, which are found
+        as they are read.
+    scale : ndarray of shape (n,) or None
+        Factors of the vectors, once it is set.
+    dtype : numpy.dtype
+        Type of products.
+    """
+
+    def __init__(
+        self, names: Sequence[str], count: int, read: Callable[[str, Array], Array]
+    ):
+        self._names = list(names)
+        self._count = count
+        self._read = read
+        self.finite = np.ones(count, dtype=bool)
         self.scale: Array | None = None
-        self.dtype = working_type(matrix.dtype)
+        first = [self._floats(name, np.arange(min(1, count))) for name in names]
+        types = [_working_type(one.dtype) for one in first]
+        self.dtype = np.result_type(*types) if types else np.dtype(np.float64)
+        self._widths = [one.shape[1] for one in first]
+        n_bytes = 8 * max(sum(self._widths), 1)
+        self.vector = lru_cache(max(2, _TILE_BYTES // n_bytes))(self._vector)
 
-    def __len__(self) -> int:
-        return len(self.matrix)
-
-    def lengths(self) -> Array:
-        return np.array([norm(row.astype(np.float64)) for row in self.matrix])
+    def norms(self) -> Array:
+        """Euclidean norms, unscaled."""
+        norms = np.zeros(self._count)
+        for name, width in zip(self._names, self._widths, strict=True):
+            step = _rows_in(_TILE_BYTES, width, np.dtype(np.float64))
+            for start in range(0, self._count, step):
+                index = np.arange(start, min(start + step, self._count))
+                rows = self._floats(name, index)
+                own = [norm(row.astype(np.float64)) for row in rows]
+                norms[index] = np.hypot(norms[index], own)
+        norms[~self.finite] = np.nan
+        return norms
 
     def products(self, index: Array, dtype: np.dtype[Any]) -> Array:
-        m, d = len(index), self.matrix.shape[1]
+        """Scalar products of some rows about a common centre, (m, m) float64."""
+        m = len(index)
         products = np.zeros((m, m))
-        width = max(256, _BLOCK_BYTES // (m * dtype.itemsize))
-        for start in range(0, d, width):
-            block = self._block(index, slice(start, start + width), dtype)
-            block -= block.mean(axis=0)
-            add_products(products, block)
+        for name, width in zip(self._names, self._widths, strict=True):
+            held = _rows_in(_PANEL_BYTES, width, dtype)
+            step = _rows_in(_TILE_BYTES, width, dtype)
+            columns = width if dtype == np.float64 else _SINGLE_WIDTH
+            blocks = [slice(i, i + columns) for i in range(0, width, columns)]
+            centre: Array | None = None
+            for start in range(0, m, held):
+                upper = slice(start, min(start + held, m))
+                panel = self._block(name, index[upper], dtype)
+                if centre is None:
+                    # Any centre will do, and this one needs no further reading.
+                    centre = panel.mean(axis=0)
+                panel -= centre
+                for block in blocks:
+                    _add_products(products[upper, upper], panel[:, block])
+                for begin in range(upper.stop, m, step):
+                    right = slice(begin, min(begin + step, m))
+                    tile = self._block(name, index[right], dtype)
+                    tile -= centre
+                    for block in blocks:
+                        products[upper, right] += panel[:, block] @ tile[:, block].T
+                    products[right, upper] = products[upper, right].T
+                    # Never two at a time.
+                    del tile
+                del panel
         return products
 
-    def _block(self, index: Array, columns: slice, dtype: np.dtype[Any]) -> Array:
-        whole = len(index) == len(self.matrix)
-        part = self.matrix[:, columns] if whole else self.matrix[index, columns]
-        block: Array = part.astype(dtype)
+    def _vector(self, i: int) -> Array:
+        index = np.array([i])
+        parts = [self._block(name, index, np.dtype(float))[0] for name in self._names]
+        return np.concatenate(parts)
+
+    def digest(self, i: int) -> bytes:
+        """Bytes that are equal for equal rows only."""
+        return hashlib.blake2b(self.vector(i).tobytes(), digest_size=16).digest()
+
+    def _block(self, name: str, index: Array, dtype: np.dtype[Any]) -> Array:
+        """Some rows in a type, scaled; those that are not finite are zero."""
+        block: Array = self._floats(name, index).astype(dtype, copy=False)
+        if not self.finite[index].all():
+            block[~self.finite[index]] = 0
         if self.scale is not None:
             block *= self.scale[index, None].astype(dtype)
         return block
 
-    def vector(self, i: int) -> Array:
-        vector: Array = self.matrix[i].astype(np.float64)
-        return vector if self.scale is None else vector * self.scale[i]
+    def _floats(self, name: str, index: Array) -> Array:
+        rows = _as_floats(self._read(name, index))
+        # Row by row: for all rows at once it would need an array as large.
+        good = np.fromiter((np.isfinite(row).all() for row in rows), bool, len(rows))
+        self.finite[index[~good]] = False
+        return rows
 
-    def digest(self, i: int) -> bytes:
-        return hashlib.blake2b(self.matrix[i].tobytes(), digest_size=16).digest()
+
+def _rows_in(n_bytes: int, width: int, dtype: np.dtype[Any]) -> int:
+    return max(1, n_bytes // max(width * dtype.itemsize, 1))
 
 
-def as_floats(array: Array) -> Array:
-    """Give arrays of numbers as rows, real and imaginary parts side by side."""
+def _as_floats(array: Array) -> Array:
+    """Return arrays of numbers as rows, real and imaginary parts side by side."""
     rows = array.reshape(len(array), -1) if array.size else np.empty((len(array), 0))
     if rows.dtype.kind == "c":
-        # A complex vector is as long as that of its real and imaginary parts.
+        # The norm of a complex vector is that of its real and imaginary parts.
         parts = np.ascontiguousarray(rows)
         rows = parts.view(np.float32 if rows.dtype.itemsize == 8 else np.float64)
     return rows
 
 
-def working_type(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """Tell in which type products of real numbers of this type are taken."""
+def _working_type(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the type in which products of real numbers of this type are computed."""
     single = dtype.kind not in "biu" and dtype.itemsize <= 4
     return np.dtype(np.float32 if single else np.float64)
 
 
-def add_products(products: Array, rows: Array) -> None:
+def _add_products(products: Array, rows: Array) -> None:
     """Add the scalar products of all pairs of rows, tile by tile."""
     m = len(rows)
     tiles = [slice(i, min(i + _TILE, m)) for i in range(0, m, _TILE)]
     for k, upper in enumerate(tiles):
         for right in tiles[k:]:
-            # Of a matrix and its own transpose BLAS computes one half only.
+            # BLAS computes only one half of a product with its own transpose.
             products[upper, right] += rows[upper] @ rows[right].T
 
 
-def _fill(out: Array, rows: Rows, index: Array, dtype: np.dtype[Any]) -> None:
+def _fill(out: Array, rows: _Rows, index: Array, dtype: np.dtype[Any]) -> None:
     """Write the Euclidean distances between some rows into ``out``."""
     m = len(index)
     if m <= _FEW:
@@ -245,7 +379,7 @@ def _fill(out: Array, rows: Rows, index: Array, dtype: np.dtype[Any]) -> None:
     del lost
     if not len(first):
         return
-    # scipy before 1.11.2 gives nonsense, and no error, where positions are int64.
+    # scipy before 1.11.2 returns nonsense, without an error, for int64 positions.
     pairs = first.astype(np.int32), second.astype(np.int32)
     graph = csr_array((np.ones(len(first), bool), pairs), shape=(m, m))
     count, labels = connected_components(graph, directed=False)
@@ -260,19 +394,19 @@ def _fill(out: Array, rows: Rows, index: Array, dtype: np.dtype[Any]) -> None:
 
 
 def _squared_distances(
-    rows: Rows, index: Array, dtype: np.dtype[Any]
+    rows: _Rows, index: Array, dtype: np.dtype[Any]
 ) -> tuple[Array, Array]:
-    """Squared distances, and which pairs (above the diagonal) lost their digits."""
+    """Return squared distances, and the pairs (above the diagonal) that lost digits."""
     m = len(index)
     tiles = [slice(i, min(i + _TILE, m)) for i in range(0, m, _TILE)]
     products = rows.products(index, dtype)
-    squared_lengths = np.diag(products).copy()
+    squared_norms = np.diag(products).copy()
     lost = np.zeros((m, m), dtype=bool)
     for k, upper in enumerate(tiles):
         for right in tiles[k:]:
-            both = squared_lengths[upper, None] + squared_lengths[right]
+            both = squared_norms[upper, None] + squared_norms[right]
             tile = both - 2 * products[upper, right]
-            # A comparison with NaN is false, so what overflowed counts as lost.
+            # A comparison with NaN is false, so overflow counts as lost.
             lost[upper, right] = ~(tile > _LOST[dtype] * both)
             products[upper, right] = tile
             products[right, upper] = tile.T
@@ -280,8 +414,8 @@ def _squared_distances(
     return products, lost
 
 
-def _fill_directly(out: Array, rows: Rows, pairs: Array) -> None:
-    """Write the distances of single pairs, equal rows looked at only once."""
+def _fill_directly(out: Array, rows: _Rows, pairs: Array) -> None:
+    """Write the distances of single pairs, of equal rows only once."""
     kinds: dict[bytes, int] = {}
     kind = {
         int(i): kinds.setdefault(rows.digest(int(i)), int(i)) for i in np.unique(pairs)

@@ -1,4 +1,4 @@
-"""Which hyperparameter moves which weight, and what goes with a good score."""
+"""Effects of params on weight statistics, and correlation with scores."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ def variance_explained(stats: pd.DataFrame, params: Sequence[str]) -> pd.DataFra
     Parameters
     ----------
     stats : DataFrame
-        Long form, a row for each candidate, weight and statistic: the columns
-        ``candidate``, ``name``, ``stat`` and ``value``, and a column for each of
+        Long form, one row per candidate, weight and statistic: the columns
+        ``candidate``, ``name``, ``stat`` and ``value``, and one column for each of
         ``params``. Values that are NaN or infinite are left out.
     params : sequence of str
-        The columns that hold hyperparameters. Each distinct value is a level, numbers
-        too: no order is assumed. None and a missing value are two levels. Objects are
-        the same level where they are equal.
+        The columns of params. Each distinct value is a level, also of numbers: no order
+        is assumed. None and a missing value are two levels. Equal objects are the same
+        level.
 
     Returns
     -------
     DataFrame
-        A row for each ``name``, ``stat`` and ``param``:
+        One row per ``name``, ``stat`` and ``param``:
 
         - ``eta_squared`` :math:`SS_{between} / SS_{total}` of the param alone, between
           0 and 1 [1]_;
@@ -47,13 +47,13 @@ def variance_explained(stats: pd.DataFrame, params: Sequence[str]) -> pd.DataFra
         - ``chance`` :math:`(k - 1) / (n - 1)`: the ``eta_squared`` that ``k`` levels
           have on average over ``n`` candidates if the param has no effect at all [3]_;
         - ``n`` candidates and ``levels`` used;
-        - ``note``: empty, or why the numbers say nothing: they are NaN, or the grid is
-          so small that half of the variance or more is explained by chance alone.
+        - ``note``: empty, or why the numbers are meaningless: they are NaN, or the grid
+          is so small that half of the variance or more is explained by chance alone.
 
     Raises
     ------
     ValueError
-        A column is missing, or ``params`` is empty.
+        If a column is missing, or ``params`` is empty.
 
     References
     ----------
@@ -84,7 +84,7 @@ def variance_explained(stats: pd.DataFrame, params: Sequence[str]) -> pd.DataFra
     """
     params = list(params)
     if not params:
-        raise ValueError("params is empty: name the columns of hyperparameters.")
+        raise ValueError("params is empty: name the columns of params.")
     _require(stats, [*_BY, "value", *params])
     codes = {param: _codes(stats[param]) for param in params}
     values = stats["value"].to_numpy(dtype=np.float64)
@@ -96,7 +96,7 @@ def variance_explained(stats: pd.DataFrame, params: Sequence[str]) -> pd.DataFra
         levels = {
             p: np.unique(c[rows], return_inverse=True)[1] for p, c in codes.items()
         }
-        # All statistics of the same candidates share what depends on params alone.
+        # Statistics of the same candidates share what depends only on the params.
         grid = _Grid(len(rows), levels)
         grid = grids.setdefault(grid.key, grid)
         for param in params:
@@ -132,16 +132,15 @@ def score_correlation(
     Returns
     -------
     DataFrame
-        A row for each ``name`` and ``stat``: ``spearman``, the rank correlation [1]_
-        between -1 and 1; ``p_value``, two-sided, for one statistic looked at by
-        itself (among 20 statistics one is expected below 0.05 by chance); ``n``
-        candidates with a finite value and score; ``note``, empty or why the numbers
-        say nothing.
+        One row per ``name`` and ``stat``: ``spearman``, the rank correlation [1]_
+        between -1 and 1; ``p_value``, two-sided, not corrected for multiple tests (of
+        20 statistics, one is expected below 0.05 by chance); ``n`` candidates with a
+        finite value and score; ``note``, empty or why the numbers are meaningless.
 
     Raises
     ------
     ValueError
-        A column is missing.
+        If a column is missing.
 
     References
     ----------
@@ -164,8 +163,8 @@ def score_correlation(
         else:
             rho, p_value = map(float, scipy.stats.spearmanr(y, x))
             if len(rows) < _FEWEST_RANKS:
-                # The two extreme orders alone have a probability of 2 / n!.
-                note = f"no correlation of {len(rows)} can be told from chance"
+                # The two extreme orders alone have probability 2 / n!.
+                note = f"a correlation of {len(rows)} values may be chance"
                 p_value = np.nan
         found.append(
             {
@@ -190,15 +189,15 @@ def _require(stats: pd.DataFrame, columns: list[str]) -> None:
 
 def _codes(column: pd.Series[Any]) -> Array:
     if column.dtype == object:
-        # Each value by its own key: pandas takes None, nan and what is missing for
-        # one value, 1 and True too, and a list for none.
+        # By keys of our own: for pandas None, NaN and missing are one value, 1 and True
+        # as well, and lists are refused.
         column = pd.Series(list(map(distinct, column)), dtype=object)
     codes, _ = pd.factorize(column, use_na_sentinel=False)
     return np.asarray(codes)
 
 
 class _Grid:
-    """The levels of every param over some candidates."""
+    """The levels of every param among some candidates."""
 
     def __init__(self, n: int, levels: dict[str, Array]):
         self.n = n
@@ -208,11 +207,11 @@ class _Grid:
 
     @property
     def key(self) -> bytes:
-        """Bytes that are the same for the same levels."""
+        """Bytes that are equal for equal levels."""
         return b"".join(code.tobytes() for code in self.levels.values())
 
     def explained(self, y: Array, params: Sequence[str]) -> tuple[float, int]:
-        """Share of the variance of centred y that additive levels explain, and rank."""
+        """Return the share of y's variance that additive levels explain, and rank."""
         basis = self._basis(tuple(params))
         if basis is None:
             return 1.0, self.n
@@ -221,7 +220,7 @@ class _Grid:
         return min(max(share, 0.0), 1.0), basis.shape[1]
 
     def _basis(self, params: tuple[str, ...]) -> Array | None:
-        """Orthonormal basis of all that levels can add up to; None: everything."""
+        """Return an orthonormal basis of the additive model; None: the full space."""
         if params not in self._bases:
             self._bases[params] = None
             if all(self.counts[param] < self.n for param in params):
@@ -249,7 +248,7 @@ def _effect(y: Array, grid: _Grid, param: str) -> dict[str, Any]:
     if n < 2 or np.ptp(y) == 0:
         return effect | {"note": "the statistic does not vary"}
     if k == 1:
-        return effect | {"note": f"{param} has one value only"}
+        return effect | {"note": f"{param} has only one value"}
     if k == n:
         return effect | {
             "note": f"too few candidates: every value of {param} occurs once, which "

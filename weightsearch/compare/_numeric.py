@@ -1,4 +1,4 @@
-"""Arrays of any kind as numbers that can be added up, and which axis counts units."""
+"""Numeric types for arrays of any kind, and the axis of a weight's units."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _UNITS_LAST = re.compile(r"(?:^|[/.])(?:\w*kernel|coefs_/\d+)$")
 
 
 def as_numbers(weight: Any) -> Array | None:
-    """Give a weight as float64, or complex128 if it is complex.
+    """Convert a weight to float64, or to complex128 if it is complex.
 
     Parameters
     ----------
@@ -27,8 +27,8 @@ def as_numbers(weight: Any) -> Array | None:
     Returns
     -------
     ndarray or None
-        The same values, not copied where they have the type already; None where
-        they are no numbers (text, dates, records, objects).
+        The same values, not copied where they already have the type; None where
+        they are not numbers (text, dates, records, objects).
     """
     array = np.asarray(weight)
     kind = array.dtype.kind
@@ -41,15 +41,15 @@ def as_numbers(weight: Any) -> Array | None:
 
 
 def norm(array: Array) -> float:
-    """Euclidean norm of all elements; neither overflows nor underflows midway."""
+    """Euclidean norm of all elements; without overflow or underflow midway."""
     if array.size == 0:
         return 0.0
-    # BLAS nrm2 scales as it goes; the root of a sum of squares does not.
+    # BLAS nrm2 scales the values; the root of a sum of squares would not.
     return float(scipy.linalg.norm(array.ravel(), check_finite=False))
 
 
 def units_axis_of(name: str, ndim: int) -> int:
-    """Tell the axis of a weight's units from its name, as the frameworks have it.
+    """Return the axis of a weight's units, by the conventions of the frameworks.
 
     Parameters
     ----------

@@ -32,32 +32,32 @@ def linear_cka(x: ArrayLike, y: ArrayLike) -> float:
 
     .. math:: \frac{\|Y^T X\|_F^2}{\|X^T X\|_F \, \|Y^T Y\|_F}
 
-    It is 1 for representations that agree up to rotation (any order of the units
-    is one), reflection, scale and shift, and may be 0 for unrelated ones. Widths
-    need not agree.
+    It is 1 for representations that are equal up to rotation (a permutation of units
+    is one), reflection, scale and shift, and may be 0 for unrelated ones. Widths may
+    differ.
 
     Parameters
     ----------
     x : array-like of shape (n_samples, ...)
-        What one layer makes of the samples. Axes after the first are flattened.
+        Activations of one layer. Axes after the first are flattened.
     y : array-like of shape (n_samples, ...)
-        What another layer makes of the same samples, in the same order.
+        Activations of another layer for the same samples, in the same order.
 
     Returns
     -------
     float
-        Between 0 and 1. NaN where a representation is the same for all samples.
+        Between 0 and 1. NaN where a representation is constant over all samples.
 
     Raises
     ------
     ValueError
-        The numbers of samples differ or are below 2, or values are not finite real
+        If the numbers of samples differ or are below 2, or values are not finite real
         numbers.
 
     Notes
     -----
-    Computed over units or over samples, whichever is cheaper; both are the same
-    number. With fewer samples than units it is biased towards 1, also for unrelated
+    Computed over units or over samples, whichever is cheaper; the result is the same.
+    With fewer samples than units it is biased towards 1, also for unrelated
     representations: use many samples.
 
     References
@@ -78,8 +78,8 @@ def linear_cka(x: ArrayLike, y: ArrayLike) -> float:
     n_samples = len(left)
     if len(right) != n_samples:
         raise ValueError(
-            f"x has {n_samples} samples and y has {len(right)}: give what both layers "
-            "make of the same samples."
+            f"x has {n_samples} samples and y has {len(right)}: pass the activations "
+            "of both layers for the same samples."
         )
     return _aligned(left, right, _self_similarity(left) * _self_similarity(right))
 
@@ -90,24 +90,24 @@ def cka_matrix(representations: Sequence[ArrayLike]) -> Array:
     Parameters
     ----------
     representations : sequence of array-like of shape (n_samples, ...)
-        Of any widths. All are held in float64 at once.
+        Of any widths. All are in memory at once, in float64.
 
     Returns
     -------
     ndarray of shape (n, n), float64
-        Symmetric; see :func:`linear_cka`. NaN, on the diagonal too, where a
-        representation is the same for all samples.
+        Symmetric; see :func:`linear_cka`. NaN, also on the diagonal, where a
+        representation is constant over all samples.
 
     Raises
     ------
     ValueError
-        As :func:`linear_cka`.
+        As for :func:`linear_cka`.
     """
     centred = [
         _centred(one, f"representation {i}") for i, one in enumerate(representations)
     ]
     if len({len(one) for one in centred}) > 1:
-        raise ValueError("The representations are not of the same number of samples.")
+        raise ValueError("The representations have different numbers of samples.")
     own = [_self_similarity(one) for one in centred]
     out = np.empty((len(centred), len(centred)))
     for i, left in enumerate(centred):
@@ -131,18 +131,20 @@ def _aligned(left: Array, right: Array, scale: float) -> float:
 def _centred(representation: ArrayLike, name: str) -> Array:
     values = np.asarray(representation)
     if values.dtype.kind == "c" or values.ndim == 0:
-        raise ValueError(f"{name} must be an array of real numbers, a row a sample.")
+        raise ValueError(
+            f"{name} must be an array of real numbers, one row per sample."
+        )
     values = values.astype(np.float64)
     if len(values) < 2:
-        raise ValueError(f"{name} has {len(values)} samples; 2 are the least.")
+        raise ValueError(f"{name} has {len(values)} samples; at least 2 are needed.")
     if not np.isfinite(values).all():
         raise ValueError(f"{name} has values that are not finite.")
     values = values.reshape(len(values), -1)
     centred: Array = values - values.mean(axis=0)
-    # What is left of a constant column is rounding, not a representation.
+    # What remains of a constant column is rounding error.
     size = np.abs(values).max(axis=0, initial=0.0)
     centred[:, np.abs(centred).max(axis=0) <= 4e-16 * len(values) * size] = 0.0
-    # The measure is free of scale, so squares need not overflow.
+    # The measure does not depend on scale, so squares need not overflow.
     centred /= norm(centred) or 1.0
     return centred
 
@@ -157,10 +159,10 @@ def mlp_activations(
     X: ArrayLike,
     activation: Literal["identity", "logistic", "tanh", "relu"] = "relu",
 ) -> dict[str, Array]:
-    """Compute what the hidden layers of a scikit-learn MLP make of data.
+    """Compute the hidden activations of a scikit-learn MLP.
 
-    For networks of Keras and torch, ask the framework: their weights do not tell
-    what is computed between them.
+    For networks of Keras and torch, use the framework: their weights alone do not
+    determine what is computed.
 
     Parameters
     ----------
@@ -168,21 +170,20 @@ def mlp_activations(
         Weights of one ``MLPClassifier`` or ``MLPRegressor``: ``coefs_/i`` and
         ``intercepts_/i``, under any prefix.
     X : array-like of shape (n_samples, n_features)
-        Data as the MLP itself gets it: after the steps of a pipeline before it.
+        Data as the MLP itself receives it: after the steps of a pipeline before it.
     activation : {"identity", "logistic", "tanh", "relu"}, default="relu"
         The MLP's parameter of this name.
 
     Returns
     -------
     dict of str to ndarray of shape (n_samples, n_units)
-        One for each hidden layer, under the name of its incoming weights, such as
-        ``coefs_/0``.
+        One per hidden layer, named like its incoming weights, such as ``coefs_/0``.
 
     Raises
     ------
     ValueError
-        There is no MLP among the weights, or more than one; an unknown activation;
-        X has another number of features.
+        If the weights are not those of exactly one MLP, the activation is unknown, or X
+        has another number of features.
     """
     if activation not in _ACTIVATIONS:
         raise ValueError(
@@ -192,7 +193,7 @@ def mlp_activations(
     prefixes = {match["prefix"] for match in found}
     if len(prefixes) != 1:
         where = f"{len(prefixes)} MLPs" if prefixes else "no MLP (coefs_/0, ...)"
-        raise ValueError(f"There must be one MLP among the weights, there is {where}.")
+        raise ValueError(f"The weights must be those of one MLP, found {where}.")
     (prefix,) = prefixes
     values = np.asarray(X)
     first = weights[f"{prefix}coefs_/0"]

@@ -1,4 +1,4 @@
-"""What can be said of one weight by itself."""
+"""Statistics of single weights: norms, spectra, shares of zeros."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def weight_stats(
     matrix_axis: int | None = None,
     svd_limit: int = 1024,
 ) -> pd.DataFrame:
-    r"""Describe every weight of one model by numbers.
+    r"""Compute statistics of every weight of a model.
 
     Parameters
     ----------
@@ -49,22 +49,22 @@ def weight_stats(
         Arrays of any shape and type. Numbers are computed in float64, or in
         complex128 for complex weights.
     matrix_axis : int, default=None
-        How an array of more than two dimensions is read as a matrix: this axis
-        becomes the rows, all others together the columns. None takes the axis of
-        the output units: the last one where the name ends in ``kernel`` (Keras,
+        How an array of more than two dimensions is turned into a matrix: this axis
+        becomes the rows, all others together the columns. None: the axis of the output
+        units, which is the last one where the name ends in ``kernel`` (Keras,
         ``(height, width, in, out)``), else the first (torch, ``(out, in, height,
-        width)``). Matrices are taken as they are.
+        width)``).
     svd_limit : int, default=1024
         Matrices whose smaller side is longer than this are not decomposed: their
-        ``spectral_norm`` and ``stable_rank`` come from Lanczos iterations, right
-        to about 6 digits, and ``condition_number`` and ``effective_rank`` are
-        NaN. The full decomposition takes time of the order ``rows * columns *
-        min(rows, columns)``: at 1024 x 1024 about a quarter of a second.
+        ``spectral_norm`` and ``stable_rank`` come from Lanczos iterations, accurate to
+        about 6 digits, and ``condition_number`` and ``effective_rank`` are NaN. The
+        full decomposition takes time of the order ``rows * columns * min(rows,
+        columns)``: at 1024 x 1024 about a quarter of a second.
 
     Returns
     -------
     DataFrame
-        A row a weight, in the mapping's order; the index is called ``name``.
+        One row per weight, in the mapping's order; the index is called ``name``.
 
         - ``shape`` (tuple of int) and ``count``, the number of elements;
         - ``mean``, ``std`` (population, ``ddof=0``), ``min``, ``max``;
@@ -80,10 +80,10 @@ def weight_stats(
 
         The last four are NaN for arrays of fewer than two dimensions and for
         weights with NaN or infinite elements; all but ``spectral_norm`` are NaN
-        where every element is zero. Everything but shape and count is NaN for
-        empty arrays and for what is no number (text, records). Complex weights
-        have no ``mean``, ``min`` and ``max``. NaN and infinite elements are not
-        left out: they show in every sum that they are part of.
+        where every element is zero. Everything but shape and count is NaN for empty
+        arrays and for other types (text, records). Complex weights have no ``mean``,
+        ``min`` and ``max``. NaN and infinite elements are not left out: they propagate
+        into every sum.
 
     References
     ----------
@@ -121,7 +121,7 @@ def statistics_of(
     matrix_axis: int | None = None,
     svd_limit: int = 1024,
 ) -> dict[str, Any]:
-    """Give one row of :func:`weight_stats` as a dict, in the columns' order."""
+    """Return one row of :func:`weight_stats` as a dict, in the order of columns."""
     if svd_limit < 1:
         raise ValueError(f"svd_limit must be at least 1, got {svd_limit!r}.")
     shape = np.shape(weight)
@@ -160,7 +160,7 @@ def _spectrum(matrix: Array, frobenius: float, svd_limit: int) -> dict[str, floa
     if frobenius == 0:
         return {"spectral_norm": 0.0}
     if min(matrix.shape) > svd_limit:
-        # A fixed start makes the result the same in every call.
+        # A fixed start makes the result deterministic.
         start = np.random.default_rng(0).standard_normal(min(matrix.shape))
         (largest,) = scipy.sparse.linalg.svds(
             matrix,
