@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 
 import numpy as np
 import pytest
 from sklearn.base import clone
+from sklearn.cross_decomposition import PLSRegression
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.ensemble import StackingClassifier, StackingRegressor, VotingClassifier
+from sklearn.exceptions import FitFailedWarning
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import accuracy_score, get_scorer, make_scorer
 from sklearn.model_selection import (
@@ -143,6 +146,26 @@ def test_regressors_are_stacked_and_combined(regression):
     np.testing.assert_allclose(ensemble.predict(X_r), expected)
 
 
+def test_regressors_that_answer_with_columns():
+    """A target of one column is one output; two outputs are refused."""
+    X_r, y_r = load_diabetes(return_X_y=True)
+    for name, target in (("one", y_r[:, None]), ("two", np.column_stack([y_r, y_r]))):
+        search = WeightTrackingGridSearchCV(
+            PLSRegression(1), {"n_components": [1, 2]}, cv=KFold(3), capture="both"
+        ).fit(X_r, target)
+        run = search.run_
+        if name == "one":
+            members = [refitted(search, n).fit(X_r, target) for n in (0, 1)]
+            mean = np.mean([m.predict(X_r).ravel() for m in members], axis=0)
+            np.testing.assert_allclose(run.ensemble().predict(X_r), mean)
+            assert run.select_ensemble(X_r, target).score > 0.4
+        else:
+            with pytest.raises(TypeError, match="one output"):
+                run.ensemble().predict(X_r)
+            with pytest.raises(EvaluationError, match="one output"):
+                run.ensemble(X_r, target)
+
+
 def test_greedy_ensemble_is_a_voting_of_refits(search):
     """The selected candidates vote by their probabilities, as often as selected."""
     selection = search.run_.select_ensemble(X, y, scoring="neg_log_loss", size=12)
@@ -249,6 +272,51 @@ def test_scores_by_area_and_by_a_search_of_several_metrics():
     assert selection.candidates[0] == np.argmax(areas)
 
 
+def test_workers_call_a_scorer(search):
+    """A scorer without a name is called in workers, and sees the rows of X."""
+
+    def on_short_rows(model, X, y):
+        return accuracy_score(y[X[:, 0] < 6], model.predict(X)[X[:, 0] < 6])
+
+    options = {"scoring": on_short_rows, "candidates": [1, 4], "random_state": 0}
+    one, two = (
+        search.run_.bias_corrected_score(X, y, n_bootstraps=8, n_jobs=n_jobs, **options)
+        for n_jobs in (None, 2)
+    )
+
+    assert one.samples.tolist() == two.samples.tolist()
+    best = search.run_.predictions(X, y, "predict", [1, 4])
+    short = X[:, 0] < 6
+    splits = [
+        np.mean(
+            [(of_it == y)[test][short[test]].mean() for _, test in FOLDS.split(X, y)]
+        )
+        for of_it in best
+    ]
+    assert one.best_score == pytest.approx(max(splits))
+
+
+def test_candidates_that_failed_are_left_out():
+    """A candidate without models neither votes nor is picked, and a warning says so."""
+    search = WeightTrackingGridSearchCV(
+        DecisionTreeClassifier(random_state=0),
+        {"max_depth": [1, 3], "min_samples_leaf": [2, 200_000.5]},
+        cv=FOLDS,
+        capture="both",
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        search.fit(X, y)
+
+    with pytest.warns(FitFailedWarning):
+        found = search.run_.bias_corrected_score(X, y, n_bootstraps=20)
+    with pytest.warns(FitFailedWarning):
+        selection = search.run_.select_ensemble(X, y)
+
+    assert set(found.picked) | set(selection.candidates) <= {0, 2}
+    assert len(search.run_.stacking(X, y).estimators_) == 2
+
+
 def test_agreement_of_near_best_candidates(search):
     """Rows that another candidate answers otherwise are counted as by hand."""
     run, means = search.run_, search.cv_results_["mean_test_score"]
@@ -321,6 +389,8 @@ def test_what_is_missing_is_named(search, tmp_path):
         search.run_.ensemble(select="greedy")
     with pytest.raises(EvaluationError, match="'greedy' or 'best'"):
         search.run_.ensemble(select="worst")
+    with pytest.raises(EvaluationError, match="named twice"):
+        search.run_.ensemble(candidates=[1, 1])
     with pytest.raises(EvaluationError, match="stack_method"):
         search.run_.stacking(X, y, stack_method="transform")
     with pytest.raises(EvaluationError, match="epsilon"):

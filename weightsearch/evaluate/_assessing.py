@@ -43,7 +43,12 @@ def bias_corrected_score(
     found = OutOfFold(run, X, y, candidates, **options)
     blocks = blocks_of_rows(found.models.n_samples, groups, block_length)
     return bias_corrected(
-        *metric_for(found.scoring(run, scoring), found.observations),
+        *metric_for(
+            found.scoring(run, scoring),
+            found.observations,
+            n_jobs=options.get("n_jobs"),
+            verbose=options.get("verbose", 0),
+        ),
         blocks[found.rows],
         found.of_split,
         found.candidates,

@@ -47,6 +47,8 @@ def select(
             answers = vote_shares(found.observations.answers("predict"), found.classes)
     elif found.kind == "regressor":
         answers = found.observations.answers("predict")
+        if answers.ndim > 2 and answers.shape[2] > 1:
+            raise EvaluationError("An ensemble needs regressors of one output.")
     else:
         raise EvaluationError(
             "An ensemble combines classifiers or regressors; these candidates are "
@@ -58,6 +60,7 @@ def select(
         found.classes,
         found.observations.rows,
         soft=soft,
+        n_jobs=options.get("n_jobs"),
     )
     return greedy_selection(answers, score, found.candidates, size=size, n_init=n_init)
 
@@ -135,13 +138,21 @@ def _best(
     if candidates is None:
         numbers: list[int] = run._best_ranked(split)[: 5 if size is None else size]
     else:
-        numbers = [run._number(candidate) for candidate in candidates]
+        numbers = _each_once(run, candidates)
         if size is not None:
             rank = {number: n for n, number in enumerate(run._best_ranked(split))}
             numbers.sort(key=lambda number: rank.get(number, len(rank)))
             numbers = numbers[:size]
     if not numbers:
         raise EvaluationError(f"Run {run.name} has no candidates for an ensemble.")
+    return numbers
+
+
+def _each_once(run: Any, candidates: Iterable[Any]) -> list[int]:
+    numbers = [run._number(candidate) for candidate in candidates]
+    twice = sorted({number for number in numbers if numbers.count(number) > 1})
+    if twice:
+        raise EvaluationError(f"Candidate {twice[0]} is named twice.")
     return numbers
 
 
@@ -155,7 +166,7 @@ def _refitted(run: Any, candidates: Candidates) -> list[int]:
                 "capture='both' keeps along with the models of splits."
             )
         return numbers
-    numbers = [run._number(candidate) for candidate in candidates]
+    numbers = _each_once(run, candidates)
     there = set(run._with_weights(None))
     for number in numbers:
         if number not in there:

@@ -57,7 +57,13 @@ def vote_shares(predicted: Array, classes: Array) -> Array:
 
 
 def score_of_sums(
-    scoring: Any, y: Array, classes: Array | None, rows: Any, *, soft: bool
+    scoring: Any,
+    y: Array,
+    classes: Array | None,
+    rows: Any,
+    *,
+    soft: bool,
+    n_jobs: int | None = None,
 ) -> Callable[[Array, int], Array]:
     """Return a function that scores ensembles by the sum of their members' answers.
 
@@ -71,6 +77,8 @@ def score_of_sums(
         As of :class:`~weightsearch.evaluate._metrics.Observations`.
     soft : bool
         Whether the answers are probabilities, and not votes for a class.
+    n_jobs : int, default=None
+        Workers, where the scorer is called for each ensemble.
 
     Returns
     -------
@@ -89,7 +97,7 @@ def score_of_sums(
             if soft:
                 answers["predict_proba"] = means
         observations = Observations(y, answers, classes, rows)
-        scores, _ = metric_for(scoring, observations)
+        scores, _ = metric_for(scoring, observations, n_jobs=n_jobs)
         of_each: Array = scores(everything)[0]
         return of_each
 
@@ -144,17 +152,18 @@ def greedy_selection(
         raise ValueError("The metric is not defined for any candidate's answers.")
     # Best first, so that the first maximum is the right one of equal ones.
     ranked = np.argsort(-alone, kind="stable")
+    answers, candidates = answers[ranked], candidates[ranked]
     chosen: list[int] = []
     scores: list[float] = []
     total = np.zeros(answers.shape[1:])
     for step in range(size):
         if step < n_init:
-            pick = int(ranked[step])
+            pick = step
             value = float(score((total + answers[pick])[None], step + 1)[0])
         else:
-            tried = np.asarray(score(total + answers[ranked], step + 1), dtype=float)
-            place = int(np.argmax(np.where(np.isnan(tried), -np.inf, tried)))
-            pick, value = int(ranked[place]), float(tried[place])
+            tried = np.asarray(score(total + answers, step + 1), dtype=float)
+            pick = int(np.argmax(np.where(np.isnan(tried), -np.inf, tried)))
+            value = float(tried[pick])
         total = total + answers[pick]
         chosen.append(pick)
         scores.append(value)

@@ -25,14 +25,15 @@ class Member(FrozenEstimator):  # type: ignore[misc]
     """A stored model as a member of one of scikit-learn's ensembles.
 
     It cannot change the data before the other members see them, and predicts numbers of
-    classes, as members do that such an ensemble has fitted itself.
+    classes, as members do that such an ensemble has fitted itself. A regressor of one
+    output predicts one number per row, also where the model itself returns a column.
     """
 
     def predict(self, X: Any) -> Any:
         """Predict; a classifier returns the place of each class in ``classes_``."""
         predicted = self.estimator.predict(copied(X))
         if not is_classifier(self.estimator):
-            return predicted
+            return _one_output(predicted)
         return _numbered(predicted, self.estimator.classes_)
 
     @_has("predict_proba")  # type: ignore[untyped-decorator]
@@ -44,6 +45,18 @@ class Member(FrozenEstimator):  # type: ignore[misc]
     def decision_function(self, X: Any) -> Any:
         """Decision function."""
         return self.estimator.decision_function(copied(X))
+
+
+def _one_output(predicted: Any) -> Any:
+    """Return a column of predictions as a vector."""
+    if np.ndim(predicted) < 2:
+        return predicted
+    if np.shape(predicted)[1] == 1:
+        return np.asarray(predicted)[:, 0]
+    raise TypeError(
+        "scikit-learn's ensembles combine regressors of one output, and this one "
+        f"predicts {np.shape(predicted)[1]} numbers per row."
+    )
 
 
 def _numbered(predicted: Any, classes: Any) -> Any:

@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.metrics import check_scoring
 from sklearn.utils.metaestimators import available_if
+from sklearn.utils.parallel import Parallel, delayed
 
 from weightsearch._records import Array
 
@@ -46,12 +47,17 @@ class Observations:
     ):
         self.y = np.asarray(y)
         self.classes = classes
-        self.rows = (lambda chosen: chosen) if rows is None else rows
+        self.rows = _same if rows is None else rows
         self._answers = answers
         self._known: dict[str, Array | AttributeError] = {}
 
     def __len__(self) -> int:
         return len(self.y)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # For workers, which get what is known by now and cannot ask for more.
+        known = {n: a for n, a in self._known.items() if not isinstance(a, Exception)}
+        return {**vars(self), "_answers": known, "_known": {}}
 
     def answers(self, method: str) -> Array:
         """Return what all candidates answer by a method."""
@@ -72,6 +78,12 @@ class Observations:
             raise AttributeError(f"The answers of {method} are not known.")
         return self._answers[method]
 
+    @property
+    def n_candidates(self) -> int:
+        """Number of candidates, of the answers that are known if there are some."""
+        known = [a for a in self._known.values() if not isinstance(a, Exception)]
+        return len(known[0] if known else self.answers("predict"))
+
     def has(self, method: str) -> bool:
         """Whether all candidates answer by a method."""
         try:
@@ -81,8 +93,16 @@ class Observations:
         return True
 
 
+def _same(chosen: Array) -> Array:
+    return chosen
+
+
 def metric_for(
-    scoring: Any, observations: Observations
+    scoring: Any,
+    observations: Observations,
+    *,
+    n_jobs: int | None = None,
+    verbose: int = 0,
 ) -> tuple[Weighted, Callable[[Array, Array], Array]]:
     """Return functions that score all candidates, and one for each weighting.
 
@@ -92,6 +112,8 @@ def metric_for(
         Names of common metrics are computed for all candidates by matrix products;
         any other scorer is called for each candidate and weighting.
     observations : Observations
+    n_jobs, verbose : int
+        As of :class:`joblib.Parallel`, for scorers that are called.
 
     Returns
     -------
@@ -103,7 +125,7 @@ def metric_for(
     name = scoring if isinstance(scoring, str) else ""
     weighted = _fast(name, observations)
     if weighted is None:
-        looped = _Looped(scoring, observations)
+        looped = _Looped(scoring, observations, n_jobs, verbose)
         return looped.scores, looped.chosen_scores
     scores = weighted
 
@@ -254,57 +276,57 @@ def _area_under_curve(values: Array, positive: Array) -> Weighted:
 class _Looped:
     """Any scorer, called with a stand-in for each candidate and weighting."""
 
-    def __init__(self, scoring: Any, observations: Observations):
+    def __init__(
+        self,
+        scoring: Any,
+        observations: Observations,
+        n_jobs: int | None,
+        verbose: int,
+    ):
         self._observations = observations
-        self._stand_ins: dict[int, Any] = {}
-        self._scoring = scoring
-        self._scorer: Any = None
+        # Once on all rows: a metric that never works is an error, and asks for its
+        # answers before workers get them.
+        everything = np.arange(len(observations))
+        model = stand_in(observations, 0, everything)
+        self._scorer = scorer_of(model, scoring)
+        self._scorer(model, observations.rows(everything), observations.y)
+        self._n_candidates = observations.n_candidates
+        self._parallel = Parallel(n_jobs=n_jobs, verbose=verbose)
 
     def scores(self, counts: Array) -> Array:
-        n_candidates = self._n_candidates()
-        return np.array(
-            [
-                [self._score(count, candidate) for candidate in range(n_candidates)]
-                for count in counts
-            ]
-        )
+        return self._called(counts, [range(self._n_candidates)] * len(counts))
 
     def chosen_scores(self, counts: Array, chosen: Array) -> Array:
+        return self._called(counts, [[int(one)] for one in chosen])[:, 0]
+
+    def _called(self, counts: Array, candidates: Sequence[Sequence[int]]) -> Array:
         return np.array(
-            [
-                self._score(count, int(one))
-                for count, one in zip(counts, chosen, strict=True)
-            ]
+            self._parallel(
+                delayed(_scores_of)(self._scorer, self._observations, count, of_these)
+                for count, of_these in zip(counts, candidates, strict=True)
+            )
         )
 
-    def _checked_scorer(self) -> Any:
-        """Return the scorer, after it has scored all rows of a candidate once."""
-        everything = np.arange(len(self._observations))
-        model = stand_in(self._observations, 0, everything)
-        scorer = scorer_of(model, self._scoring)
-        scorer(model, self._observations.rows(everything), self._observations.y)
-        return scorer
 
-    def _n_candidates(self) -> int:
-        return len(self._observations.answers("predict"))
-
-    def _score(self, count: Array, candidate: int) -> float:
-        observations = self._observations
-        rows = np.repeat(np.arange(len(count)), count.astype(int))
-        if not len(rows):
-            return np.nan
-        model = stand_in(observations, candidate, rows)
-        if self._scorer is None:
-            self._scorer = self._checked_scorer()
+def _scores_of(
+    scorer: Any, observations: Observations, count: Array, candidates: Sequence[int]
+) -> list[float]:
+    """Score candidates on rows that count so often; nan where that is not defined."""
+    rows = np.repeat(np.arange(len(count)), count.astype(int))
+    if not len(rows):
+        return [np.nan] * len(candidates)
+    X, y = observations.rows(rows), observations.y[rows]
+    found = []
+    for candidate in candidates:
         with warnings.catch_warnings():
             # Samples in which a metric is not defined are nan here.
             warnings.simplefilter("ignore")
             try:
-                return float(
-                    self._scorer(model, observations.rows(rows), observations.y[rows])
-                )
+                score = float(scorer(stand_in(observations, candidate, rows), X, y))
             except ValueError:
-                return np.nan
+                score = np.nan
+        found.append(score)
+    return found
 
 
 def scorer_of(model: Any, scoring: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from copy import copy
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -97,7 +98,10 @@ class OutOfFold:
         if self.kind == "classifier" and self._target.ndim == 1:
             self.classes = np.unique(self._target)
         self.observations = Observations(
-            self._target[self.rows], self._answers, self.classes, self._rows_of_X
+            self._target[self.rows],
+            self._answers,
+            self.classes,
+            partial(_rows_of, models.X, self.rows),
         )
 
     def scoring(self, run: Any, scoring: Any) -> Any:
@@ -144,8 +148,9 @@ class OutOfFold:
                 kinds.add("regressor" if is_regressor(model) else "other")
         return (kinds.pop() if len(kinds) == 1 else "other"), methods, first
 
-    def _rows_of_X(self, chosen: Array) -> Any:
-        return take(self.models.X, self.rows[chosen])
+
+def _rows_of(X: Any, rows: Array, chosen: Array) -> Any:
+    return take(X, rows[chosen])
 
 
 _OWN_SCORES: dict[str, tuple[Callable[..., Any], str]] = {
