@@ -433,6 +433,7 @@ def test_what_the_file_has_can_be_asked_for(path):
 def test_many_identities_are_found_fast(path):
     """600,000 stored fits are indexed in one go, each still found."""
     from weightsearch._records import FitTable
+    from weightsearch.store._catalog import fit_records
     from weightsearch.store._lookup import _KeyIndex
 
     count = 600_000
@@ -440,16 +441,11 @@ def test_many_identities_are_found_fast(path):
     raw = rng.integers(0, 16, size=(count, 32), dtype=np.uint8)
     keys = np.frombuffer(b"0123456789abcdef", np.uint8)[raw].reshape(-1).view("S32")
 
-    class Run:
-        uid = header().uid
-
-        def fits(self):
-            ones = np.ones(count, bool)
-            return FitTable(np.arange(count), np.arange(count), ~ones, ones, keys)
-
-    index = _KeyIndex(None, [Run()])
+    ones = np.ones(count, bool)
+    fits = FitTable(np.arange(count), np.arange(count), ~ones, ones, keys)
+    index = _KeyIndex([(header().uid, fit_records(fits))])
     for row in (0, 1234, count - 1):
-        assert list(index.find(keys[row].decode())) == [(Run.uid, row, True)]
+        assert list(index.find(keys[row].decode())) == [(header().uid, row, True)]
 
 
 @pytest.mark.parametrize("content", [b"", b"text", None])

@@ -221,5 +221,5 @@ def test_paths_are_as_the_format_says(names: list[str], paths: list[str]):
 
 def test_equal_names_are_refused():
     """Two weights of one name would lie in one place."""
-    with pytest.raises(ValueError, match="more than once"):
+    with pytest.raises(ValueError, match="duplicated"):
         to_paths(["a", "a"])

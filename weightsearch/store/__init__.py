@@ -1,4 +1,4 @@
-"""Where runs are kept: an HDF5 file, and beside it the log of the run under way."""
+"""Storage of runs: an HDF5 file, and beside it the log of the current run."""
 
 from weightsearch.store._columns import check_compression
 from weightsearch.store._dtypes import check_storable

@@ -176,7 +176,7 @@ class AppendFile(PagedFile):
             page[low - start : high - start] = view[low - at : high - at]
 
     def commit(self, path: Path, *, durable: bool) -> None:
-        """Make the file what HDF5 has written."""
+        """Commit what HDF5 has written."""
         handle = self.fileno()
         if os.fstat(handle).st_size < self._size:
             os.ftruncate(handle, self._size)
@@ -195,7 +195,7 @@ class AppendFile(PagedFile):
             _steps.reached(_steps.REDO_REMOVED)
 
     def undo(self) -> None:
-        """Give back the room of what was appended, as far as possible."""
+        """Free the space of what was appended, as far as possible."""
         with contextlib.suppress(OSError):
             os.ftruncate(self.fileno(), self._old)
 
@@ -229,7 +229,7 @@ def redo_path(path: Path) -> Path:
 def _committed_size(handle: int) -> int:
     """Return the end of the file as its superblock has it, or its size.
 
-    Behind it are only bytes that a writer left which died before its commit.
+    After it are only bytes of a writer that crashed before its commit.
     """
     size = os.fstat(handle).st_size
     with io.FileIO(handle, "r", closefd=False) as file:
@@ -243,7 +243,7 @@ def _committed_size(handle: int) -> int:
 
 
 def open_paged(path: Path) -> PagedFile:
-    """Open a store's file for reading, as a commit that was cut off has left it."""
+    """Open a store's file for reading, with the pages of an interrupted commit."""
     file = io.FileIO(path, "r")
     try:
         pages: Pages = {}
@@ -258,7 +258,7 @@ def open_paged(path: Path) -> PagedFile:
 
 @contextlib.contextmanager
 def opened_for_append(path: Path, *, durable: bool) -> Iterator[AppendFile]:
-    """Open a store's file, and commit what was written unless there is an error.
+    """Open a store's file, and commit what was written unless an error occurs.
 
     Where a StoreWriteError is raised, the file is as it was, or is finished by the
     next writer.
@@ -290,7 +290,7 @@ def opened_for_append(path: Path, *, durable: bool) -> Iterator[AppendFile]:
 
 @contextlib.contextmanager
 def new_file(path: Path, *, durable: bool, replace: bool) -> Iterator[AppendFile]:
-    """Make a new file beside `path` and, if all went well, put it in its place.
+    """Create a new file beside `path` and, on success, move it into place.
 
     With `replace` it takes the place of the file that is there; else there must be
     none. Where a StoreWriteError is raised, what was at `path` is untouched.
@@ -327,7 +327,7 @@ def new_file(path: Path, *, durable: bool, replace: bool) -> Iterator[AppendFile
 
 
 def recover(path: Path) -> bool:
-    """Finish the commit that a writer which died has begun; drop one that is torn.
+    """Finish a crashed writer's commit, or drop it if its redo file is torn.
 
     The store's lock must be held. Return whether there was one to finish.
 

@@ -1,6 +1,6 @@
-"""Files beside the store: made and opened so that nothing else is ever written to.
+"""Creating and opening files beside the store, and no others.
 
-A new file is made exclusively, and has the store's mode, owner and group before its
+A new file is created exclusively, and has the store's mode, owner and group before its
 first byte. A file that is there already is opened only if it is a plain file with one
 name: never through a link, a FIFO or a folder.
 """
@@ -38,21 +38,21 @@ _NO_WAIT = getattr(os, "O_NONBLOCK", 0)
 
 
 def create_beside(path: Path, store: Path) -> int:
-    """Make a new file and return its descriptor, open for reading and writing.
+    """Create a file and return its descriptor, open for reading and writing.
 
     Parameters
     ----------
     path : Path
     store : Path
         The store's file, whose mode, owner and group the new one gets. Where there
-        is none, the new file is as any that the user makes.
+        is none, the new file has the user's defaults.
 
     Raises
     ------
     FileExistsError
-        If there is anything of that name, be it a link that leads nowhere.
+        If anything has that name, even a dangling link.
     OSError
-        If it cannot be made.
+        If it cannot be created.
     """
     mode = 0o600 if store.exists() else 0o666
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _PLAIN, mode)
@@ -83,7 +83,7 @@ def _take_over(handle: int, like: os.stat_result) -> int:
         try:
             os.fchown(handle, -1, like.st_gid)
         except PermissionError:
-            # What the store's group may do is not for the group of this process.
+            # Permissions of the store's group are not meant for this process's group.
             mode &= ~0o060
     return mode
 
@@ -116,7 +116,7 @@ def is_plain(status: os.stat_result) -> bool:
 
 
 def in_the_way(path: Path) -> StoreWriteError:
-    """Return the error for something that lies where a store's file belongs."""
+    """Return the error for something that is where a store's file belongs."""
     return StoreWriteError(
         f"{path} is in the way: it is a link, a folder or another special file, and "
         "the store needs a plain file of that name. Move it, or choose another store.",
@@ -125,7 +125,7 @@ def in_the_way(path: Path) -> StoreWriteError:
 
 
 def random_beside(store: Path, suffix: str) -> Path:
-    """Return a name beside the store that nobody can foresee."""
+    """Return an unpredictable path beside the store."""
     return store.with_name(f"{store.name}.{secrets.token_hex(8)}{suffix}")
 
 
@@ -149,14 +149,14 @@ def sync_folder(folder: Path) -> None:
 
 
 def place_new(aside: Path, path: Path) -> None:
-    """Give a file its name, but never that of another file.
+    """Rename a file, but never over another one.
 
     Raises
     ------
     FileExistsError
-        If there is anything of that name.
+        If anything has that name.
     OSError
-        If it cannot be done.
+        If it cannot be renamed.
     """
     try:
         os.link(aside, path, follow_symlinks=False)
@@ -170,7 +170,7 @@ def place_new(aside: Path, path: Path) -> None:
 
 
 def remove_leftovers(store: Path) -> None:
-    """Remove files aside that a killed writer left; there is one writer at a time."""
+    """Remove a crashed writer's temporary files; there is one writer at a time."""
     pattern = re.compile(re.escape(store.name) + r"\.[0-9a-f]{16}\.tmp")
     for other in store.parent.iterdir():
         if pattern.fullmatch(other.name):
@@ -178,7 +178,7 @@ def remove_leftovers(store: Path) -> None:
 
 
 def write_error(exc: OSError, path: Path, safe: str = "") -> StoreWriteError:
-    """Return the error for a store that cannot be written, and how to go on."""
+    """Return the error for a store that cannot be written, and what to do."""
     if exc.errno in _FULL:
         way_out = "Make room (or raise the limit) and make the same call again."
     elif isinstance(exc, PermissionError) and os.name == "nt":

@@ -1,4 +1,4 @@
-"""The index of a store: which runs it has, and every fit that can be reused.
+"""Index of a store: its runs, and every fit that can be reused.
 
 Two tables that grow at their end, so that opening a store or looking for a fit
 reads two datasets, however many runs there are. All of it is in the runs too: where
@@ -17,11 +17,11 @@ from h5py import h5d, h5g, h5p, h5s, h5t
 from weightsearch._records import Array, FitTable, RunHeader
 from weightsearch.exceptions import CorruptStoreError, StoreError
 from weightsearch.store import _schema as names
-from weightsearch.store._checked import CheckedGroup, as_bytes
+from weightsearch.store._checked import CheckedGroup, as_bytes, crc32
 from weightsearch.store._columns import append_block
 from weightsearch.store._names import from_path, to_flat
 
-__all__ = ["Catalog", "CatalogEntry", "CatalogWriter", "FitIndex", "fit_records"]
+__all__ = ["Catalog", "CatalogEntry", "CatalogWriter", "fit_records"]
 
 REMOVED, COMPLETE, INTERRUPTED, KEPT = range(4)
 """Values of the field ``status``."""
@@ -60,7 +60,7 @@ class CatalogEntry:
     referrers: int = 0
     """Number of other runs that refer to fits of this one."""
     nbytes: int = 0
-    """By how much the file grew for it."""
+    """Bytes that the file grew by when the run was added."""
     first: int = 0
     count: int = 0
     fits_crc32: int = 0
@@ -113,21 +113,6 @@ def fit_records(fits: FitTable) -> Array:
     return records
 
 
-@dataclass(frozen=True)
-class FitIndex:
-    """Finished fits with a key of all visible runs, in the order of their runs."""
-
-    key: Array
-    """S32"""
-    run: Array
-    """int64; number in :attr:`uids`"""
-    row: Array
-    """int64; row of the fit in its run"""
-    has_weights: Array
-    """bool"""
-    uids: list[str]
-
-
 class Catalog:
     """The index of a store, read whole.
 
@@ -174,7 +159,7 @@ class Catalog:
                 )
                 self.entries[-1].number = number
         except (KeyError, UnicodeDecodeError) as exc:
-            raise runs.refuse(f"record {number} makes no sense") from exc
+            raise runs.refuse(f"record {number} is not valid") from exc
 
     def _find_others(self) -> None:
         """Add the runs that have no record, or a damaged one."""
@@ -197,33 +182,21 @@ class Catalog:
                 status = "kept" if kept else status
                 self.entries.append(CatalogEntry(uid, shown, started, status))
 
-    def fits(self) -> FitIndex:
-        """Read the table of fits; what does not match its checksum is left out."""
+    def fits(self) -> list[tuple[str, Array]]:
+        """Read the reusable fits of each visible run, in the order of the commits.
+
+        Returns uids and records; what does not match its checksum is left out.
+        """
         visible = [
             e for e in self.entries if e.status != "kept" and e.number >= 0 and e.count
         ]
-        visible.sort(key=lambda entry: entry.number)
         table = self._fits.read() if visible else np.zeros(0, FIT)
-        raw, size = as_bytes(table), FIT.itemsize
-        numbers = [
-            number
-            for number, entry in enumerate(visible)
-            if 0 <= entry.first <= entry.first + entry.count <= len(table)
-            and zlib.crc32(raw[entry.first * size : (entry.first + entry.count) * size])
-            == entry.fits_crc32
-        ]
-        good = [visible[number] for number in numbers]
-        counts = np.array([entry.count for entry in good], np.int64)
-        firsts = np.array([entry.first for entry in good], np.int64)
-        within = np.arange(counts.sum()) - np.repeat(counts.cumsum() - counts, counts)
-        every = table[np.repeat(firsts, counts) + within]
-        return FitIndex(
-            every[names.F_KEY],
-            np.repeat(np.array(numbers, np.int64), counts),
-            every[names.F_ROW],
-            every[names.F_WEIGHTS] != 0,
-            [entry.uid for entry in visible],
-        )
+        found = []
+        for entry in sorted(visible, key=lambda entry: entry.number):
+            records = table[max(entry.first, 0) : entry.first + entry.count]
+            if len(records) == entry.count and crc32(records) == entry.fits_crc32:
+                found.append((entry.uid, records))
+        return found
 
     def problems(self) -> Iterator[StoreError]:
         """Yield what is wrong with the index."""
@@ -233,8 +206,7 @@ class Catalog:
         for entry in self.entries:
             if entry.number < 0:
                 yield self._root.refuse(f"/{entry.place} has no record in the index")
-        found = self.fits()
-        indexed = {found.uids[number] for number in np.unique(found.run).tolist()}
+        indexed = {uid for uid, _ in self.fits()}
         for entry in self.entries:
             if entry.status != "kept" and entry.count and entry.uid not in indexed:
                 yield self._root.refuse(f"the index of {entry.place}'s fits is bad")

@@ -1,8 +1,8 @@
-"""Reading HDF5 that a stranger wrote: look first, allocate afterwards.
+"""Safe reading of untrusted HDF5: every check comes before any allocation.
 
 Only hard links are followed. A dataset is refused if its bytes are in another file
 or another dataset, if it goes through filters that are not HDF5's own, if it
-declares more than the file can hold, or if it is not of the type that it should be.
+declares more than the file can hold, or if its type is wrong.
 What h5py raises becomes a :class:`~weightsearch.exceptions.CorruptStoreError` that
 names the place.
 """
@@ -340,7 +340,7 @@ class CheckedDataset:
         return dtype
 
     def _same_bytes(self, dtype: np.dtype[Any]) -> bool:
-        """Tell whether the dataset's bytes are those of a numpy type."""
+        """Return whether the dataset's bytes are those of a numpy type."""
         found = self._type
         if h5t.py_create(dtype, logical=True).equal(found):
             return True

@@ -1,4 +1,4 @@
-"""Columns and texts of the store's file: writing and reading them.
+"""Writing and reading columns and texts of the store's file.
 
 A column is a dataset with its checksum in an attribute. A text column is one
 fixed-length string per entry, which every HDF5 tool shows; where the padding would

@@ -1,4 +1,4 @@
-"""What HDF5 holds for each numpy type, as which the array comes back bit for bit.
+"""Mapping of numpy types to HDF5 types that keeps every bit.
 
 HDF5 knows booleans (as an enumeration), integers, floats, complex numbers (as a
 compound of two), fixed-length bytes and compounds of these, each with its byte
@@ -53,7 +53,7 @@ _MAX_NESTING = 16
 
 @dataclass(frozen=True)
 class Stored:
-    """How arrays of one type are kept in the file."""
+    """Storage of the arrays of one type."""
 
     true: np.dtype[Any] | None
     """The model's type; None where it is a named type that is not installed."""
@@ -104,9 +104,9 @@ def dtype_text(dtype: np.dtype[Any]) -> str:
 
 @lru_cache(maxsize=1024)
 def parse_dtype(text: str) -> np.dtype[Any] | None:
-    """Read a type's name; return None for a named type that is not installed.
+    """Parse a type's name; return None for a named type that is not installed.
 
-    A ValueError says that it is not the name of a type that a store holds.
+    Raise a ValueError for what is not the name of a type that a store can hold.
     """
     if text.startswith("{"):
         try:
@@ -118,7 +118,7 @@ def parse_dtype(text: str) -> np.dtype[Any] | None:
             dtype = np.dtype(text)
             check_storable(dtype)
         except TypeError as exc:
-            raise ValueError(f"{text!r} is no type that a store holds") from exc
+            raise ValueError(f"{text!r} is not a type that a store can hold") from exc
         return dtype
     if _NAMED.fullmatch(text):
         return _named(text)
@@ -127,7 +127,7 @@ def parse_dtype(text: str) -> np.dtype[Any] | None:
 
 @lru_cache(maxsize=1024)
 def stored_as(dtype: np.dtype[Any]) -> Stored:
-    """Choose what HDF5 holds for a type that :func:`check_storable` lets pass."""
+    """Return the storage of a type that :func:`check_storable` accepts."""
     if _is_named(dtype):
         return Stored(dtype, np.dtype(f"<u{dtype.itemsize}"))
     if dtype.kind in "mM":
@@ -162,8 +162,8 @@ def from_stored(array: Array, stored: Stored, name: str = "") -> Array:
     """
     if stored.true is None:
         warnings.warn(
-            f"{name!r} is of a type that numpy lacks and is given as raw "
-            f"{array.dtype}; install ml_dtypes to get it as it was",
+            f"{name!r} has a type that numpy lacks and is returned as raw "
+            f"{array.dtype}; install ml_dtypes to get its true type",
             UnstorableWeightsWarning,
             stacklevel=2,
         )
@@ -226,7 +226,7 @@ def _named(name: str) -> np.dtype[Any] | None:
 
 
 def _is_compound(dtype: np.dtype[Any]) -> bool:
-    """Tell whether HDF5 holds a structured type with nothing lost."""
+    """Return whether HDF5 can hold a structured type without loss."""
     if dtype.fields is None or not all(map(_is_plain_field, dtype.fields.values())):
         return False
     try:

@@ -53,7 +53,7 @@ class StoreLock:
         self._pid = 0
 
     def acquire(self) -> None:
-        """Take the lock, or say at once who has it."""
+        """Take the lock, or raise an error at once that names its holder."""
         if self._connection is not None:
             raise RuntimeError("This lock is held already.")
         failure: sqlite3.Error | None = None
@@ -169,7 +169,7 @@ class StoreLock:
             )
         else:
             what = (
-                "is locked, and nothing tells by whom: another fit is just starting or "
+                "is locked by an unknown process: another fit is just starting or "
                 "ending (try again), or its file system locks files badly, as some "
                 "network drives do (put the store on a local disk)."
             )
@@ -196,7 +196,7 @@ def is_locked(store: Path) -> bool:
 
 
 def read_holder(store: Path) -> str:
-    """Return who holds a store, in words; empty where it is not known."""
+    """Return who holds a store, in words; empty where that is not known."""
     path = store.with_name(f"{store.name}.wsholder")
     try:
         if not is_plain(os.lstat(path)):

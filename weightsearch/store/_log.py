@@ -92,13 +92,13 @@ class Log:
     """The log of a store, for the one process that writes it.
 
     It holds any number of runs, one after another. Methods may be called from any
-    thread; one at a time goes on.
+    thread; they run one at a time.
 
     Attributes
     ----------
     path : Path
     run : RunHeader or None
-        The run that is under way.
+        The run that is being written.
     """
 
     def __init__(self, store: Path, end: int | None = None, *, durable: bool = True):
@@ -146,7 +146,7 @@ class Log:
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is nothing in the log."""
+        """Whether the log is empty."""
         return self._end == 0
 
     # -- one run --------------------------------------------------------------
@@ -186,7 +186,7 @@ class Log:
             self._params.update(enumerate(encoded, start))
 
     def append(self, record: FitRecord) -> None:
-        """Make a finished fit safe."""
+        """Append a finished fit."""
         weights, state = record.weights, record.state
         arrays = None
         if weights is not None:
@@ -251,7 +251,7 @@ class Log:
         _steps.reached(_steps.RUN_FINISHED)
 
     def take_back(self) -> None:
-        """Forget the run that is under way."""
+        """Remove the run that is being written."""
         with self._mutex, self._explaining():
             os.ftruncate(self._handle, self._start)
             self._end = self._start
@@ -338,7 +338,7 @@ class Log:
 
     @contextlib.contextmanager
     def _explaining(self) -> Iterator[None]:
-        """Turn what the system says into what the user can do."""
+        """Turn errors of the system into errors that say what to do."""
         try:
             yield
         except StoreWriteError:
@@ -398,7 +398,7 @@ def _blocks(texts: Sequence[str]) -> Iterator[tuple[int, Sequence[str]]]:
 
 
 def _write_at(handle: int, pieces: list[Any], at: int, total: int) -> None:
-    """Write buffers, one after the other, from a place in the file on."""
+    """Write buffers one after another from a place in the file on."""
     if hasattr(os, "pwritev") and len(pieces) <= _MAX_PIECES:
         done = os.pwritev(handle, pieces, at)
         if done == total:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import numpy as np
 from weightsearch._records import Array, RunHeader, RunSource, Weights
 from weightsearch.exceptions import StoreError
 from weightsearch.store import _schema as names
-from weightsearch.store._catalog import fit_records
+from weightsearch.store._catalog import FIT, fit_records
 from weightsearch.store._log import log_path
 from weightsearch.store._log_file import LogFile
 from weightsearch.store._log_run import LogRun
@@ -22,8 +22,6 @@ from weightsearch.store._run import Run
 from weightsearch.store._verify import Problem, verify_file
 
 __all__ = ["StoreLookup", "StoredFit", "verify"]
-
-_KEY = "S32"
 
 
 @dataclass(frozen=True)
@@ -87,8 +85,8 @@ class StoredFit:
 class StoreLookup:
     """The runs of a store: those in its file, then those in its log.
 
-    The file is opened when somebody asks for it, and then read until :meth:`close`,
-    even if another one has taken its place.
+    The file is opened on first use, and then read until :meth:`close`, even if another
+    one has replaced it.
     """
 
     def __init__(
@@ -120,10 +118,10 @@ class StoreLookup:
 
     @property
     def runs(self) -> list[RunSource]:
-        """All runs, oldest first, but those whose fits cannot be listed."""
+        """All runs, oldest first, except those whose fits cannot be listed."""
         store = self._open()
         stored = list(store.runs.values()) if store is not None else []
-        return [run for run in stored if _readable(run)] + [
+        return [run for run in stored if run.is_readable()] + [
             run for run in self.log_runs if run.complete or len(run.fits())
         ]
 
@@ -145,22 +143,22 @@ class StoreLookup:
             try:
                 yield run.header
             except StoreError:
-                # A damaged run is as good as none; verify tells of it.
+                # A damaged run is skipped; verify reports it.
                 continue
 
     def unfinished(self) -> list[RunSource]:
-        """Runs that have not come to their end, oldest first."""
+        """Runs that were not completed, oldest first."""
         store = self._open()
         found: list[RunSource] = []
         if store is not None:
             for entry in store.entries:
                 run = store.by_uid(entry.uid) if entry.status != "complete" else None
-                if run is not None and _readable(run):
+                if run is not None and run.is_readable():
                     found.append(run)
         return found + [run for run in self.log_runs if not run.complete]
 
     def complete(self, fingerprint: str) -> list[RunSource]:
-        """Runs of an identity that have come to their end, newest first."""
+        """Complete runs of an identity, newest first."""
         store = self._open()
         found: list[RunSource] = [
             run
@@ -171,7 +169,7 @@ class StoreLookup:
             for entry in reversed(store.entries):
                 if (entry.status, entry.fingerprint) == ("complete", fingerprint):
                     stored = store.by_uid(entry.uid)
-                    if stored is not None and _readable(stored):
+                    if stored is not None and stored.is_readable():
                         found.append(stored)
         return found
 
@@ -189,7 +187,7 @@ class StoreLookup:
             if self._runs is not None and uid in self._runs:
                 return self._runs[uid]
         known = {content.uid for content in self._log.contents}
-        # Replaced by another run of the log, which may refer to it.
+        # One that another run of the log replaces, and may refer to.
         return LogRun(self._log, uid, self.resolve) if uid in known else None
 
     def _find_log_runs(self) -> dict[str, LogRun]:
@@ -221,31 +219,36 @@ class StoreLookup:
         """Return the newest fit, or model, of an identity that is whole, or None."""
         with self._mutex:
             if self._index is None:
-                self._index = _KeyIndex(self._open(), self.log_runs)
+                store = self._open()
+                tables = [] if store is None else store.index()
+                for run in self.log_runs:
+                    tables.append((run.uid, fit_records(run.fits())))
+                self._index = _KeyIndex(tables)
             index = self._index
         for uid, row, has_weights in index.find(key):
             source = self.resolve(uid)
             if source is None or (need_weights and not has_weights):
                 continue
-            if isinstance(source, LogRun):
-                if source.problem(row) is not None:
-                    continue
-            elif not _has_result(source, row):
+            try:
+                whole = not isinstance(source, LogRun) or source.problem(row) is None
+                source.result(row)
+            except StoreError:
                 continue
-            return StoredFit(uid, row, has_weights, source)
+            if whole:
+                return StoredFit(uid, row, has_weights, source)
         return None
 
-    # -- the files ------------------------------------------------------------
+    # -- files ----------------------------------------------------------------
 
     def refresh_log(self, log: LogFile | None) -> None:
-        """See the log as it is now."""
+        """Read the log as it is now."""
         with self._mutex:
             self._log = log
             self._runs = None
             self._index = None
 
     def close(self) -> None:
-        """Close the file; it is opened again when somebody asks."""
+        """Close the file; it is opened again on next use."""
         with self._mutex:
             store, self._store = self._store, None
             self._opened = False
@@ -303,53 +306,26 @@ def _log_problems(log: LogFile, lookup: StoreLookup) -> Iterator[Problem]:
                 yield Problem(name, str(error))
 
 
-def _readable(run: RunSource) -> bool:
-    try:
-        run.header, run.fits()
-    except StoreError:
-        return False
-    return True
-
-
-def _has_result(run: RunSource, row: int) -> bool:
-    try:
-        run.result(row)
-    except StoreError:
-        return False
-    return True
-
-
 class _KeyIndex:
     """Sorted identities of all fits and models that can be reused; 50 bytes each."""
 
-    def __init__(self, store: Hdf5Store | None, runs: Sequence[LogRun]):
-        self._uids: list[str] = []
-        keys: list[Array] = [np.empty(0, _KEY)]
-        places: list[Array] = [np.empty((0, 3), np.int64)]
-        if store is not None:
-            found = store.index()
-            keys.append(found.key)
-            places.append(np.stack([found.run, found.row, found.has_weights], axis=1))
-            self._uids = list(found.uids)
-        for run in runs:
-            records = fit_records(run.fits())
-            place = np.empty((len(records), 3), np.int64)
-            place[:, 0] = len(self._uids)
-            place[:, 1] = records[names.F_ROW]
-            place[:, 2] = records[names.F_WEIGHTS]
-            self._uids.append(run.uid)
-            keys.append(records[names.F_KEY].astype(_KEY))
-            places.append(place)
-        together = np.concatenate(keys)
+    def __init__(self, tables: Iterable[tuple[str, Array]]):
+        self._uids, records = [""], [np.zeros(0, FIT)]
+        for uid, table in tables:
+            self._uids.append(uid)
+            records.append(table)
+        together = np.concatenate(records)
         # Stable, so that among equal keys the newest stays the last.
-        order = np.argsort(together, kind="stable")
-        self._keys = together[order]
-        self._places = np.concatenate(places)[order]
+        order = np.argsort(together[names.F_KEY], kind="stable")
+        self._records = together[order]
+        self._keys = np.ascontiguousarray(self._records[names.F_KEY])
+        self._run = np.repeat(np.arange(len(records)), list(map(len, records)))[order]
 
     def find(self, key: str) -> Iterator[tuple[str, int, bool]]:
         """Uid, row and whether it has weights, of each fit of a key, newest first."""
-        wanted = np.array(key.encode(), _KEY)
+        wanted = np.array(key.encode(), self._keys.dtype)
         first = int(np.searchsorted(self._keys, wanted, "left"))
         last = int(np.searchsorted(self._keys, wanted, "right"))
-        for number, row, has_weights in self._places[first:last][::-1].tolist():
-            yield self._uids[number], row, bool(has_weights)
+        for at in range(last - 1, first - 1, -1):
+            _, row, has_weights = self._records[at].item()
+            yield self._uids[self._run[at]], row, bool(has_weights)

@@ -1,4 +1,4 @@
-"""Putting the runs of several stores into one, each fit once."""
+"""Merging the runs of several stores, each fit once."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def merge(
     *,
     compression: str | Mapping[str, Any] | None = None,
 ) -> int:
-    """Add the runs of other stores to one, which is made if it is not there.
+    """Add the runs of other stores to one, which is created if necessary.
 
     A fit that is there already, by its identity, is referred to and not copied. The
-    other stores stay as they are. All is added in one commit, or nothing.
+    other stores do not change. Everything is added in one commit, or nothing.
     """
     path = Path(path).resolve()
     with locked(path, compression=compression) as session:

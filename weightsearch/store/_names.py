@@ -1,12 +1,12 @@
 """Weight names as HDF5 paths that any viewer shows, and back.
 
-A name's slashes make groups: ``coefs_/0`` lies at ``coefs_/0``. What HDF5 would
+A name's slashes make groups: ``coefs_/0`` is at ``coefs_/0``. What HDF5 would
 misread is written as ``%`` and two hexadecimal digits, a byte of its UTF-8 each:
 
 * ``%``, control characters (NUL among them) and lone surrogates, everywhere;
 * the dots of a part that is ``.`` or ``..``;
 * a slash at the start, at the end or beside another slash;
-* the slash after a part of the name that is itself a name: ``a`` and ``a/b`` lie at
+* the slash after a part of the name that is itself a name: ``a`` and ``a/b`` are at
   ``a`` and ``a%2Fb``, since HDF5 cannot hold an array and a group in one place.
 
 The empty name is ``%``. So decoding percent signs gives the name back.
@@ -27,7 +27,7 @@ _SLASH = "%2F"
 
 
 def to_paths(names: Iterable[str]) -> list[str]:
-    """Give each of a group's names a path; no two of them clash.
+    """Return a path for each of a group's names, no two of them equal.
 
     Raises
     ------
@@ -38,17 +38,17 @@ def to_paths(names: Iterable[str]) -> list[str]:
     known = set(names)
     if len(known) < len(names):
         twice = sorted({name for name in names if names.count(name) > 1})
-        raise ValueError(f"the names {twice} are there more than once")
+        raise ValueError(f"the names {twice} are duplicated")
     return [_path(name, known) for name in names]
 
 
 def to_flat(name: str) -> str:
-    """Give a name a path of one part, slashes escaped."""
+    """Return a path of one part for a name, with slashes escaped."""
     return _part(name).replace("/", _SLASH) or "%"
 
 
 def from_path(path: str) -> str:
-    """Give the name that lies at a path."""
+    """Return the name at a path."""
     if "%" not in path:
         return path
     if path == "%":

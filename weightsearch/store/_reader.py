@@ -1,4 +1,4 @@
-"""Reading a store: lazy, read only, and safe on a stranger's file."""
+"""Lazy, read-only access to a store, safe on untrusted files."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from typing import Any, BinaryIO, NoReturn, Self
 import h5py
 from h5py import h5g
 
+from weightsearch._records import Array
 from weightsearch.exceptions import (
     CorruptStoreError,
     NotAStoreError,
@@ -29,7 +30,7 @@ from weightsearch.exceptions import (
 )
 from weightsearch.store import _schema as names
 from weightsearch.store._append import open_paged, redo_path
-from weightsearch.store._catalog import Catalog, CatalogEntry, FitIndex
+from weightsearch.store._catalog import Catalog, CatalogEntry
 from weightsearch.store._checked import (
     TROUBLE,
     CheckedGroup,
@@ -54,7 +55,7 @@ def _close_all() -> None:
 
 
 class _Runs(Mapping[str, Hdf5Run]):
-    """Runs that are made when they are asked for."""
+    """Runs that are created on first access."""
 
     def __init__(
         self, entries: dict[str, CatalogEntry], make: Callable[[CatalogEntry], Hdf5Run]
@@ -73,12 +74,12 @@ class _Runs(Mapping[str, Hdf5Run]):
 
 
 class StoreView:
-    """What a store's open file holds.
+    """The content of an open store.
 
     Attributes
     ----------
     uid : str
-        Unique for ever; the same however often the file is written.
+        Unique to this store; the same however often the file is rewritten.
     entries : list of CatalogEntry
         What the index has of each run that was not deleted, oldest first.
     runs : mapping of str -> Hdf5Run
@@ -109,8 +110,8 @@ class StoreView:
             self._opened[entry.place] = run
         return run
 
-    def index(self) -> FitIndex:
-        """Read all fits of all runs that can be reused."""
+    def index(self) -> list[tuple[str, Array]]:
+        """Read the fits that can be reused: uid and records of each run."""
         return self.catalog.fits()
 
     @property
@@ -126,8 +127,8 @@ class StoreView:
 class Hdf5Store(StoreView):
     """A store's file, open for reading.
 
-    Opening reads the index; everything else is read when it is asked for, and
-    compared with its checksum. No lock of HDF5 is taken or needed: what is in the
+    Opening reads the index; everything else is read on first use, and compared with
+    its checksum. No lock of HDF5 is taken or needed: what is in the
     file stays where it is while runs are added.
 
     Parameters
@@ -211,7 +212,7 @@ class Hdf5Store(StoreView):
             return CheckedGroup(h5g.open(opened.id, b"/"), self.path, "/")
 
     def _at_path(self) -> tuple[int, ...]:
-        """What tells one state of the file at the path from another."""
+        """Identify the state of the file at the path."""
         try:
             status = Path(self.path).stat() if self._is_path else None
         except OSError:
@@ -221,7 +222,7 @@ class Hdf5Store(StoreView):
         return status.st_ino, status.st_size, status.st_mtime_ns
 
     def _changed(self) -> bool:
-        """Tell whether the open file has been written, and is still at its path."""
+        """Return whether the open file was written to, and is still at its path."""
         before, now = self._status, self._at_path()
         return bool(before and now and self._files) and (
             now[0] == before[0] and now != before
@@ -229,10 +230,10 @@ class Hdf5Store(StoreView):
 
 
 def check_store_file(path: Path | str) -> None:
-    """Check whether a path may be used as a store; nothing there is changed.
+    """Check that a path can be used as a store, without changing anything.
 
-    What cannot be written is a StoreWriteError; a folder, a file that is not HDF5 (an
-    empty one too), or one of another program a NotAStoreError.
+    Raise a StoreWriteError where nothing can be written, and a NotAStoreError for a
+    folder, a file that is not HDF5 (an empty one too) or one of another program.
     """
     path = Path(path)
     try:
@@ -279,7 +280,7 @@ def _open(source: Path | str | BinaryIO, path: str) -> tuple[Any, h5py.File]:
         if isinstance(source, (str, os.PathLike)):
             found = Path(source)
             if not stat.S_ISREG(found.stat().st_mode):
-                # Opening a pipe would wait for ever.
+                # Opening a pipe would block.
                 raise NotAStoreError(f"{path} is not a file", path)
             file = open_paged(found)
         else:
@@ -340,10 +341,10 @@ def name_of(source: Any) -> str:
 
 
 class FileObject:
-    """A file object of any origin, which says itself what goes wrong with it.
+    """A file object of any kind, whose errors become StoreError.
 
-    What a network's library raises in the middle of a read would else be taken for
-    a damaged store, or come out of HDF5 as something that nobody understands.
+    Otherwise an error of a network library in the middle of a read would look like a
+    damaged store.
     """
 
     def __init__(self, source: Any):
@@ -363,7 +364,7 @@ class FileObject:
         self.seek(0)
 
     def close(self) -> None:
-        """Leave the file open: it is the caller's."""
+        """Do nothing: the file is the caller's."""
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         try:
@@ -381,7 +382,7 @@ class FileObject:
         done = 0
         try:
             while done < len(view):
-                # Raw files and sockets give less than they are asked for.
+                # Raw files and sockets may return less than is asked for.
                 count = self._read(view[done:])
                 if not count:
                     break
@@ -402,7 +403,7 @@ class FileObject:
         return len(content)
 
     def _fail(self, reason: str, error: Exception | None = None) -> NoReturn:
-        # Whatever it is that a foreign file raises, the store cannot be used.
+        # Whatever a foreign file raises, the store cannot be used.
         where = self._name or f"The {type(self._source).__name__}"
         raise StoreError(f"{where}: {reason}", self._name) from error
 

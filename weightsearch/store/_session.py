@@ -1,4 +1,4 @@
-"""Writing to a store: lock, log, and the way into the HDF5 file."""
+"""Writing to a store: lock, log and commit."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ Compression = str | Mapping[str, Any] | None
 
 
 class WriteSession:
-    """The right to write one run to a store, from :meth:`open` to the end of a fit.
+    """Exclusive access to write one run to a store.
 
     It ends with one of :meth:`commit`, :meth:`discard` and :meth:`close`; after each
     of them nothing is open and the store is free for the next writer. Leaving the
@@ -54,9 +54,9 @@ class WriteSession:
     path : Path
         The store's file, links resolved.
     lookup : StoreLookup
-        What the store has.
+        The runs and fits of the store.
     recovered : bool
-        Whether opening has put anything into the file that a crash had left.
+        Whether opening put anything into the file that a crash had left.
     """
 
     def __init__(
@@ -78,10 +78,10 @@ class WriteSession:
     def open(
         cls, path: Path, *, durable: bool = True, compression: Compression = None
     ) -> Self:
-        """Take the lock and see what the store and its log have.
+        """Take the lock, and read what the store and its log have.
 
-        The file need not exist, its folder must. What is durable survives a power
-        cut too; the death of the process costs nothing finished in either case.
+        The file need not exist, its folder must. With `durable`, finished fits survive
+        a power cut too; without, they still survive the death of the process.
         """
         path = Path(path).resolve()
         check_compression(compression)
@@ -105,8 +105,7 @@ class WriteSession:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(
-            "A session that writes to a store holds a lock of its process and cannot "
-            "be pickled."
+            "A WriteSession holds a lock of its process and cannot be pickled."
         )
 
     # -- what the store has ---------------------------------------------------
@@ -123,12 +122,12 @@ class WriteSession:
 
     @property
     def newest_headers(self) -> Iterator[RunHeader]:
-        """The headers of the store's runs, newest first, read as they are asked for."""
+        """The headers of the store's runs, newest first, read lazily."""
         return self.lookup.newest_headers
 
     @property
     def unfinished(self) -> Sequence[RunSource]:
-        """The runs that have not come to their end, oldest first."""
+        """The runs that were not completed, oldest first."""
         return self.lookup.unfinished()
 
     def complete(self, fingerprint: str) -> Sequence[RunSource]:
@@ -142,7 +141,7 @@ class WriteSession:
     # -- what comes in --------------------------------------------------------
 
     def begin(self, header: RunHeader) -> RunHeader:
-        """Start the run; returns its header, with a name that the store lacks."""
+        """Begin the run; return its header, with a name that the store lacks."""
         if self._log is not None:
             raise RuntimeError("A session writes one run, which has begun already.")
         header = _renamed(header, self.lookup.names)
@@ -168,7 +167,7 @@ class WriteSession:
         self._begun().set_splits(splits)
 
     def append(self, record: FitRecord) -> None:
-        """Make a finished fit safe."""
+        """Append a finished fit to the log."""
         self._begun().append(record)
 
     def reuse(
@@ -194,16 +193,16 @@ class WriteSession:
 
     @property
     def n_safe(self) -> int:
-        """Fits of this run that are in the log and need not be made again."""
+        """Fits of this run that are in the log and need not be repeated."""
         return self._n_safe if self._log is None else self._log.n_safe
 
     # -- the end --------------------------------------------------------------
 
     def commit(self, results: RunResults, *, supersede: Collection[str] = ()) -> None:
-        """End the run and put it into the HDF5 file, without the runs it replaces.
+        """Complete the run and put it into the HDF5 file, without the runs it replaces.
 
-        If there is no room, the run is safe in the log, finished, and the next commit
-        puts it into the file.
+        If the disk is full, the run is safe in the log, and the next commit puts it
+        into the file.
         """
         log = self._begun()
         try:
@@ -221,7 +220,7 @@ class WriteSession:
             self.close()
 
     def discard(self) -> None:
-        """Forget the run, whose fits are all in the store already."""
+        """Discard the run, whose fits are all in the store already."""
         try:
             if self._log is not None:
                 self._log.take_back()
@@ -247,8 +246,8 @@ class WriteSession:
     def empty_log(self) -> bool:
         """Put every run of the log into the file, and remove the log.
 
-        What is damaged is left out, with a warning, and the log is moved aside then.
-        Returns whether there was a run with fits, or one that has ended.
+        What is damaged is left out, with a warning, and then the log is moved aside.
+        Return whether there was a complete run, or one with fits.
         """
         if self._log is not None:
             self._log.sync()
@@ -304,11 +303,11 @@ class WriteSession:
         elif self._file.damaged:
             self.recovered |= self.empty_log()
         elif not any(run.complete or len(run.fits()) for run in runs):
-            # All of it is in the file already, or there is not a fit in it.
+            # All of it is in the file already, or it has no fit.
             self._remove_log()
 
     def _append(self, runs: Sequence[LogRun], supersede: Collection[str]) -> bool:
-        """Append runs to the file; returns whether damaged fits were left out."""
+        """Append runs to the file; return whether damaged fits were left out."""
         dropped = False
         while True:
             try:
@@ -334,7 +333,7 @@ class WriteSession:
                 raise self._safe(error, runs) from error
 
     def _safe(self, error: StoreError, runs: Sequence[LogRun]) -> StoreError:
-        """Add to an error what is safe, if that is so."""
+        """Add to an error what is safe, if anything is."""
         n_fits = sum(len(run.fits()) for run in runs)
         if not self._in_place() or not n_fits:
             return error
@@ -354,7 +353,7 @@ class WriteSession:
             return False
 
     def _move_aside(self, runs: Sequence[LogRun]) -> None:
-        """Move a damaged log out of the way, and say what is lost."""
+        """Move a damaged log aside, with a warning that says what is lost."""
         assert self._file is not None
         aside = random_beside(self.path, ".damaged.wslog")
         skipped = [f"bytes {start} to {end - 1}" for start, end in self._file.skipped]
@@ -378,7 +377,7 @@ class WriteSession:
         try:
             self._log_path.unlink(missing_ok=True)
         except PermissionError:
-            # Windows removes no file that a reader has open; empty, it says nothing.
+            # Windows does not remove a file that a reader has open; empty, it is inert.
             with self._log_path.open("r+b") as file:
                 file.truncate(0)
         self._forget_log()
@@ -418,7 +417,7 @@ def _log_file(path: Path) -> LogFile | None:
 
 
 def _renamed(header: RunHeader, names: Collection[str]) -> RunHeader:
-    """Give a run another name if the store has one of its name."""
+    """Rename a run whose name the store has already."""
     name, number = header.name, 1
     while name in names:
         number += 1
@@ -428,7 +427,7 @@ def _renamed(header: RunHeader, names: Collection[str]) -> RunHeader:
 
 @contextlib.contextmanager
 def locked(path: Path, *, compression: Compression = None) -> Iterator[WriteSession]:
-    """Hold a store's lock, with all that was beside it in its file."""
+    """Hold a store's lock, after recovering what was beside its file."""
     with WriteSession.open(path, compression=compression) as session:
         session.empty_log()
         session.lookup.close()
@@ -436,10 +435,10 @@ def locked(path: Path, *, compression: Compression = None) -> Iterator[WriteSess
 
 
 def consolidate(path: Path, compression: Compression = None) -> bool:
-    """Put into a store what a crash has left beside it.
+    """Recover what a crash left beside a store.
 
-    What is damaged in the log is left out, with a warning that counts it. Returns
-    whether there was anything to put into it.
+    What is damaged in the log is left out, with a warning that counts it. Return
+    whether there was anything to recover.
     """
     path = Path(path).resolve()
     if not any(os.path.lexists(one) for one in (log_path(path), redo_path(path))):
@@ -449,10 +448,10 @@ def consolidate(path: Path, compression: Compression = None) -> bool:
 
 
 def live_runs(path: Path) -> list[LogRun]:
-    """Return the runs in a store's log as they are just now, oldest first.
+    """Return the runs in a store's log as they are now, oldest first.
 
-    Ask before the store's file is opened, and leave out runs that the file has: then
-    a run that is put into the file at that moment is never missed.
+    Call it before the store's file is opened, and leave out runs that the file has: so
+    a run that is committed at that moment is never missed.
     """
     path = Path(path).resolve()
     try:

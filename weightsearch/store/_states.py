@@ -1,4 +1,4 @@
-"""States: what besides weights makes models, as texts and contents they share."""
+"""States of models in the file: texts, and the contents that they share."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def write_states(
 
 
 def _write_contents(states: h5g.GroupID, run: RunSource, wanted: list[str]) -> None:
-    """Write contents one after the other, with no more than one in memory."""
+    """Write contents one after another, with no more than one in memory."""
     offset = np.array([0, *accumulate(map(run.blob_size, wanted))], "<i8")
     content = create_dataset(
         states, names.D_CONTENT, (int(offset[-1]),), h5t.STD_U8LE, None

@@ -1,7 +1,6 @@
-"""The steps of the commit protocol, by name.
+"""Names of the steps of the commit protocol.
 
-A process may die between any two of them; tests replace :func:`reached` in a child
-process to die at each.
+A process may die between any two; tests replace :func:`reached` to die at each.
 """
 
 from __future__ import annotations
@@ -49,4 +48,4 @@ STEPS = (
 
 
 def reached(step: str) -> None:
-    """Note that a step has been done."""
+    """Do nothing; called after each step."""

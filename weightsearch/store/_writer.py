@@ -73,7 +73,7 @@ def append_runs(
     Parameters
     ----------
     path : Path
-        The store's file. Where there is none, it is made.
+        The store's file; created if there is none.
     runs : iterable of RunSource
         Their arrays pass through in blocks of bounded size. A row whose origin is
         another run of the file, or one before it here, is stored as a reference;
@@ -81,12 +81,12 @@ def append_runs(
         is stored as interrupted; one whose name is taken gets another; one that the
         store has already is left out.
     store_uid : str
-        Of a store that is made: unique for ever, 32 hexadecimal digits.
+        Uid of a store that is created: unique, 32 hexadecimal digits.
     remove : collection of str
         Uids of runs to remove; those that are not there are ignored. What other runs
-        refer to is kept, out of sight.
+        refer to is kept, hidden.
     durable : bool, default=True
-        Whether all is on the disk before this returns.
+        Whether to wait until everything is on the disk.
     compression : None, "gzip", "lzf" or mapping
         Of the weights, as ``check_compression`` takes it.
 
@@ -122,7 +122,7 @@ def append_runs(
 
 
 def rewrite(path: Path, *, durable: bool = True) -> None:
-    """Write a store's file again without what is unused, and put it in its place.
+    """Rewrite a store's file without what is unused, and replace it.
 
     The store's lock must be held. Whatever is raised, the file that was there is
     untouched, and no other is left beside it.
@@ -151,7 +151,7 @@ def rewrite(path: Path, *, durable: bool = True) -> None:
 
 @contextlib.contextmanager
 def _hdf5(file: AppendFile, path: str, *, new: bool) -> Iterator[h5f.FileID]:
-    """Open the file with HDF5; whatever happens, HDF5 can close it."""
+    """Open the file with HDF5, so that HDF5 can always close it."""
     # Space that is given up is not used again while the file is open: new bytes all
     # go to its end.
     with guarded(path, "/"):
@@ -186,7 +186,7 @@ def _begin(root: h5g.GroupID, uid: str) -> None:
 
 
 class _Writer:
-    """A store's file that is being written."""
+    """A store's file that is open for writing."""
 
     def __init__(
         self, root: CheckedGroup, file: AppendFile, hdf5: h5f.FileID, filters: Filters
@@ -208,11 +208,11 @@ class _Writer:
 
     @property
     def n_used(self) -> int:
-        """Bytes of the file that runs take, about."""
+        """Approximate number of bytes that runs take."""
         return sum(entry.nbytes for entry in self._entries.values())
 
     def add(self, run: RunSource) -> None:
-        """Write a run; one that is there already stays as it is."""
+        """Write a run, unless it is there already."""
         header = run.header
         known = self._entries.get(header.uid)
         if known is not None:
@@ -237,8 +237,7 @@ class _Writer:
 
     def copy(self, run: Hdf5Run) -> None:
         """Copy a run of another file without decoding it."""
-        # A stranger's links must not be carried over; content goes on being held to
-        # its checksums wherever it is.
+        # Links of an untrusted file must not be copied; content keeps its checksums.
         run.check_safe()
         name = to_flat(run.name).encode()
         before = self._hdf5.get_filesize()
@@ -246,7 +245,7 @@ class _Writer:
         self._finished(entry_of(run.header, run.header.status), run.fits(), before)
 
     def remove(self, uid: str) -> None:
-        """Remove a run; keep it out of sight while others refer to it."""
+        """Remove a run; hide it while others refer to it."""
         entry = self._entries.get(uid)
         if entry is None or entry.status == "kept":
             return
@@ -256,7 +255,7 @@ class _Writer:
             self._unlink(entry)
 
     def _show(self, entry: CatalogEntry, header: RunHeader) -> None:
-        """Bring back a run that was removed, but kept."""
+        """Show a run again that was removed, but kept."""
         if self._free_name(entry.name) == entry.name:
             self._move(entry, header.status)
 
@@ -325,7 +324,7 @@ class _Writer:
         )
 
     def _repaired(self) -> CatalogWriter:
-        """Write a damaged index again from what can be read of the runs."""
+        """Rebuild a damaged index from what can be read of the runs."""
         self._root.gid.unlink(names.G_INDEX.encode())
         index = CatalogWriter.create(self._root.gid)
         referrers: dict[str, int] = {}
