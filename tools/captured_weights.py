@@ -1,7 +1,7 @@
-"""Write docs/captured_weights.md: what is captured of every scikit-learn estimator.
+"""Write the table of scikit-learn's estimators and their weights in docs/keeping.md.
 
-Every estimator of ``sklearn.utils.all_estimators()`` is fitted on iris flowers and its
-weights are extracted; the page is what came out.
+Every estimator of ``sklearn.utils.all_estimators()`` is fitted on the iris data and its
+weights are extracted.
 
     python tools/captured_weights.py            writes the page
     python tools/captured_weights.py --check    exits 1 if the page is out of date
@@ -16,7 +16,7 @@ import re
 import sys
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -41,16 +41,10 @@ from sklearn.utils.estimator_checks import (
 from weightsearch._records import Weights
 from weightsearch.exceptions import NoWeightsWarning, UnstorableWeightsWarning
 from weightsearch.frameworks import extract_weights
-from weightsearch.frameworks._sklearn_rules import (
-    LABELS,
-    REPORTS,
-    ROWS,
-    SETTINGS,
-    TRAINING_DATA,
-    why_no_weights,
-)
+from weightsearch.frameworks._sklearn_rules import TRAINING_DATA, why_no_weights
 
-PAGE = Path(__file__).parents[1] / "docs" / "captured_weights.md"
+PAGE = Path(__file__).parents[1] / "docs" / "keeping.md"
+BEGIN, END = "<!-- estimators: begin -->\n", "<!-- estimators: end -->\n"
 
 TEXTS = [
     "a small flower with narrow petals",
@@ -90,11 +84,8 @@ PREDICT_WITH = TRAINING_DATA - {"affinity_matrix_", "dissimilarity_matrix_"} | {
     "_fit_X"
 }
 VERBS = ("predict", "transform", "score_samples")
-PARTS = {
-    "GaussianProcessClassifier": {"X_train_", "y_train_"},
-    "KernelDensity": {"tree_"},
-}
-"""Estimators that predict with data that a part holds, or that a tree holds."""
+PARTS = {"GaussianProcessClassifier", "KernelDensity"}
+"""Estimators that predict with data that a part or a tree holds."""
 
 
 @functools.cache
@@ -139,118 +130,67 @@ def capture(estimator: Any) -> tuple[Weights, list[str]]:
     return weights, [str(w.message) for w in caught if issubclass(w.category, ours)]
 
 
-def _collapse(weights: Weights) -> Iterator[str]:
-    """Names with their shapes, a line for all indices of a list."""
-    shapes = defaultdict(list)
-    for name, array in weights.items():
+def _patterns(weights: Weights) -> tuple[str, ...]:
+    """Names of the weights, with ``*`` for the indices of a list."""
+    patterns = []
+    for name in weights:
         pattern = re.sub(r"(?<=/)\d+(?=/|$)", "*", name)
-        pattern = re.sub(r"(?<=\btree_/)\w+$|(?<=/nodes/)\w+$", "...", pattern)
-        shapes[pattern].append(array.shape)
-    for pattern, found in shapes.items():
-        if pattern.endswith("..."):
-            yield f"`{pattern}`"
-        elif len({len(shape) for shape in found}) > 1:
-            yield f"`{pattern}` (various)"
-        else:
-            # A dimension that differs from item to item is written n.
-            sizes = [
-                str(size.pop()) if len(size) == 1 else "n"
-                for size in map(set, zip(*found, strict=True))
-            ]
-            yield f"`{pattern}` ({', '.join(sizes)})"
+        patterns.append(re.sub(r"(?<=\btree_/)\w+$|(?<=/nodes/)\w+$", "...", pattern))
+    return tuple(dict.fromkeys(patterns))
 
 
-def _note(estimator: Any, weights: Weights, messages: list[str]) -> str:
-    if not weights:
-        return f"none: {why_no_weights(estimator)}"
-    notes = [
-        f"`{name}` is a {encoding} matrix"
-        for name, encoding in weights.encodings.items()
+def _needs_data(estimator: Any) -> bool:
+    """Whether an estimator predicts with training data, which are not weights."""
+    held = PREDICT_WITH & set(vars(estimator)) or type(estimator).__name__ in PARTS
+    return bool(held) and any(hasattr(estimator, verb) for verb in VERBS)
+
+
+def _table() -> str:
+    names_of = defaultdict(list)
+    without = defaultdict(list)
+    with_data = []
+    for name in estimator_names():
+        estimator = fit_estimator(name)
+        weights, _ = capture(estimator)
+        if not weights:
+            without[re.sub(r" \(.*\)", "", why_no_weights(estimator))].append(name)
+            continue
+        names_of[_patterns(weights)].append(name)
+        if _needs_data(estimator):
+            with_data.append(name)
+    groups = sorted(names_of.items(), key=lambda group: (-len(group[1]), group[1]))
+    rows = [
+        f"| {', '.join(names)} | {', '.join(f'`{name}`' for name in patterns)} |"
+        for patterns, names in groups
     ]
-    held = PREDICT_WITH & set(vars(estimator)) or PARTS.get(
-        type(estimator).__name__, ()
+    n_with, n_without = (sum(map(len, part.values())) for part in (names_of, without))
+    minor = ".".join(sklearn.__version__.split(".")[:2])
+    return "\n".join(
+        [
+            f"Made by `python tools/captured_weights.py` with scikit-learn {minor}, "
+            f"from fits on the iris data: {n_with} estimators",
+            f"have weights, {n_without} have none.",
+            "",
+            "| Estimators | Weights |",
+            "|---|---|",
+            *rows,
+            "",
+            "Without weights:",
+            "",
+            *(f"- {reason}: {', '.join(without[reason])}." for reason in without),
+            "",
+            "These predict with training data too, which are not weights: "
+            f"{', '.join(with_data)}.",
+            "",
+        ]
     )
-    data = ", ".join(f"`{name}`" for name in sorted(held))
-    if data and any(hasattr(estimator, verb) for verb in VERBS):
-        notes.append(f"predicts with the training data too ({data}), not captured")
-    return "; ".join(notes + messages)
-
-
-def _bullets(title: str, names: frozenset[str]) -> str:
-    return f"- {title}: {', '.join(f'`{name}`' for name in sorted(names))}."
 
 
 def make_page() -> str:
-    """Text of the page, from fitting every estimator."""
-    rows = []
-    n_with = 0
-    for name in estimator_names():
-        estimator = fit_estimator(name)
-        weights, messages = capture(estimator)
-        n_with += bool(weights)
-        lines = "<br>".join(_collapse(weights))
-        note = _note(estimator, weights, messages).replace("|", r"\|")
-        rows.append(f"| {name} | {lines} | {len(weights)} | {note} |")
-    minor = ".".join(sklearn.__version__.split(".")[:2])
-    return f"""# Weights captured of every scikit-learn estimator
-
-Made by `python tools/captured_weights.py` with scikit-learn {minor}, by fitting each
-estimator on every second row of the iris data (75 samples, 4 features, 3 classes; text
-for what takes text). Do not edit.
-
-Of {len(rows)} estimators, {n_with} have weights and {len(rows) - n_with} have none; \
-the latter give an empty
-`Weights` and a `NoWeightsWarning`.
-
-## What counts as weights
-
-What fitting learned and prediction or transformation depends on. Every public fitted
-attribute that holds numbers counts, whatever the estimator, but for these:
-
-{_bullets("counts and resolved settings: every `n_*_`, booleans, and", SETTINGS)}
-{_bullets("names of classes, features and columns", LABELS)}
-{_bullets("reports about the fit", REPORTS)}
-{_bullets("results for the training rows", ROWS)}
-{_bullets("the training data", TRAINING_DATA)}
-- some names that mean one of these in certain scikit-learn classes only; they stand in
-  `weightsearch/frameworks/_sklearn_rules.py`.
-
-Training data are no weights: neighbours-based estimators, which learn nothing else,
-have none, and of kernel methods the coefficients are captured but not the data that
-they belong to. Support vectors, core samples and the like, which fitting chose, are
-weights. So is an embedding, where its coordinates are what was optimised.
-
-Private attributes are captured only where scikit-learn predicts from them. Properties
-are never asked, since they may compute.
-
-## How names are made
-
-- A list's index stands behind a slash: `coefs_/0`. `*` in the table is any index, and
-  `n` a size that differs from item to item. A list of plain numbers is one vector.
-- A number is a 0-d array.
-- Parts of a composite come first: `mlpclassifier/coefs_/0` for a step of a pipeline,
-  and so for transformers of a ColumnTransformer or FeatureUnion and for the estimators
-  of a vote or stack, by their given names. "drop" and "passthrough" have no weights. Of
-  a search only the refitted `best_estimator_` counts.
-- `tree_/...` are the arrays of a tree, a row for each node: `children_left`,
-  `children_right`, `feature`, `threshold`, `missing_go_to_left`, `value`, `impurity`,
-  `n_node_samples`, `weighted_n_node_samples`. `nodes/...` are the fields of a
-  histogram gradient boosting tree.
-- A sparse matrix is four arrays, `coef_/data`, `coef_/indices`, `coef_/indptr` and
-  `coef_/shape`, and its format stands in `Weights.encodings`. csr and csc are kept as
-  they are, any other format becomes csr.
-- `kernel_/theta` are the logarithms of a Gaussian process kernel's free
-  hyperparameters.
-
-Arrays of text or of other Python objects, such as the categories of an encoder that was
-fitted on text, cannot be stored: they are left out, and an `UnstorableWeightsWarning`
-names them.
-
-## The table
-
-| Estimator | Weights (shape) | Arrays | Note |
-|---|---|---|---|
-""" + "\n".join([*rows, ""])
+    """Text of the page, with a table from fitting every estimator."""
+    before, rest = PAGE.read_text(encoding="utf-8").split(BEGIN)
+    _, after = rest.split(END)
+    return f"{before}{BEGIN}{_table()}{END}{after}"
 
 
 def _comparable(page: str) -> list[str]:
@@ -266,9 +206,6 @@ def main() -> int:
     if not arguments.check:
         PAGE.write_text(make_page(), encoding="utf-8")
         return 0
-    if not PAGE.exists():
-        print(f"{PAGE} is missing: run {Path(__file__).name} to write it.")
-        return 1
     page = PAGE.read_text(encoding="utf-8")
     made_with = re.search(r"with scikit-learn (\d+\.\d+)", page)
     minor = ".".join(sklearn.__version__.split(".")[:2])

@@ -150,7 +150,7 @@ def test_missing_packages_are_named(missing):
 
     assert done.returncode == 2
     assert done.stdout == ""
-    assert 'pip install "weightsearch[cli]"' in done.stderr
+    assert "pip install typer rich" in done.stderr
     assert missing in done.stderr
     assert done.stderr.count("\n") == 1
 

@@ -315,8 +315,7 @@ def test_without_matplotlib(tmp_path):
     ).stdout
 
     assert output.splitlines() == [
-        f"{caller} requires matplotlib. You can install it with "
-        "`pip install weightsearch[plot]`."
+        f"{caller} requires matplotlib: pip install matplotlib"
         for caller in ("WeightHeatmapDisplay.plot", "SpectrumDisplay.from_run")
     ]
 

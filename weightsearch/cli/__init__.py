@@ -16,7 +16,7 @@ def main() -> None:
     except ModuleNotFoundError as error:
         print(
             f"The weightsearch command needs {error.name}, which is not installed: "
-            'pip install "weightsearch[cli]"',
+            "pip install typer rich",
             file=sys.stderr,
         )
         raise SystemExit(2) from None

@@ -41,8 +41,7 @@ def check_matplotlib(caller: str) -> None:
         import matplotlib  # noqa: F401
     except ImportError as error:
         raise ImportError(
-            f"{caller} requires matplotlib. You can install it with "
-            "`pip install weightsearch[plot]`."
+            f"{caller} requires matplotlib: pip install matplotlib"
         ) from error
 
 

@@ -67,7 +67,7 @@ def _read(package: str, place: str) -> str:
     if not folders:
         raise ImportError(
             f"A report needs {package}, which is not installed: "
-            "pip install 'weightsearch[report]'",
+            "pip install plotly itables",
             name=package,
         )
     path = Path(next(iter(folders)), place)
@@ -79,7 +79,7 @@ def _read(package: str, place: str) -> str:
 def _wrong(package: str, place: str) -> str:
     return (
         f"{package} {version(package)} has no {place} that a report could use: "
-        "pip install --upgrade 'weightsearch[report]'"
+        "pip install --upgrade plotly itables"
     )
 
 

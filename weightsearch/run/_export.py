@@ -83,8 +83,7 @@ def _safetensors(arrays: dict[str, Array], path: Path) -> None:
         from safetensors.numpy import save_file
     except ImportError as error:
         raise ImportError(
-            "Writing .safetensors needs the package safetensors: "
-            'pip install "weightsearch[torch]".'
+            "Writing .safetensors needs safetensors: pip install safetensors"
         ) from error
     plain = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     if all(array.dtype.isbuiltin == 1 for array in plain.values()):
@@ -124,9 +123,7 @@ def _skops(estimator: Any, path: Path) -> None:
     try:
         import skops.io
     except ImportError as error:
-        raise ImportError(
-            'Writing .skops needs the package skops: pip install "weightsearch[skops]".'
-        ) from error
+        raise ImportError("Writing .skops needs skops: pip install skops") from error
     skops.io.dump(estimator, path)
 
 

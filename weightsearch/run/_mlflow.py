@@ -66,7 +66,7 @@ def log_run(
         from mlflow import MlflowClient
     except ImportError as error:
         raise ImportError(
-            'Logging needs MLflow: pip install "weightsearch[mlflow]".'
+            "Logging needs MLflow: pip install mlflow-skinny sqlalchemy alembic"
         ) from error
     header = source.header
     if header.status not in _STATUS:

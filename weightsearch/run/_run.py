@@ -1915,7 +1915,7 @@ default="average"
         Raises
         ------
         ImportError
-            Without plotly and itables: ``pip install 'weightsearch[report]'``.
+            If plotly or itables is not installed.
         StoreWriteError
             If the file cannot be written.
 
