@@ -65,8 +65,15 @@ def sessions(tmp_path_factory):
 # tests/conftest.py keeps them in one process, since a block builds on those before it.
 @pytest.mark.parametrize(
     "block",
-    [block for document in DOCUMENTS for block in _blocks(document)],
-    ids=lambda block: f"{block.document}:{block.line}",
+    [
+        pytest.param(
+            block,
+            id=f"{block.document}:{block.line}",
+            marks=[pytest.mark.slow] if "tensorflow" in block.needs else [],
+        )
+        for document in DOCUMENTS
+        for block in _blocks(document)
+    ],
 )
 def test_block_runs(block, sessions):
     """A block of code runs without an error or a warning, after those before it."""
