@@ -15,16 +15,18 @@ from sklearn.neural_network import MLPClassifier
 
 from weightsearch import WeightTrackingGridSearchCV, extract_weights
 from weightsearch.compare._numeric import units_axis_of
-from weightsearch.plot._arrays import largest
 from weightsearch.plot._base import thinned
 from weightsearch.plot._colors import robust_limits
 from weightsearch.plot._numbers import (
+    as_image,
     dendrogram_lines,
+    largest,
     singular_values,
+    tiled,
+    unit_images,
     weight_quantiles,
 )
 from weightsearch.plot._reading import shorten, value_text
-from weightsearch.plot._tiles import as_image, tiled, unit_images
 
 
 @pytest.fixture(scope="module")
@@ -102,9 +104,9 @@ def test_unit_images_of_one_unit():
 @pytest.mark.parametrize(
     ("shape", "weight_shape", "message"),
     [
-        ((8, 9), (64, 6), "64 inputs a unit, which is no image of 8 x 9"),
-        (None, (63, 6), "63 inputs a unit"),
-        ((8, 8), (3, 64, 6), r"has the shape \(3, 64, 6\)"),
+        ((8, 9), (64, 6), "64 inputs per unit, which are not an image of 8 x 9"),
+        (None, (63, 6), "63 inputs per unit"),
+        ((8, 8), (3, 64, 6), r"has shape \(3, 64, 6\)"),
     ],
 )
 def test_what_is_no_image(shape, weight_shape, message):
@@ -115,7 +117,9 @@ def test_what_is_no_image(shape, weight_shape, message):
 
 def test_wrong_axis_of_units():
     """An axis that the weight lacks is named, with its shape."""
-    with pytest.raises(ValueError, match=r"units_axis=2 is no axis of 'w'.*\(4, 3\)"):
+    with pytest.raises(
+        ValueError, match=r"units_axis=2 is not an axis of 'w'.*\(4, 3\)"
+    ):
         unit_images("w", np.zeros((4, 3)), units_axis=2)
 
 
@@ -183,7 +187,7 @@ def test_singular_values_of_what_has_none():
     broken = np.array([[1.0, np.nan], [0.0, 1.0], [1.0, 1.0]])
 
     assert np.isnan(singular_values("w", broken)).tolist() == [True, True]
-    with pytest.raises(ValueError, match="two dimensions"):
+    with pytest.raises(ValueError, match="two or more dimensions"):
         singular_values("coef_", np.ones(3))
     with pytest.raises(ValueError, match="complex128"):
         singular_values("w", np.ones((2, 2)) * 1j)

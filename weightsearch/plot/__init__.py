@@ -1,16 +1,15 @@
-"""Pictures of what the candidates learned, in the manner of scikit-learn's displays.
+"""Displays of weights, in the manner of scikit-learn's displays.
 
-A display takes numbers; its ``plot(ax=None)`` draws them and keeps the artists as
-attributes. ``from_run`` and ``from_search`` compute the numbers and draw at once.
-matplotlib is imported when something is drawn, not before.
+A display holds numbers; ``plot(ax=None)`` draws them and keeps the artists as
+attributes. ``from_run`` and ``from_search`` compute the numbers and draw them.
+matplotlib is imported only when something is drawn.
 """
 
 from weightsearch.plot._distance_matrix import DistanceMatrixDisplay
 from weightsearch.plot._distribution import WeightDistributionDisplay
-from weightsearch.plot._heatmap import WeightHeatmapDisplay
-from weightsearch.plot._images import WeightImageDisplay
 from weightsearch.plot._score_statistic import ScoreStatisticDisplay
 from weightsearch.plot._spectrum import SpectrumDisplay
+from weightsearch.plot._weights import WeightHeatmapDisplay, WeightImageDisplay
 
 __all__ = [
     "DistanceMatrixDisplay",

@@ -1,4 +1,4 @@
-"""What all displays share: axes, text that is taken as it is, ticks, panels."""
+"""The base class of displays: axes, ticks, titles and literal text."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ __all__ = [
 _TITLE_LETTER = 0.084  # inches, of matplotlib's own font
 
 LITERAL: dict[str, Any] = {"parse_math": False, "usetex": False}
-"""For text that a user gave: ``$`` and ``_`` are no mathematics."""
+"""For text from users, in which ``$`` and ``_`` are not mathematics."""
 
 
 def check_matplotlib(caller: str) -> None:
-    """Raise an ImportError that says what to install, where matplotlib is missing.
+    """Raise an ImportError that says what to install if matplotlib is missing.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ class Display:
     Attributes
     ----------
     ax_ : matplotlib Axes
-        The axes that are drawn on; there after ``plot``.
+        The axes; set by ``plot``.
     figure_ : matplotlib Figure
         Their figure.
     """
@@ -73,7 +73,7 @@ class Display:
         Returns
         -------
         display : Display
-            Drawn; its artists are attributes.
+            With its artists as attributes.
         """
         display: Self = cls.from_run(search.run_, *args, **options)  # type: ignore[attr-defined]
         return display
@@ -92,11 +92,11 @@ class Display:
 def drawing(
     caller: str, ax: Axes | None, figsize: tuple[float, float] | None = None
 ) -> Iterator[Axes]:
-    """Give axes to draw on: the user's, or those of a new figure.
+    """Yield axes to draw on: the user's, or those of a new figure.
 
-    A new figure is pyplot's, as scikit-learn's displays have it, so that notebooks
-    show it; an error in drawing closes it again. With the user's axes pyplot is not
-    even imported.
+    A new figure belongs to pyplot, as in scikit-learn's displays, so that notebooks
+    show it; it is closed if drawing fails. With the user's axes, pyplot is not
+    imported.
 
     Parameters
     ----------
@@ -121,18 +121,18 @@ def drawing(
 
 
 def has_layout(ax: Axes) -> bool:
-    """Tell whether the figure makes room for what is drawn outside its axes."""
+    """Return whether the figure makes room for what is drawn outside its axes."""
     return ax.figure.get_layout_engine() is not None
 
 
 def size_of(ax: Axes) -> tuple[float, float]:
-    """Width and height of axes in inches."""
+    """Return width and height of axes in inches."""
     box = ax.get_window_extent()
     return box.width / ax.figure.dpi, box.height / ax.figure.dpi
 
 
 def set_title(ax: Axes, title: str) -> None:
-    """Set a title of a few lines that are no wider than the axes."""
+    """Set a title of a few lines, not wider than the axes."""
     width = max(24, int(size_of(ax)[0] / _TITLE_LETTER))
     lines = [
         textwrap.fill(line, width, max_lines=2, placeholder="…")
@@ -142,7 +142,7 @@ def set_title(ax: Axes, title: str) -> None:
 
 
 def set_ticks(ax: Axes, labels: Sequence[Any], which: str = "x") -> None:
-    """Label the positions 0, 1, 2, ... of an axis, as many as there is room for."""
+    """Label the positions 0, 1, 2, ... of an axis, as many as have room."""
     names = [str(label) for label in labels]
     width, height = size_of(ax)
     longest = max(map(len, names), default=1)

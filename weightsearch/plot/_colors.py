@@ -1,4 +1,4 @@
-"""A colour for each candidate, and a key that says what the colours mean."""
+"""Colours of candidates, and legends or colour bars for them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ OKABE_ITO = (
     "#000000",
     "#F0E442",
 )
-"""Eight colours that colour-blind people can tell apart [1]_.
+"""Eight colours that colour-blind people can distinguish [1]_.
 
 .. [1] M. Okabe and K. Ito, Color Universal Design, 2008.
 """
@@ -50,14 +50,14 @@ class Colors:
     ----------
     rgba : ndarray of shape (n, 4)
     label : str
-        What the colours mean.
+        Meaning of the colours.
     entries : list of (str, color)
-        The legend, beside a colour bar for what is no number; empty where there is
-        none.
+        Entries of a legend, which beside a colour bar are for values that are not
+        numbers; may be empty.
     mappable : ScalarMappable or None
-        What a colour bar shows; None where there is none.
+        Content of the colour bar; None without one.
     extend : {"neither", "both", "min", "max"}
-        On which sides values lie beyond the colour bar.
+        Ends of the colour bar that values exceed.
     """
 
     rgba: Array
@@ -68,20 +68,20 @@ class Colors:
 
 
 def robust_limits(values: Array, times: float = 3.0) -> tuple[float, float]:
-    """Limits that a few values far away do not stretch.
+    """Compute limits that ignore a few outliers.
 
     Parameters
     ----------
     values : ndarray of shape (n,), finite
     times : float, default=3.0
-        How many times as far as the fence a value must be to be left out.
+        How many times farther than the fence an outlier is.
 
     Returns
     -------
     low, high : float
         The range of the values. A side that is more than ``times`` as far from the
         median as Tukey's outer fence [1]_, three interquartile ranges from the
-        quartile, ends there.
+        quartile, ends at the fence.
 
     References
     ----------
@@ -100,19 +100,18 @@ def robust_limits(values: Array, times: float = 3.0) -> tuple[float, float]:
 
 
 def colors_of(values: Sequence[Any] | None, label: str, cmap: Any = None) -> Colors:
-    """Give each value a colour.
+    """Choose a colour for each value.
 
     Parameters
     ----------
     values : sequence of object or None
-        One value per candidate: numbers, texts, anything with a repr; NA and nan are
-        missing, None among them is a value. None: one colour for all.
+        One value per candidate: numbers, texts, anything with a repr; NA and NaN are
+        missing, a None among them is a value. None: one colour for all.
     label : str
-        What the values are.
+        Name of the values.
     cmap : str or Colormap, default=None
         For numbers; None: viridis without its lightest end, which is hard to see on
-        white. Other values, up to eight, have the colours of
-        :data:`OKABE_ITO`.
+        white. Other values, up to eight, get the colours of :data:`OKABE_ITO`.
     """
     from matplotlib.colors import to_rgba
 
@@ -202,22 +201,22 @@ def _color_map(cmap: Any) -> Any:
 def add_key(
     ax: Axes, colors: Colors, *, outside: bool = False, widen: bool = False
 ) -> Any:
-    """Draw the colour bar or the legend of colours beside axes.
+    """Draw the colour bar or the legend beside axes.
 
     Parameters
     ----------
     ax : matplotlib Axes
     colors : Colors
     outside : bool, default=False
-        Whether a legend stands beside the axes even where the figure does not make
-        room for it by itself: the axes become narrower.
+        Whether to put a legend beside the axes also where the figure does not make
+        room for it: the axes become narrower.
     widen : bool, default=False
-        Whether the figure may grow to have room for a legend.
+        Whether the figure may grow to make room for a legend.
 
     Returns
     -------
     key : Colorbar, Legend or None
-        None where there is nothing to tell apart.
+        None where there is nothing to distinguish.
     """
     if colors.mappable is not None:
         bar = ax.figure.colorbar(colors.mappable, ax=ax, extend=colors.extend)
@@ -227,7 +226,7 @@ def add_key(
         return bar
     if not colors.entries:
         return None
-    # Inside, where the figure would not make room for a legend beside the axes.
+    # Inside the axes, unless the figure makes room beside them.
     place: dict[str, Any] = {"loc": "best"}
     if outside and not has_layout(ax):
         box = ax.get_position()
@@ -246,14 +245,14 @@ def add_key(
 def _add_legend(
     ax: Axes, colors: Colors, place: dict[str, Any]
 ) -> tuple[Any, list[list[str]]]:
-    """Draw the legend, and return it with the lines of its texts."""
+    """Draw the legend; return it with the lines of its texts."""
     from matplotlib.lines import Line2D
 
     handles = [
         Line2D([], [], color=color, marker="o", linestyle="-")
         for _, color in colors.entries
     ]
-    # The labels come afterwards: matplotlib takes one like "_x" for hidden.
+    # Labels are set afterwards, since matplotlib hides those like "_x".
     blank = [" "] * len(handles)
     legend = ax.legend(
         handles, blank, title=" ", fontsize="small", title_fontsize="small", **place

@@ -1,4 +1,4 @@
-"""Distances between candidates, in the order of their clustering."""
+"""Display of the distances between candidates, ordered by clustering."""
 
 from __future__ import annotations
 
@@ -39,35 +39,35 @@ _COLORBAR = 1.0  # inches
 
 
 class DistanceMatrixDisplay(Display):
-    """Distances between candidates, with the dendrogram that orders them.
+    """Distances between candidates, ordered by the dendrogram of a clustering.
 
     Parameters
     ----------
     distances : DataFrame of shape (n, n)
         Index and columns are the candidates' numbers.
     linkage : ndarray of shape (n - 1, 4), default=None
-        As :func:`scipy.cluster.hierarchy.linkage` gives it, its leaves in the order
-        of ``distances``. None: no dendrogram, and the order stays.
+        As from :func:`scipy.cluster.hierarchy.linkage`, with leaves in the order of
+        ``distances``. None: no dendrogram, and no reordering.
     distance_label : str, default="Distance"
-        What the distances are.
+        Name of the distances.
     labels : sequence of str, default=None
-        A label for each row where there are few; None: the numbers.
+        Labels of the rows, where there are few; None: the numbers.
     colors : sequence of object, default=None
-        A value for each candidate, shown as a strip above the matrix.
+        A value per candidate, shown in a strip above the matrix.
     color_label : str, default=""
-        What these values are.
+        Name of these values.
     title : str, default=""
 
     Attributes
     ----------
     order_ : ndarray of shape (n,)
-        Candidates' numbers from left to right.
+        The candidates' numbers from left to right.
     im_ : matplotlib AxesImage
     colorbar_ : matplotlib Colorbar
     dendrogram_ax_, strip_ax_ : matplotlib Axes or None
-        Inside of ``ax_``, above the matrix.
+        Within ``ax_``, above the matrix.
     key_ : Colorbar, Legend or None
-        Of the strip.
+        That of the strip.
     ax_, figure_
         Axes and figure.
     """
@@ -92,14 +92,14 @@ class DistanceMatrixDisplay(Display):
         self.title = title
 
     def plot(self, ax: Axes | None = None, *, cmap: Any = "viridis") -> Self:
-        """Draw.
+        """Draw the display.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            None makes a new figure.
+            None: a new figure.
         cmap : str or Colormap, default="viridis"
-            Colours of distances. The strip of candidates is in ``"cividis"``.
+            Colours of distances. The strip uses ``"cividis"``.
 
         Returns
         -------
@@ -134,7 +134,7 @@ class DistanceMatrixDisplay(Display):
             self.colorbar_ = axes.figure.colorbar(self.im_, ax=axes, extend=extend)
             self.colorbar_.set_label(self.distance_label, **LITERAL)
             if not has_layout(axes):
-                # Room for what stands above, inside of the place that axes had.
+                # Make room above the matrix, within the place of the axes.
                 box = axes.get_position()
                 height = box.height / (above + 0.21 * (tree is not None))
                 axes.set_position((box.x0, box.y0, box.width, height))
@@ -199,18 +199,18 @@ class DistanceMatrixDisplay(Display):
         method : {"average", "complete", "single", "weighted", "ward"}
             As for :func:`scipy.cluster.hierarchy.linkage`.
         align : bool, default=False
-            Whether hidden units are brought into one order first.
+            Whether to match hidden units first.
         split : int, default=None
-            The split whose models are meant; None: the refits.
+            The split whose models are drawn; None: the refits.
         candidates : iterable of int, default=None
-            Which candidates are meant; None: all that have weights.
+            The candidates; None: all that have weights.
         names : str or iterable of str, default=None
             Weights that count; None: all.
         color_by : str, default=None
-            A column of ``run.candidates`` to show as a strip above the matrix: do
-            clusters go with a param, or with the score?
+            A column of ``run.candidates`` to show as a strip above the matrix, to see
+            whether clusters agree with a param or with the score.
         ax : matplotlib Axes, default=None
-            None makes a new figure.
+            None: a new figure.
         **plot_options
             As for :meth:`plot`.
 
@@ -221,9 +221,9 @@ class DistanceMatrixDisplay(Display):
         Raises
         ------
         WeightSearchError
-            The candidates cannot be compared or clustered; see ``run.cluster``.
+            If the candidates cannot be compared or clustered; see ``run.cluster``.
         QueryError
-            ``color_by`` is no column.
+            If ``color_by`` is not a column.
         """
         check_matplotlib(f"{cls.__name__}.from_run")
         clustering = run.cluster(
@@ -251,7 +251,7 @@ class DistanceMatrixDisplay(Display):
 
 
 def _limit(matrix: Array) -> tuple[float, Literal["neither", "max"]]:
-    """Upper end of the colours, which a diverged candidate does not stretch."""
+    """Return the upper end of the colours, without diverged candidates."""
     others = matrix[~np.eye(len(matrix), dtype=bool)]
     others = others[np.isfinite(others)]
     if not others.size or others.max() == 0:

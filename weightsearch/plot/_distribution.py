@@ -1,4 +1,4 @@
-"""How the elements of each weight are distributed in each candidate."""
+"""Display of the distribution of each weight's elements over candidates."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _PANEL, _GAP = 1.25, 0.4  # inches
 
 
 class WeightDistributionDisplay(Display):
-    """Distribution of each weight's elements, a panel a weight, a box a candidate.
+    """Distribution of each weight's elements: a panel per weight, a box per candidate.
 
     A box reaches from the first to the third quartile, with a line at the median;
     a thin line reaches from the 5th to the 95th percentile.
@@ -51,21 +51,21 @@ class WeightDistributionDisplay(Display):
     ----------
     quantiles : DataFrame
         Columns ``candidate``, ``name``, ``q05``, ``q25``, ``q50``, ``q75``,
-        ``q95``. Candidates are drawn in the order in which they come first,
-        weights too.
+        ``q95``. Candidates and weights are drawn in the order of their first
+        appearance.
     order_label : str, default="Candidate"
-        What the order of the candidates is.
+        Name of the order of candidates.
     colors : mapping of int to object, default=None
-        A value for each candidate to colour it by; None: all alike.
+        A value per candidate, shown by its colour; None: one colour for all.
     color_label : str, default=""
-        What these values are.
+        Name of these values.
     n_weights : int, default=None
-        How many weights there are, where only some are drawn.
+        Number of all weights, where only some are drawn.
 
     Attributes
     ----------
     axes_ : list of matplotlib Axes
-        A panel a weight, inside of ``ax_``.
+        One panel per weight, within ``ax_``.
     boxes_ : list of matplotlib PolyCollection
         The boxes of each panel.
     key_ : Colorbar, Legend or None
@@ -89,14 +89,14 @@ class WeightDistributionDisplay(Display):
         self.n_weights = n_weights
 
     def plot(self, ax: Axes | None = None, *, cmap: Any = None) -> Self:
-        """Draw.
+        """Draw the display.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Is divided into panels; None makes a new figure.
+            Divided into panels; None: a new figure.
         cmap : str or Colormap, default=None
-            Colours of numbers; None: viridis, less its lightest end.
+            Colours of numbers; None: viridis without its lightest end.
 
         Returns
         -------
@@ -135,7 +135,7 @@ class WeightDistributionDisplay(Display):
             last.tick_params(labelbottom=True)
             last.set_xlabel(self.order_label, **LITERAL)
             set_title(axes, title)
-            # "best" would look for a place among the panels and find none.
+            # "best" would find no place among the panels.
             self.key_ = add_key(axes, colors, outside=True, widen=ax is None)
         return self
 
@@ -158,20 +158,20 @@ class WeightDistributionDisplay(Display):
         ----------
         run : Run
         names : sequence of str, default=None
-            The weights; None: all, and where there are more than eight, the first
-            eight, matrices before vectors.
+            The weights; None: all, or of more than eight the first eight, matrices
+            before vectors.
         candidates : iterable of int, default=None
             Their numbers; None: all that have weights.
         split : int, default=None
-            The split whose models are meant; None: the refits.
+            The split whose models are drawn; None: the refits.
         order_by : str, default="score"
             A column of ``run.candidates`` by which candidates are ordered, from low
             to high; ``"score"``: the main score; None: by number.
         color_by : str, default="auto"
             A column of ``run.candidates``; ``"auto"``: up to eight candidates by
-            themselves, more by their score; None: all alike.
+            themselves, more by their score; None: one colour for all.
         ax : matplotlib Axes, default=None
-            Is divided into panels; None makes a new figure.
+            Divided into panels; None: a new figure.
         **plot_options
             As for :meth:`plot`.
 
@@ -182,15 +182,15 @@ class WeightDistributionDisplay(Display):
         Raises
         ------
         WeightsNotFoundError
-            There are no such candidates or weights.
+            If there are no such candidates or weights.
         QueryError
-            ``order_by`` or ``color_by`` is no column.
+            If ``order_by`` or ``color_by`` is not a column.
         """
         check_matplotlib(f"{cls.__name__}.from_run")
         tables: dict[int, pd.DataFrame] = {}
         dimensions: dict[str, int] = {}
         for number, weights in weights_of(run, candidates, split):
-            # One read for all of them, unless only some are asked for.
+            # A single read, unless only some are wanted.
             arrays = weights if names is not None else weights.to_dict()
             tables[number] = weight_quantiles(arrays, names)
             dimensions |= {
@@ -199,7 +199,7 @@ class WeightDistributionDisplay(Display):
             }
         if not dimensions:
             raise WeightsNotFoundError(
-                f"Run {run.name} has no weights of numbers"
+                f"Run {run.name} has no numeric weights"
                 + (f" called {', '.join(names)}." if names is not None else ".")
             )
         shown = list(dimensions) if names is not None else _first(dimensions)
@@ -220,7 +220,7 @@ class WeightDistributionDisplay(Display):
 
 
 def _first(dimensions: Mapping[str, int]) -> list[str]:
-    """Choose the weights that there is room for, those of matrices first."""
+    """Choose as many weights as have room, matrices first."""
     by_kind = sorted(dimensions, key=lambda name: dimensions[name] < 2)
     chosen = by_kind[:_MOST_PANELS]
     return [name for name in dimensions if name in chosen]
@@ -235,13 +235,14 @@ def _ordered(
         return sorted(numbers), "Candidate"
     column = column_of(run, order_by).loc[numbers]
     if column.dtype == object:
-        column = column.map(value_text)  # tuples, None and such have no common order
+        # Tuples, None and the like have no common order.
+        column = column.map(value_text)
     ordered = column.sort_values(kind="stable", na_position="first").index
     return ordered.tolist(), f"Candidate, from low to high {shorten(order_by)}"
 
 
 def _panels(ax: Axes, count: int) -> list[Axes]:
-    """Divide axes into panels, one under the other, with the x axis in common."""
+    """Divide axes into panels, one below the other, with a common x axis."""
     _, height = size_of(ax)
     gap = min(_GAP / max(height, _GAP), 0.5 / count)
     share = (1 - gap * count) / count
@@ -255,7 +256,7 @@ def _panels(ax: Axes, count: int) -> list[Axes]:
 
 
 def _fit_panel(ax: Axes, name: str, quantiles: Array) -> None:
-    """Give a panel its title, and limits that diverged candidates do not stretch."""
+    """Set a panel's title, and limits that ignore diverged candidates."""
     title = shorten(name, 60)
     finite = quantiles[np.isfinite(quantiles).all(axis=1)]
     if len(finite):
@@ -268,7 +269,7 @@ def _fit_panel(ax: Axes, name: str, quantiles: Array) -> None:
         if beyond:
             who = "candidate reaches" if beyond == 1 else "candidates reach"
             title += f" ({beyond} {who} beyond)"
-    # Centred: a common factor of the ticks stands at the left.
+    # Centred, since a common factor of the ticks is at the left.
     ax.set_title(title, fontsize="small", pad=3, **LITERAL)
 
 

@@ -1,4 +1,4 @@
-"""What the pictures need of a run: weights, labels, and a value for each candidate."""
+"""What displays read of a run: weights, labels, and a value per candidate."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ __all__ = [
 ]
 
 FEW = 8
-"""Up to so many candidates have a colour and a legend entry each."""
+"""Number of candidates up to which each has its own colour and legend entry."""
 
 
 def shorten(text: str, width: int = 40) -> str:
-    """Give a text on one line, cut in its middle where it is longer than ``width``."""
-    # Stored text may hold what no font has: control characters, halves of pairs.
+    """Return a text on one line, shortened in the middle to ``width`` characters."""
+    # Stored text may contain what fonts lack: control characters, surrogates.
     text = "".join(c if c.isprintable() else "�" for c in " ".join(text.split()))
     if len(text) <= width:
         return text
@@ -55,7 +55,7 @@ def value_text(value: Any) -> str:
 
 
 def value_texts(values: Sequence[Any], width: int = 24) -> list[str]:
-    """Return short texts of values: different for different ones."""
+    """Return short texts of values, different for different values."""
     texts = [
         shorten(value, width) if isinstance(value, str) else value_text(value)
         for value in values
@@ -76,12 +76,12 @@ def weights_of(
     candidates : iterable of int or None
         Numbers of candidates; None: all that have weights.
     split : int or None
-        The split whose models are meant; None: the refits.
+        The split whose models are drawn; None: the refits.
 
     Raises
     ------
     WeightsNotFoundError
-        A candidate that was asked for has no weights, or none has.
+        If a given candidate has no weights, or none has any.
     """
     if candidates is not None:
         for number in candidates:
@@ -92,7 +92,7 @@ def weights_of(
         try:
             weights = run.weights(number, split)
         except WeightsNotFoundError as missing:
-            # Failed, or not kept: what all candidates show, these do not show.
+            # Failed or not kept: left out of a display of all candidates.
             error = missing
             continue
         found = True
@@ -130,10 +130,10 @@ def candidate_number(run: Run, candidate: int | Mapping[str, Any] | None) -> int
     Raises
     ------
     WeightsNotFoundError
-        No candidate has such params.
+        If no candidate has such params.
     """
     if candidate is None:
-        # A search without a best candidate still has a first one.
+        # Without a best candidate, the first one.
         return 0 if run.best_index is None else run.best_index
     if not isinstance(candidate, Mapping):
         return int(candidate)
@@ -162,7 +162,7 @@ def column_of(run: Run, name: str) -> pd.Series[Any]:
     Raises
     ------
     QueryError
-        There is no such column.
+        If there is no such column.
     """
     frame = run.candidates
     for known in (name, name.removeprefix("param_")):
@@ -173,11 +173,11 @@ def column_of(run: Run, name: str) -> pd.Series[Any]:
 
 
 def column_label(run: Run, name: str) -> str:
-    """Give a column's name, with its scoring or its unit where they are known."""
+    """Return a column's name, with its metric or its unit where known."""
     if name.endswith(("_fit_time", "_score_time")):
         return f"{shorten(name)} (s)"
     scoring = str(run.settings.get("scoring"))
-    # A name, maybe in quotes; functions are known by their repr only.
+    # A name, perhaps in quotes; of functions only the repr is known.
     metric = re.fullmatch(r"'?(\w+)'?", scoring)
     if name.endswith("_test_score") and metric and scoring != "None":
         return shorten(f"{name} ({metric[1]})", 48)
@@ -185,10 +185,9 @@ def column_label(run: Run, name: str) -> str:
 
 
 def candidate_labels(run: Run, candidates: Iterable[int]) -> list[str]:
-    """Name candidates by their numbers and those params that vary in the run.
+    """Return labels of candidates: their numbers, and the params that vary in the run.
 
-    Params are called by what stands behind their last ``__`` where that is enough to
-    tell them apart.
+    Params are named by what follows their last ``__`` where that is unique.
     """
     keys = [run.params(number) for number in range(len(run))]
     texts: dict[str, dict[int, str]] = {}
@@ -213,7 +212,7 @@ def candidate_labels(run: Run, candidates: Iterable[int]) -> list[str]:
 
 
 def title_of(run: Run, candidate: int, what: str) -> str:
-    """Say what of which candidate is seen, with its params and its score."""
+    """Return a title: what of which candidate, its score and its params."""
     (label,) = candidate_labels(run, [candidate])
     _, _, params = label.partition(": ")
     title = f"{what} of candidate {candidate}"
@@ -226,7 +225,7 @@ def title_of(run: Run, candidate: int, what: str) -> str:
 def color_values(
     run: Run, candidates: Sequence[int], color_by: str | None
 ) -> tuple[list[Any] | None, str]:
-    """Give a value for each candidate to colour it by, and what the values are.
+    """Return a value per candidate to colour it by, and the name of the values.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The candidates' score against a statistic of one weight."""
+"""Display of the score against a statistic of one weight."""
 
 from __future__ import annotations
 
@@ -52,29 +52,29 @@ _DECADES = 1000.0
 class ScoreStatisticDisplay(Display):
     """Score of each candidate against a statistic of one of its weights.
 
-    The title has Spearman's rank correlation of both. It is no cause: both follow
-    from the params.
+    The title has Spearman's rank correlation of both, which does not mean causation:
+    both depend on the params.
 
     Parameters
     ----------
     values, scores : ndarray of shape (n,)
-        Statistic and score of each candidate. Where one is not finite, the candidate
-        is not drawn.
+        Statistic and score of each candidate, which is not drawn where one of them is
+        not finite.
     statistic_label, score_label : str, default=""
-        What they are.
+        Their names.
     colors : sequence of object, default=None
-        A value for each candidate to colour it by; None: all alike.
+        A value per candidate, shown by its colour; None: one colour for all.
     color_label : str, default=""
-        What these values are.
+        Name of these values.
 
     Attributes
     ----------
     scatter_ : matplotlib PathCollection
-        Those candidates that have both numbers.
+        The candidates that have both numbers.
     spearman_, p_value_ : float
-        NaN where they say nothing; see :func:`weightsearch.compare.score_correlation`.
+        NaN where meaningless; see :func:`weightsearch.compare.score_correlation`.
     note_ : str
-        Empty, or why they say nothing.
+        Empty, or why they are meaningless.
     key_ : Colorbar, Legend or None
     ax_, figure_
         Axes and figure.
@@ -104,14 +104,14 @@ class ScoreStatisticDisplay(Display):
         cmap: Any = None,
         scatter_kw: dict[str, Any] | None = None,
     ) -> Self:
-        """Draw.
+        """Draw the display.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            None makes a new figure.
+            None: a new figure.
         cmap : str or Colormap, default=None
-            Colours of numbers; None: viridis, less its lightest end.
+            Colours of numbers; None: viridis without its lightest end.
         scatter_kw : dict, default=None
             Options for ``Axes.scatter``.
 
@@ -132,7 +132,7 @@ class ScoreStatisticDisplay(Display):
             options: dict[str, Any] = {
                 "c": OKABE_ITO[0] if self.colors is None else colors.rgba[shown],
                 "s": 30,
-                # Candidates lie on top of one another: an edge tells them apart.
+                # An edge separates overlapping candidates.
                 "edgecolors": "0.25",
                 "linewidths": 0.4,
             }
@@ -187,12 +187,12 @@ class ScoreStatisticDisplay(Display):
         candidates : iterable of int, default=None
             Their numbers; None: all that have the weight.
         split : int, default=None
-            The split whose models are meant; None: the refits.
+            The split whose models are drawn; None: the refits.
         color_by : str, default=None
-            A column of ``run.candidates``, such as a param; None: all alike;
+            A column of ``run.candidates``, such as a param; None: one colour for all;
             ``"auto"``: up to eight candidates by themselves.
         ax : matplotlib Axes, default=None
-            None makes a new figure.
+            None: a new figure.
         **plot_options
             As for :meth:`plot`.
 
@@ -203,11 +203,11 @@ class ScoreStatisticDisplay(Display):
         Raises
         ------
         WeightsNotFoundError
-            There is no such candidate or weight.
+            If there is no such candidate or weight.
         QueryError
-            ``score`` or ``color_by`` is no column, or there is no score at all.
+            If ``score`` or ``color_by`` is not a column, or there is no score.
         ValueError
-            There is no such statistic.
+            If there is no such statistic.
         """
         check_matplotlib(f"{cls.__name__}.from_run")
         if statistic not in STATISTICS:

@@ -1,4 +1,4 @@
-"""Singular values of a weight over candidates."""
+"""Display of the singular values of a weight over candidates."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ _FLOOR = 1e-8
 class SpectrumDisplay(Display):
     """Singular value spectra of one weight over candidates.
 
-    How fast the singular values fall shows how many directions a layer uses. One
-    line a candidate; candidates may differ in width.
+    How fast the singular values decay shows how many directions a layer uses. One line
+    per candidate; candidates may differ in width.
 
     Parameters
     ----------
@@ -43,9 +43,9 @@ class SpectrumDisplay(Display):
     name : str, default=""
         The weight's name.
     colors : sequence of object, default=None
-        A value for each candidate to colour it by; None: all alike.
+        A value per candidate, shown by its colour; None: one colour for all.
     color_label : str, default=""
-        What these values are.
+        Name of these values.
 
     Attributes
     ----------
@@ -77,16 +77,16 @@ class SpectrumDisplay(Display):
         cmap: Any = None,
         line_kw: dict[str, Any] | None = None,
     ) -> Self:
-        """Draw.
+        """Draw the display.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            None makes a new figure.
+            None: a new figure.
         relative : bool, default=False
             Whether each spectrum is divided by its largest value.
         cmap : str or Colormap, default=None
-            Colours of numbers; None: viridis, less its lightest end.
+            Colours of numbers; None: viridis without its lightest end.
         line_kw : dict, default=None
             Options for ``Axes.plot``.
 
@@ -115,14 +115,14 @@ class SpectrumDisplay(Display):
                     "markersize": 3,
                 }
                 top = max(top, float(values.max(where=values > 0, initial=0.0)))
-                # A logarithmic axis has no place for what is zero.
+                # A logarithmic axis cannot show zero.
                 shown = np.where(values > 0, values, np.nan)
                 (line,) = axes.plot(
                     np.arange(1, values.size + 1), shown, **options | (line_kw or {})
                 )
                 self.lines_.append(line)
             axes.set_yscale("log")
-            # Values that are zero but for rounding say no more than that.
+            # Values below are zero up to rounding.
             if axes.get_ylim()[0] < _FLOOR * top:
                 axes.set_ylim(bottom=_FLOOR * top)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -162,14 +162,14 @@ class SpectrumDisplay(Display):
         candidates : iterable of int, default=None
             Their numbers; None: all that have the weight.
         split : int, default=None
-            The split whose models are meant; None: the refits.
+            The split whose models are drawn; None: the refits.
         units_axis : int, default=None
             See :meth:`weightsearch.plot.WeightImageDisplay.from_run`.
         color_by : str, default="auto"
             A column of ``run.candidates``; ``"auto"``: up to eight candidates by
-            themselves, more by their score; None: all alike.
+            themselves, more by their score; None: one colour for all.
         ax : matplotlib Axes, default=None
-            None makes a new figure.
+            None: a new figure.
         **plot_options
             As for :meth:`plot`.
 
@@ -180,11 +180,11 @@ class SpectrumDisplay(Display):
         Raises
         ------
         WeightsNotFoundError
-            There is no such candidate or weight.
+            If there is no such candidate or weight.
         QueryError
-            ``color_by`` is no column.
+            If ``color_by`` is not a column.
         ValueError
-            The weight is no matrix of real numbers.
+            If the weight is not a matrix of real numbers.
         """
         check_matplotlib(f"{cls.__name__}.from_run")
         if candidates is not None:
