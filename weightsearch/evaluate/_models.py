@@ -83,12 +83,15 @@ class SplitModels:
         self._run = run
         self._brought = brought
         self.candidates = _numbers(run, candidates)
+        self.n_splits = int(run.settings["n_splits"])
+        failed = self._check_kept()
         self.X, self.y = indexable(X, y)
         _check_data(run, self.X, self.y, needs_y=needs_y)
         self.n_samples = n_rows(self.X)
         self._groups = _splits(run, self.candidates, self.n_samples)
-        self.n_splits = len(self._groups[0].pairs)
-        self._check_models()
+        self._check_sizes()
+        if failed:
+            self._tell_of_failed(failed)
 
     def splits(self, candidate: int) -> Sequence[tuple[Array, Array]]:
         """Return the (train, test) row numbers of a candidate's splits."""
@@ -110,6 +113,16 @@ class SplitModels:
         """Whether the fit of a candidate on a split succeeded."""
         row = self._run._row(candidate, split)
         return row is not None and not self._run._table.failed[row]
+
+    def has_refit(self, candidate: int) -> bool:
+        """Whether the model of a candidate's refit was kept."""
+        row = self._run._row(candidate, None)
+        return row is not None and bool(self._run._table.has_weights[row])
+
+    def why_no_refit(self, candidate: int) -> str:
+        """Say why it was not."""
+        reason: str = self._run._why_missing(candidate, None)
+        return reason
 
     def ask(
         self,
@@ -167,28 +180,33 @@ class SplitModels:
                 has_model = self.has_model(candidate, split)
                 yield candidate, split, next(answers) if has_model else None
 
-    def _check_models(self) -> None:
-        """Find a model for every split of every candidate, of a split of that size."""
+    def _check_kept(self) -> list[tuple[int, int]]:
+        """Find a model for every split of every candidate; return the failed fits."""
         run, failed = self._run, []
         for candidate in dict.fromkeys(self.candidates):
-            for split, (_, test) in enumerate(self.splits(candidate)):
+            for split in range(self.n_splits):
                 row = run._row(candidate, split)
                 if row is not None and run._table.failed[row]:
                     failed.append((candidate, split))
-                    continue
-                if row is None or not run._table.has_weights[row]:
+                elif row is None or not run._table.has_weights[row]:
                     raise WeightsNotFoundError(
                         f"{run._why_missing(candidate, split)} Models of splits are "
                         "kept by capture='splits' and capture='both'."
                     )
-                tested = run._source.result(row).get("n_test_samples", len(test))
+        return failed
+
+    def _check_sizes(self) -> None:
+        """Compare the splits with what each fit tells of its own."""
+        source = self._run._source
+        for candidate in dict.fromkeys(self.candidates):
+            for split, (_, test) in enumerate(self.splits(candidate)):
+                row = self._run._row(candidate, split)
+                tested = source.result(row).get("n_test_samples", len(test))
                 if tested != len(test):
                     raise EvaluationError(
                         f"Candidate {candidate} was tested on {tested} rows in split "
                         f"{split}, which has {len(test)}: which rows is not known."
                     )
-        if failed:
-            self._tell_of_failed(failed)
 
     def _tell_of_failed(self, failed: Sequence[tuple[int, int]]) -> None:
         run = self._run
@@ -320,7 +338,7 @@ def _splits(run: Any, candidates: Sequence[int], n_samples: int) -> list[Splits]
         if 0 <= number - group.first < group.count and group.n_rows == n_samples
     }
     unknown = sorted(set(candidates) - known)
-    if unknown or len({len(group.pairs) for group in groups}) > 1:
+    if unknown or {len(group.pairs) for group in groups} != {run.settings["n_splits"]}:
         raise EvaluationError(
             f"Run {run.name} does not have the splits of candidate "
             f"{(unknown or candidates)[0]}, so the rows that its models were tested on "

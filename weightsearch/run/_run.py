@@ -1239,6 +1239,316 @@ default="average"
             trusted=trusted,
         )
 
+    def tune_threshold(
+        self,
+        X: Any,
+        y: Any,
+        candidate: Candidate | None = None,
+        *,
+        scoring: Any = "balanced_accuracy",
+        response_method: str = "auto",
+        thresholds: Any = 100,
+        store_cv_results: bool = False,
+        estimator: Any = None,
+        params: Params = (),
+        trusted: Trusted = (),
+    ) -> Any:
+        """Find the decision threshold with the best score; nothing is fitted.
+
+        What :class:`sklearn.model_selection.TunedThresholdClassifierCV` finds with the
+        splits of the search, in the same steps: the models of the splits are asked
+        about the rows that they were not fitted on, the score is averaged over the
+        splits for each threshold, and the refit decides by the best one.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            The data that were passed to ``fit``; others are refused.
+        y : array-like of shape (n_samples,)
+            The target that was passed to ``fit``, of two classes.
+        candidate : int or dict, default=None
+            The candidate's number, or its params; None: the best one.
+        scoring : str or callable, default="balanced_accuracy"
+            What the threshold maximizes.
+        response_method : {"auto", "decision_function", "predict_proba"}, default="auto"
+            What is compared with the threshold.
+        thresholds : int or array-like, default=100
+            Thresholds to try, or how many.
+        store_cv_results : bool, default=False
+            Whether to keep all thresholds and scores, as ``cv_results_``.
+        estimator, params, trusted
+            As in :meth:`predictions`.
+
+        Returns
+        -------
+        tuned : TunedThresholdClassifierCV
+            Fitted: ``best_threshold_``, ``best_score_``, and ``estimator_``, the
+            candidate's refit.
+
+        Raises
+        ------
+        EvaluationError
+            If `X` or `y` are other data, or the candidate is not a classifier.
+        WeightsNotFoundError
+            If models of the splits and the refit were not both kept;
+            ``capture="both"`` keeps them.
+        ValueError
+            As of scikit-learn: more than two classes, constant predictions.
+
+        Examples
+        --------
+        >>> model = run.tune_threshold(X, y, scoring="f1")  # doctest: +SKIP
+        >>> model.best_threshold_, model.predict(X_new)  # doctest: +SKIP
+        """
+        from weightsearch.evaluate._deciding import tune_threshold
+
+        return tune_threshold(
+            self,
+            X,
+            y,
+            candidate,
+            scoring=scoring,
+            response_method=response_method,
+            thresholds=thresholds,
+            store_cv_results=store_cv_results,
+            estimator=estimator,
+            params=params,
+            trusted=trusted,
+        )
+
+    def calibrate(
+        self,
+        X: Any,
+        y: Any,
+        candidate: Candidate | None = None,
+        *,
+        method: str = "sigmoid",
+        ensemble: bool = True,
+        sample_weight: Any = None,
+        estimator: Any = None,
+        params: Params = (),
+        trusted: Trusted = (),
+    ) -> Any:
+        """Calibrate a classifier's probabilities; only calibrators are fitted.
+
+        What :class:`sklearn.calibration.CalibratedClassifierCV` makes with the splits
+        of the search, in the same steps and equal bit for bit.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            The data that were passed to ``fit``; others are refused.
+        y : array-like of shape (n_samples,)
+            The target that was passed to ``fit``.
+        candidate : int or dict, default=None
+            The candidate's number, or its params; None: the best one.
+        method : str, default="sigmoid"
+            ``"sigmoid"``, ``"isotonic"``, or what else scikit-learn has, such as
+            ``"temperature"`` from 1.8 on.
+        ensemble : bool, default=True
+            True: a calibrator for the model of each split, from the rows that it was
+            not fitted on; probabilities are the mean of all. False: one calibrator for
+            the refit, from all out-of-fold predictions.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of rows for the calibrators. The models have those of the search.
+        estimator, params, trusted
+            As in :meth:`predictions`.
+
+        Returns
+        -------
+        calibrated : CalibratedClassifierCV
+            Fitted.
+
+        Raises
+        ------
+        EvaluationError
+            If `X` or `y` are other data, or the candidate is not a classifier.
+        WeightsNotFoundError
+            If the models of the splits were not kept (``capture="splits"`` or
+            ``"both"``), or, with ``ensemble=False``, the refit (``"both"``).
+        """
+        from weightsearch.evaluate._deciding import calibrate
+
+        return calibrate(
+            self,
+            X,
+            y,
+            candidate,
+            method=method,
+            ensemble=ensemble,
+            sample_weight=sample_weight,
+            estimator=estimator,
+            params=params,
+            trusted=trusted,
+        )
+
+    def prediction_intervals(
+        self,
+        X: Any,
+        y: Any,
+        X_new: Any,
+        candidate: Candidate | None = None,
+        *,
+        confidence: float = 0.9,
+        method: str = "plus",
+        estimator: Any = None,
+        params: Params = (),
+        trusted: Trusted = (),
+    ) -> Array:
+        r"""Intervals that hold the target of new rows with some probability.
+
+        CV+ of a regressor, from its split models and their out-of-fold residuals [1]_;
+        jackknife+ where the splits leave one row out. With the model
+        :math:`\hat\mu_{-k(i)}` of the split that tests row :math:`i` of :math:`n`, and
+        its residual :math:`R_i = |y_i - \hat\mu_{-k(i)}(x_i)|`, the interval for
+        :math:`x` goes from the :math:`\lfloor\alpha(n+1)\rfloor`-th smallest of
+        :math:`\hat\mu_{-k(i)}(x) - R_i` to the
+        :math:`\lceil(1-\alpha)(n+1)\rceil`-th smallest of
+        :math:`\hat\mu_{-k(i)}(x) + R_i`, :math:`\alpha = 1 -` `confidence`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            The data that were passed to ``fit``; others are refused.
+        y : array-like of shape (n_samples,)
+            The target that was passed to ``fit``.
+        X_new : array-like of shape (n_new, ...)
+            Rows whose target is not known.
+        candidate : int or dict, default=None
+            The candidate's number, or its params; None: the best one.
+        confidence : float, default=0.9
+            Share of intervals that shall hold their target.
+        method : {"plus", "minmax"}, default="plus"
+            ``"minmax"``: from the least prediction of all models minus a quantile of
+            the residuals to the greatest plus it; wider.
+        estimator, params, trusted
+            As in :meth:`predictions`.
+
+        Returns
+        -------
+        intervals : ndarray of shape (n_new, 2)
+            Lower and upper limits; infinite where there are too few rows for the
+            confidence.
+
+        Raises
+        ------
+        EvaluationError
+            If `X` or `y` are other data, the candidate is not a regressor of one
+            target, or the splits do not test each row once.
+        WeightsNotFoundError
+            If the models of the splits were not kept; they are by
+            ``capture="splits"`` and ``capture="both"``.
+
+        Notes
+        -----
+        For rows that are exchangeable, ``"minmax"`` holds at least `confidence` of the
+        targets with splits that leave one out, and ``"plus"`` at least
+        :math:`1 - 2\alpha` (of CV+ a little less), mostly about `confidence`. Both
+        are of a candidate that was chosen without looking at these residuals; the best
+        of many is a little too sure of itself.
+
+        References
+        ----------
+        .. [1] R. F. Barber, E. J. Candès, A. Ramdas and R. J. Tibshirani, Predictive
+           inference with the jackknife+, Annals of Statistics 49 (1), 2021.
+
+        Examples
+        --------
+        >>> low, high = run.prediction_intervals(X, y, X_new).T  # doctest: +SKIP
+        """
+        from weightsearch.evaluate._deciding import prediction_intervals
+
+        return prediction_intervals(
+            self,
+            X,
+            y,
+            X_new,
+            candidate,
+            confidence=confidence,
+            method=method,
+            estimator=estimator,
+            params=params,
+            trusted=trusted,
+        )
+
+    def permutation_importance(
+        self,
+        X: Any,
+        y: Any = None,
+        candidate: Candidate | None = None,
+        *,
+        scoring: Any = None,
+        n_repeats: int = 5,
+        random_state: Any = None,
+        max_samples: float = 1.0,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+        estimator: Any = None,
+        params: Params = (),
+        trusted: Trusted = (),
+    ) -> Any:
+        """By how much the score drops when a column is shuffled.
+
+        :func:`sklearn.inspection.permutation_importance` [1]_ of the model of each
+        split, on the rows that it was not fitted on.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The data that were passed to ``fit``; others are refused.
+        y : array-like of shape (n_samples,), default=None
+            The target that was passed to ``fit``.
+        candidate : int or dict, default=None
+            The candidate's number, or its params; None: the best one.
+        scoring : str, callable, list, tuple, dict or None, default=None
+            One metric or several; None: the estimator's own ``score``.
+        n_repeats : int, default=5
+            How often each column is shuffled in each split.
+        random_state : int, RandomState instance or None, default=None
+            Each split shuffles by the same seed.
+        max_samples : int or float, default=1.0
+            Rows of each split that are asked about, or their share.
+        n_jobs, verbose, estimator, params, trusted
+            As in :meth:`predictions`.
+
+        Returns
+        -------
+        importance : Bunch, or dict of Bunch
+            ``importances`` of shape (n_features, n_splits, n_repeats), their
+            ``importances_mean`` and ``importances_std`` over splits and repeats, and
+            ``feature_names`` where `X` has some. By the metric's name where there are
+            several.
+
+        Raises
+        ------
+        EvaluationError
+            If `X` or `y` are other data, or `X` has no columns.
+        WeightsNotFoundError
+            If the models of the splits were not kept; they are by
+            ``capture="splits"`` and ``capture="both"``.
+
+        References
+        ----------
+        .. [1] L. Breiman, Random forests, Machine Learning 45 (1), 2001.
+        """
+        from weightsearch.evaluate._importance import permutation_importance
+
+        return permutation_importance(
+            self,
+            X,
+            y,
+            candidate,
+            scoring=scoring,
+            n_repeats=n_repeats,
+            random_state=random_state,
+            max_samples=max_samples,
+            n_jobs=n_jobs,
+            verbose=verbose,
+            estimator=estimator,
+            params=params,
+            trusted=trusted,
+        )
+
     def ensemble(
         self,
         X: Any = None,
