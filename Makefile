@@ -115,7 +115,7 @@ test-ecosystem: .venvs/ecosystem/.ready
 .venvs/ecosystem/.ready: pyproject.toml constraints/ecosystem.txt
 	$(PYTHON) -m venv .venvs/ecosystem
 	.venvs/ecosystem/$(BIN)/python $(PIP_INSTALL) -c constraints/ecosystem.txt \
-		-e ".[test,mlflow]" xgboost-cpu lightgbm catboost imbalanced-learn \
+		-e ".[test,mlflow,skore]" xgboost-cpu lightgbm catboost imbalanced-learn \
 		polars pyarrow fsspec statsmodels scikit-optimize
 	@echo ready > $@
 

@@ -1549,6 +1549,71 @@ default="average"
             trusted=trusted,
         )
 
+    def to_skore(
+        self,
+        X: Any,
+        y: Any,
+        candidates: Iterable[Candidate] | None = None,
+        *,
+        pos_label: Any = None,
+        n_jobs: int | None = None,
+        estimator: Any = None,
+        params: Params = (),
+        trusted: Trusted = (),
+    ) -> Any:
+        """Hand stored models to skore, which reports on them; nothing is fitted.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            The data that were passed to ``fit``; others are refused.
+        y : array-like of shape (n_samples,)
+            The target that was passed to ``fit``.
+        candidates : iterable of int or dict, default=None
+            Numbers or params; None: all. skore holds all their models and the data of
+            each split in memory: name those that you want to look at.
+        pos_label : int, float, bool or str, default=None
+            The positive class of two, as skore takes it.
+        n_jobs : int, default=None
+            As of ``skore.ComparisonReport``.
+        estimator, params, trusted
+            As in :meth:`predictions`.
+
+        Returns
+        -------
+        report : skore.CrossValidationReport or skore.ComparisonReport
+            Of one candidate, or of several, each named by its number and params.
+
+        Raises
+        ------
+        ImportError
+            If skore is not installed, or of a version that is not known:
+            ``pip install 'weightsearch[skore]'``.
+        EvaluationError
+            If `X` or `y` are other data, or a fit of a candidate failed.
+        WeightsNotFoundError
+            If the models of the splits were not kept; they are by
+            ``capture="splits"`` and ``capture="both"``.
+
+        Examples
+        --------
+        >>> report = run.to_skore(X, y, candidates=[3, 7])  # doctest: +SKIP
+        >>> report.metrics.summarize().frame()  # doctest: +SKIP
+        """
+        from weightsearch.evaluate._skore import to_skore
+
+        return to_skore(
+            self,
+            X,
+            y,
+            candidates,
+            pos_label=pos_label,
+            n_jobs=n_jobs,
+            estimator=estimator,
+            params=params,
+            trusted=trusted,
+        )
+
     def ensemble(
         self,
         X: Any = None,
