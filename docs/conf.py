@@ -47,7 +47,15 @@ ELSEWHERE = {
     "../CONTRIBUTING.md": "contributing.md",
     "../SECURITY.md": "security.md",
     "../examples/gallery/": "gallery/index.rst",
-    "../examples/gallery/plot_8_soup.py": "gallery/plot_8_soup.rst",
+    **{
+        f"../examples/gallery/{name}.py": f"gallery/{name}.rst"
+        for name in (
+            "plot_8_soup",
+            "plot_91_optimism",
+            "plot_92_one_standard_error",
+            "plot_93_greedy_ensemble",
+        )
+    },
 }
 INCLUDED = re.compile(r"```\{include\} (\.\./\w+\.md)\n```\n")
 LISTED = re.compile(r"^- \[[^\]]+\]\(([\w/]+)\.(?:md|rst)\)", re.MULTILINE)
