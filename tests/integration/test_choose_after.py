@@ -74,6 +74,21 @@ def test_the_number_of_weights_can_be_chosen_by():
     assert search.run_.choose(ParetoKnee("-n_weights", "-mean_fit_time")) in (0, 1, 2)
 
 
+def test_a_rule_of_the_users_own():
+    """A callable that was written for refit, as in scikit-learn's own example."""
+
+    def lowest_complexity(cv_results):
+        lowest = cv_results["mean_test_score"].max() - 0.05
+        near = np.flatnonzero(cv_results["mean_test_score"] >= lowest)
+        return near[cv_results["param_max_depth"][near].argmin()]
+
+    search = tree_search().fit(X, y)
+    expected = tree_search(refit=lowest_complexity).fit(X, y)
+
+    assert search.run_.choose(lowest_complexity) == expected.best_index_
+    assert search.choose(lowest_complexity).best_params_ == expected.best_params_
+
+
 def test_choose_in_the_last_round_of_a_halving_search():
     """Equal params of several rounds are one candidate, of whom the last one counts."""
     search = WeightTrackingHalvingGridSearchCV(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from numbers import Integral
 from typing import Any
 
@@ -61,7 +61,28 @@ def stored_results(run: Any) -> dict[str, Any]:
             "candidates."
         )
     params = [run.params(number) for number in range(len(run))]
-    return {"params": params, **columns, "n_weights": n_weights(run)}
+    return {
+        **_param_columns(params),
+        "params": params,
+        **columns,
+        "n_weights": n_weights(run),
+    }
+
+
+def _param_columns(params: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return params as masked columns, as scikit-learn has them in ``cv_results_``."""
+    found = {}
+    for name in dict.fromkeys(name for one in params for name in one):
+        absent = [name not in one for one in params]
+        column = np.empty(len(params), dtype=object)
+        # One by one: an assignment of all would take sequences apart.
+        for number, one in enumerate(params):
+            column[number] = one.get(name)
+        kinds = {type(v) for v, gap in zip(column, absent, strict=True) if not gap}
+        if kinds <= {int, float, bool} and not any(absent):
+            column = np.array(column.tolist())
+        found[f"param_{name}"] = np.ma.MaskedArray(column, mask=absent)
+    return found
 
 
 def n_weights(run: Any) -> Array:
