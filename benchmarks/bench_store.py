@@ -42,10 +42,13 @@ from sklearn.linear_model import LogisticRegression
 from weightsearch import WeightTrackingGridSearchCV
 from weightsearch._records import Weights
 from weightsearch.store import WriteSession
-from weightsearch.store._log import _SYNC_SECONDS
+from weightsearch.store._log import _SYNC_SECONDS, log_path
+from weightsearch.store._log_file import LogFile
 
 N_SMALL = 10_000
 N_SPLITS = 5
+TINY: dict[str, tuple[int, ...]] = {"a": (100,), "b": (100,)}
+"""A model of two arrays of 800 bytes."""
 
 
 def measure(settings: Settings) -> list[Figure]:
@@ -54,6 +57,7 @@ def measure(settings: Settings) -> list[Figure]:
         *_small(settings),
         *_groups(settings),
         *_large(settings),
+        *_scans(settings),
         *_growing(settings),
     ]
 
@@ -310,10 +314,37 @@ def _write(handle: int, array: np.ndarray[Any, Any]) -> None:
         rest = rest[os.write(handle, rest) :]
 
 
-# -- a store that grows ---------------------------------------------------------
+# -- reading a log --------------------------------------------------------------
 
-TINY: dict[str, tuple[int, ...]] = {"a": (100,), "b": (100,)}
-"""A model of two arrays of 800 bytes."""
+
+def _scans(settings: Settings) -> list[Figure]:
+    """Logs of many small fits, as a reader and the next writer go through them."""
+    figures = []
+    for count in (10_000,) if settings.quick else (10_000, 100_000):
+        different = models(TINY, 100)
+        weights = [different[number % 100] for number in range(count)]
+        with tempfile.TemporaryDirectory(dir=settings.scratch) as folder:
+            session = _begun(Path(folder), count, durable=False)
+            for record in records(weights):
+                session.append(record)
+            session.close()
+            log = log_path(Path(folder) / "search.h5")
+            samples = alternate(settings, partial(_scan, log), warm_up=False)
+        figures.append(
+            samples.value(
+                f"store.scan_{count}", f"scan of a log of {count:,} fits", "s", "scan"
+            )
+        )
+    return figures
+
+
+def _scan(log: Path, _: Path) -> dict[str, float]:
+    with Stopwatch() as watch:
+        LogFile(log).close()
+    return {"scan": watch.seconds}
+
+
+# -- a store that grows ---------------------------------------------------------
 
 _NUMBERS = itertools.count()
 

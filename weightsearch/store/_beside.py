@@ -20,6 +20,7 @@ from weightsearch.exceptions import StoreWriteError
 __all__ = [
     "create_beside",
     "in_the_way",
+    "is_at",
     "is_plain",
     "open_ours",
     "place_new",
@@ -108,6 +109,14 @@ def open_ours(path: Path, *, write: bool = True) -> int:
         os.close(handle)
         raise in_the_way(path)
     return handle
+
+
+def is_at(handle: int, path: Path) -> bool:
+    """Whether an open file is still the one at a path."""
+    try:
+        return os.path.samestat(os.fstat(handle), os.lstat(path))
+    except OSError:
+        return False
 
 
 def is_plain(status: os.stat_result) -> bool:

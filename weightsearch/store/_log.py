@@ -27,6 +27,7 @@ from weightsearch.exceptions import StoreWriteError
 from weightsearch.store import _json, _steps
 from weightsearch.store._beside import (
     create_beside,
+    is_at,
     open_ours,
     protect,
     sync_data,
@@ -128,11 +129,7 @@ class Log:
     @property
     def in_place(self) -> bool:
         """Whether the file at :attr:`path` is still the one that is written."""
-        try:
-            there, own = os.lstat(self.path), os.fstat(self._handle)
-        except OSError:
-            return False
-        return (there.st_dev, there.st_ino) == (own.st_dev, own.st_ino)
+        return is_at(self._handle, self.path)
 
     @property
     def n_rows(self) -> int:

@@ -25,7 +25,7 @@ from weightsearch.exceptions import (
 )
 from weightsearch.store import _json
 from weightsearch.store import _log as fmt
-from weightsearch.store._beside import open_ours
+from weightsearch.store._beside import is_at, open_ours
 from weightsearch.store._checked import corrupt
 from weightsearch.store._run import StoredArray
 from weightsearch.store._schema import BLOCK_BYTES
@@ -161,9 +161,10 @@ class LogFile:
         if handle >= 0:
             os.close(handle)
 
-    def status(self) -> os.stat_result:
-        """The open file's status."""
-        return os.fstat(self._handle)
+    @property
+    def in_place(self) -> bool:
+        """Whether the file at :attr:`path` is still the one that is read."""
+        return is_at(self._handle, self.path)
 
     @property
     def begins_well(self) -> bool:

@@ -195,10 +195,7 @@ class StoreLookup:
             return {}
         store = self._open()
         contents = self._log.contents
-        gone: set[str] = set()
-        for content in contents:
-            if content.end is not None:
-                gone |= content.end["supersede"]
+        gone = self._log.superseded
         last = contents[-1].uid if contents else ""
         return {
             content.uid: LogRun(

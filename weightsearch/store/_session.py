@@ -258,12 +258,7 @@ class WriteSession:
         self._file.refresh()
         self.lookup.refresh_log(self._file)
         damaged = self._file.damaged
-        supersede = {
-            uid
-            for content in self._file.contents
-            if content.end is not None
-            for uid in content.end["supersede"]
-        }
+        supersede = self._file.superseded
         runs = [run for run in self.lookup.log_runs if run.complete or len(run.fits())]
         if runs:
             _steps.reached(_steps.CONSOLIDATION_BEGUN)
@@ -335,7 +330,7 @@ class WriteSession:
     def _safe(self, error: StoreError, runs: Sequence[LogRun]) -> StoreError:
         """Add to an error what is safe, if anything is."""
         n_fits = sum(len(run.fits()) for run in runs)
-        if not self._in_place() or not n_fits:
+        if self._file is None or not self._file.in_place or not n_fits:
             return error
         names = ", ".join(run.header.name for run in runs)
         return type(error)(
@@ -343,14 +338,6 @@ class WriteSession:
             f"{self._log_path}; the next fit or recover puts them into the store.",
             str(self.path),
         )
-
-    def _in_place(self) -> bool:
-        try:
-            return self._file is not None and os.path.samestat(
-                os.lstat(self._log_path), self._file.status()
-            )
-        except OSError:
-            return False
 
     def _move_aside(self, runs: Sequence[LogRun]) -> None:
         """Move a damaged log aside, with a warning that says what is lost."""
