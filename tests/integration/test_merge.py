@@ -37,6 +37,7 @@ def runs_of(store):
         return [(run.status, len(run._table)) for run in opened.runs.values()]
 
 
+@pytest.mark.slow
 def test_documented_array_job_trains_nothing_when_merged(tmp_path):
     """Three processes search a part each; merged, the whole script only reads."""
     pytest.importorskip("typer")

@@ -191,7 +191,7 @@ inside = path.with_name("inside")
 print("ready", flush=True)
 sys.stdin.readline()
 entries = 0
-until = time.monotonic() + 1.5
+until = time.monotonic() + 0.8
 while time.monotonic() < until:
     lock = StoreLock(path)
     try:

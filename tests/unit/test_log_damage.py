@@ -88,6 +88,7 @@ def frames(store):
 
 
 @pytest.mark.parametrize("finished", [True, False])
+@pytest.mark.slow
 def test_every_bit_flip_is_reported(store, finished):
     """300 flips: each is a problem of verify, whether reading meets it or not."""
     write(store, finished=finished)

@@ -140,6 +140,7 @@ def test_a_kill_at_any_step_of_a_new_file(tmp_path: Path, step: str, new: bool):
 
 
 @posix
+@pytest.mark.slow
 def test_random_kills_lose_nothing(tmp_path: Path):
     """60 kills at any instant of adding: what was told as added is there."""
     path = good_store(tmp_path / "a.h5")
@@ -177,6 +178,7 @@ def test_random_kills_lose_nothing(tmp_path: Path):
 
 
 @posix
+@pytest.mark.slow
 def test_a_power_cut_leaves_the_old_or_the_new(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -190,7 +192,7 @@ def test_a_power_cut_leaves_the_old_or_the_new(
     commit = next(i for i, e in enumerate(disk.events) if e[0] == "names")
     rng = random.Random(0)
     seen = set()
-    for number in range(150):
+    for number in range(100):
         at = (
             rng.randint(0, len(disk.events))
             if number % 3
@@ -213,6 +215,7 @@ def test_a_power_cut_leaves_the_old_or_the_new(
 
 
 @pytest.mark.parametrize("rewriting", [False, True])
+@pytest.mark.slow
 def test_a_full_disk_at_any_write(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rewriting: bool
 ):
@@ -254,6 +257,7 @@ def test_a_full_disk_at_any_write(
 
 
 @posix
+@pytest.mark.slow
 def test_flipped_bits_of_a_redo_file_are_noticed(tmp_path: Path):
     """A redo file with a wrong bit is not used, whatever state its store is in."""
     path = good_store(tmp_path / "a.h5")
@@ -403,6 +407,7 @@ def written(monkeypatch: pytest.MonkeyPatch, work: Callable[[], None]) -> int:
     return sum(counts)
 
 
+@pytest.mark.slow
 def test_the_cost_does_not_grow_with_the_store(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -40,7 +40,7 @@ class StoredFit:
     run_uid: str
     row: int
     has_weights: bool
-    source: RunSource = field(repr=False, compare=False)
+    source: Run = field(repr=False, compare=False)
 
     @property
     def result(self) -> dict[str, Any]:
@@ -73,13 +73,7 @@ class StoredFit:
 
     def holder(self) -> tuple[str, int]:
         """The run that holds the fit, and its row there (in a log: its number)."""
-        if isinstance(self.source, LogRun):
-            return self.source.holder(self.row)
-        fits = self.source.fits()
-        uid = fits.origin[self.row]
-        if uid:
-            return uid.decode(), int(fits.origin_row[self.row])
-        return self.run_uid, self.row
+        return self.source.holder(self.row)
 
 
 class StoreLookup:

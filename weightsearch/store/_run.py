@@ -85,6 +85,11 @@ class Run(RunSource):
     def own_blob_size(self, name: str) -> int | None:
         """Bytes of one content; None if another run has it."""
 
+    def holder(self, row: int) -> tuple[str, int]:
+        """The uid of the run that holds a row's fit, and its row there."""
+        run, at = self.held(row)
+        return run.uid, at
+
     # -- rows -----------------------------------------------------------------
 
     def result(self, row: int) -> dict[str, Any]:
