@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import base64
-import enum
 import json
 import math
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -24,6 +22,7 @@ from weightsearch.frameworks._state._kinds import (
     check_tree_features,
     dtype_of,
     kind_of_name,
+    text_of,
 )
 from weightsearch.frameworks._state._parts import NotStored, rebuilder_of
 from weightsearch.frameworks._state._trust import (
@@ -45,7 +44,7 @@ _NONSENSE = (
     ValueError,
 )
 _KNOWN_SKELETONS = 64
-_WITH_CLASS = frozenset({"part", "new", "o", "own", "o*", "own*", "enum", "flag"})
+_WITH_CLASS = frozenset({"part", "new", "o", "own", "o*", "own*"})
 _CHECKED = frozenset({"Tree", "KDTree", "BallTree"})
 
 
@@ -242,7 +241,7 @@ class _Names:
                     missing.append(f"a {name}")
             elif tag in _WITH_CLASS:
                 cls = self.look_up(node[1], is_class=True)
-                if cls is None or not self._may_get_state(cls, name, tag):
+                if cls is None or not self._may_get_state(cls, name):
                     untrusted.add(name)
             elif name and not in_part and self.look_up(node) is None:
                 # A framework may do without: it decides when it knows all.
@@ -260,9 +259,7 @@ class _Names:
             )
         self._checked.add(digest)
 
-    def _may_get_state(self, cls: Any, name: str, tag: str) -> bool:
-        if tag == "enum" or tag == "flag":
-            return isinstance(cls, enum.EnumType)
+    def _may_get_state(self, cls: Any, name: str) -> bool:
         form = plain_class(cls) if isinstance(cls, type) else None
         if form is None:
             return False
@@ -354,32 +351,8 @@ class _Decoder:
             raise ValueError("an object is a part of itself")
         return value
 
-    def _integer(self, node: Any) -> int:
-        return int(self._next(), 16)
-
-    def _float(self, node: Any) -> float:
-        return {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}[node[1]]
-
-    def _text(self, node: Any) -> str:
-        return self._bytes_of().decode("utf-8", "surrogatepass")
-
-    def _bytes_of(self) -> bytes:
-        content = self._blob(self._next())
-        self._budget += len(content)
-        return content
-
-    def _bytes(self, node: Any) -> bytes | bytearray:
-        content = self._bytes_of()
-        return bytearray(content) if node[1] == "bytearray" else content
-
-    def _complex(self, node: Any) -> complex:
-        return complex(self.one(node[1]), self.one(node[2]))
-
     def _scalar(self, node: Any) -> Any:
         return dtype_of(node[1]).type(self._next())
-
-    def _scalar0(self, node: Any) -> Any:
-        return self._leaf(node[1])[()]
 
     def _list(self, node: Any) -> list[Any]:
         made: list[Any] = []
@@ -389,10 +362,6 @@ class _Decoder:
 
     def _tuple(self, node: Any) -> tuple[Any, ...]:
         return tuple(self.column(node[1], self._size()))
-
-    def _set(self, node: Any) -> set[Any] | frozenset[Any]:
-        items = self.column(node[1], self._size())
-        return set(items) if node[0] == "set" else frozenset(items)
 
     def _dict(self, node: Any) -> dict[Any, Any]:
         made: dict[Any, Any] = {}
@@ -414,15 +383,6 @@ class _Decoder:
     def _array(self, node: Any) -> Array:
         number = self._number(self)
         made = self._numbered[number] = self._leaf(node[1])
-        return made
-
-    def _masked(self, node: Any) -> Array:
-        number = self._number(self)
-        data, mask, fill = map(self.one, node[1:])
-        made = np.ma.MaskedArray(
-            data, np.ma.nomask if mask is None else mask, fill_value=fill
-        )
-        self._numbered[number] = made
         return made
 
     def _objects(self, node: Any) -> Array:
@@ -484,26 +444,11 @@ class _Decoder:
         made = self._numbered[number] = clone(self._global(node), safe=False)
         return made
 
-    def _enum(self, node: Any) -> Any:
-        return self._look_up(node[1], is_class=True)[node[2]]
-
-    def _flag(self, node: Any) -> Any:
-        return self._look_up(node[1], is_class=True)(self._next())
-
     def _special(self, node: Any) -> Any:
         number = self._number(self)
         kind = kind_of_name(node[1])
         self.must_check |= kind.name in _CHECKED
         made = self._numbered[number] = kind.make(self.one(node[2]))
-        return made
-
-    def _method(self, node: Any) -> Any:
-        number = self._number(self)
-        owner = self.one(node[2])
-        function = getattr(type(owner), node[1])
-        if not isinstance(function, FunctionType):
-            raise ValueError(f"{node[1]!r} is not a method")
-        made = self._numbered[number] = function.__get__(owner)
         return made
 
     def _part(self, node: Any) -> Any:
@@ -614,8 +559,8 @@ class _Decoder:
         return list(self._leaf(node[1]))
 
     def _texts(self, node: Any, n: int) -> list[str]:
-        joined = self._bytes_of().decode("utf-8", "surrogatepass")
-        lengths = self._leaf(node[1])
+        joined = text_of(self._leaf(node[1]))
+        lengths = self._leaf(node[2])
         ends = np.cumsum(lengths, dtype=np.int64).tolist()
         if lengths.dtype.kind not in "iu" or (ends and ends[-1] != len(joined)):
             raise ValueError("texts do not have their lengths")
@@ -701,28 +646,16 @@ class _Decoder:
 
 _ONE: dict[str, Callable[[_Decoder, Any], Any]] = {
     "=": _Decoder._same,
-    "int": _Decoder._integer,
-    "float": _Decoder._float,
-    "text": _Decoder._text,
-    "bytes": _Decoder._bytes,
-    "complex": _Decoder._complex,
     "scalar": _Decoder._scalar,
-    "scalar0": _Decoder._scalar0,
     "list": _Decoder._list,
     "tuple": _Decoder._tuple,
-    "set": _Decoder._set,
-    "frozenset": _Decoder._set,
     "dict": _Decoder._dict,
     "names": _Decoder._names,
     "array": _Decoder._array,
-    "masked": _Decoder._masked,
     "objects": _Decoder._objects,
     "g": _Decoder._global,
     "x": _Decoder._opaque,
-    "enum": _Decoder._enum,
-    "flag": _Decoder._flag,
     "S": _Decoder._special,
-    "method": _Decoder._method,
     "part": _Decoder._part,
     "new": _Decoder._new,
     "o": _Decoder._object,
@@ -770,15 +703,11 @@ _CHILDREN: dict[str, tuple[Any, ...]] = {
     # A place of a node; negative: of a list of nodes.
     "list": (1,),
     "tuple": (1,),
-    "set": (1,),
-    "frozenset": (1,),
     "dict": (1, 2),
     "names": (-2,),
-    "masked": ("rest",),
     "objects": (1,),
     "S": (2,),
     "S*": (2,),
-    "method": (2,),
     "part": (-3,),
     "new": (-3,),
     "o": (-3,),

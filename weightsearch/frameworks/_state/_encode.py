@@ -20,7 +20,6 @@ from types import (
     BuiltinFunctionType,
     FunctionType,
     MethodDescriptorType,
-    MethodType,
     ModuleType,
 )
 from typing import Any
@@ -39,7 +38,11 @@ from weightsearch.frameworks._registry import (
     frameworks_at_hand,
     qualified_name,
 )
-from weightsearch.frameworks._state._kinds import dtype_content, kind_of_value
+from weightsearch.frameworks._state._kinds import (
+    dtype_content,
+    kind_of_value,
+    text_bytes,
+)
 from weightsearch.frameworks._state._parts import rebuilder_of
 from weightsearch.frameworks._state._trust import (
     Brought,
@@ -252,20 +255,10 @@ class _Encoder:
             return self._any_array(value)
         if isinstance(value, _NAMED):
             return self._global(value)
-        if isinstance(value, enum.Flag):
-            # Several at once have no name.
-            self._values.append(int(value.value))
-            return ["flag", self._global(kind)]
-        if isinstance(value, enum.Enum):
-            return ["enum", self._global(kind), value.name]
         if self._has_parts and rebuilder_of(kind) is not None:
             return self._part(value)
-        special = kind_of_value(kind)
-        if special is not None:
-            self._number(value)
-            return ["S", special.name, self.one(special.take(value))]
-        if isinstance(value, MethodType):
-            return self._method(value)
+        if kind_of_value(kind) is not None:
+            return self._special(value)
         if _is_known_by_name(value):
             return self._global(value)
         return self._object(value)
@@ -288,8 +281,7 @@ class _Encoder:
 
     def _integer(self, value: int) -> Node:
         if value.bit_length() > _MOST_BITS:
-            self._values.append(hex(value))
-            return ["int"]
+            return self._special(value)
         self._values.append(value)
         return "v"
 
@@ -297,28 +289,32 @@ class _Encoder:
         if math.isfinite(value):
             self._values.append(value)
             return "v"
-        return ["float", repr(value)]
+        return self._special(value)
 
     def _text(self, value: str) -> Node:
         if len(value) <= SHORT_TEXT:
             self._values.append(value)
             return "v"
-        self._values.append(self._content(value.encode("utf-8", "surrogatepass")))
-        return ["text"]
-
-    def _bytes(self, value: bytes | bytearray) -> Node:
-        self._values.append(self._content(bytes(value)))
-        return ["bytes", type(value).__name__]
-
-    def _complex(self, value: complex) -> Node:
-        return ["complex", self._float(value.real), self._float(value.imag)]
+        return self._special(value)
 
     def _scalar(self, value: Any) -> Node:
         dtype = value.dtype
         if dtype.kind in "biuf" and dtype.itemsize <= 8 and np.isfinite(value):
             self._values.append(value.item())
             return ["scalar", dtype.str]
-        return ["scalar0", self._raw(np.asarray(value))]
+        return self._special(value)
+
+    def _special(self, value: Any) -> Node:
+        """Node of a value that its kind takes apart."""
+        cls: Any = type(value)
+        kind = kind_of_value(cls)
+        assert kind is not None
+        self._number(value)
+        try:
+            content = kind.take(value)
+        except TypeError as error:
+            raise _Unstorable(f"{self._where()}: {error}") from error
+        return ["S", kind.name, self.one(content)]
 
     # -- containers ---------------------------------------------------------------
 
@@ -333,14 +329,6 @@ class _Encoder:
     def _tuple(self, value: Any) -> Node:
         self._values.append(len(value))
         return ["tuple", self.column(value)]
-
-    def _set(self, value: Any) -> Node:
-        try:
-            items = sorted(value)
-        except TypeError:
-            items = sorted(value, key=repr)
-        self._values.append(len(items))
-        return [type(value).__name__, self.column(items)]
 
     def _dict(self, value: Any) -> Node:
         known = self._numbers.get(id(value))
@@ -360,14 +348,9 @@ class _Encoder:
     # -- arrays -------------------------------------------------------------------
 
     def _any_array(self, value: Array) -> Node:
-        known = self._numbers.get(id(value))
-        if known is not None:
-            return ["=", known]
-        self._number(value)
         if isinstance(value, np.ma.MaskedArray):
-            parts = (value.data, np.ma.getmask(value), value.fill_value)
-            mask = parts[1] if isinstance(parts[1], np.ndarray) else None
-            return ["masked", *map(self.one, (parts[0], mask, parts[2]))]
+            return self._special(value)
+        self._number(value)
         if type(value) is np.matrix or (value.dtype.hasobject and value.dtype.names):
             raise _Unstorable(f"{self._where()} is a {qualified_name(type(value))}")
         if value.dtype == object:
@@ -453,13 +436,6 @@ class _Encoder:
 
     def _where(self) -> str:
         return "/".join(self._path) or "the estimator"
-
-    def _method(self, value: Any) -> Node:
-        owner, name = value.__self__, value.__func__.__name__
-        if getattr(type(owner), name, None) is not value.__func__:
-            raise _Unstorable(f"{self._where()} is a method of another object")
-        self._number(value)
-        return ["method", name, self.one(owner)]
 
     def _part(self, value: Any) -> Node:
         cls: Any = type(value)
@@ -576,11 +552,10 @@ class _Encoder:
         return ["each", *map(self.one, values)]
 
     def _texts(self, values: list[str]) -> Node:
-        joined = "".join(values).encode("utf-8", "surrogatepass")
         lengths = _int64(list(map(len, values)))
         assert lengths is not None
-        self._values.append(self._content(joined))
-        return ["texts", self._raw(_narrow(lengths))]
+        joined = self._raw(text_bytes("".join(values)))
+        return ["texts", joined, self._raw(_narrow(lengths))]
 
     def _alike(self, kind: Any, values: Sequence[Any]) -> Node | None:
         """Node of values of one type; None where they must be taken one by one."""
@@ -682,13 +657,13 @@ _ONE: dict[type, Callable[[_Encoder, Any], Node]] = {
     int: _Encoder._integer,
     float: _Encoder._float,
     str: _Encoder._text,
-    bytes: _Encoder._bytes,
-    bytearray: _Encoder._bytes,
-    complex: _Encoder._complex,
+    bytes: _Encoder._special,
+    bytearray: _Encoder._special,
+    complex: _Encoder._special,
     list: _Encoder._list,
     tuple: _Encoder._tuple,
-    set: _Encoder._set,
-    frozenset: _Encoder._set,
+    set: _Encoder._special,
+    frozenset: _Encoder._special,
     dict: _Encoder._dict,
 }
 

@@ -11,11 +11,13 @@ from __future__ import annotations
 import collections
 import datetime
 import decimal
+import enum
 import fractions
 import functools
 import logging
 import pathlib
 import sys
+import types
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -38,6 +40,8 @@ __all__ = [
     "dtype_of",
     "kind_of_name",
     "kind_of_value",
+    "text_bytes",
+    "text_of",
 ]
 
 
@@ -501,6 +505,62 @@ def _make_deque(content: Any) -> Any:
     return collections.deque(items, most)
 
 
+def text_bytes(text: str) -> Array:
+    """A text in UTF-8."""
+    return np.frombuffer(text.encode("utf-8", "surrogatepass"), np.uint8)
+
+
+def text_of(array: Array) -> str:
+    """The reverse of :func:`text_bytes`."""
+    return array.tobytes().decode("utf-8", "surrogatepass")
+
+
+def _take_set(value: Any) -> list[Any]:
+    try:
+        return sorted(value)
+    except TypeError:
+        return sorted(value, key=repr)
+
+
+def _take_masked(array: Any) -> Any:
+    mask = np.ma.getmask(array)
+    return array.data, None if mask is np.ma.nomask else mask, array.fill_value
+
+
+def _make_masked(content: Any) -> Any:
+    data, mask, fill = content
+    mask = np.ma.nomask if mask is None else mask
+    return np.ma.MaskedArray(data, mask, fill_value=fill)
+
+
+def _take_method(method: Any) -> Any:
+    owner, name = method.__self__, method.__func__.__name__
+    if getattr(type(owner), name, None) is not method.__func__:
+        raise TypeError(f"{name} is not a method of its object's class")
+    return owner, name
+
+
+def _make_method(content: Any) -> Any:
+    owner, name = content
+    function = getattr(type(owner), name)
+    if not isinstance(function, types.FunctionType):
+        raise ValueError(f"{name!r} is not a method")
+    return function.__get__(owner)
+
+
+def _take_member(member: Any) -> Any:
+    # Several flags at once have no name.
+    is_flag = isinstance(member, enum.Flag)
+    return type(member), int(member.value) if is_flag else member.name
+
+
+def _make_member(content: Any) -> Any:
+    cls, name = content
+    if not isinstance(cls, enum.EnumType):
+        raise ValueError("an enumeration is not one")
+    return cls[name] if isinstance(name, str) else cls(name)
+
+
 _SPARSE = [f"{form}_{kind}" for form in ("csr", "csc") for kind in ("matrix", "array")]
 _COO = ["coo_matrix", "coo_array"]
 
@@ -526,6 +586,24 @@ _KINDS = {
         f"scipy.sparse._coo.{name}": Kind(name, _take_coo, _make_coo(name))
         for name in _COO
     },
+    # Integers and floats that JSON does not have.
+    "builtins.int": Kind("int", hex, lambda text: int(text, 16)),
+    "builtins.float": Kind("float", repr, float),
+    "builtins.complex": Kind(
+        "complex", lambda c: (c.real, c.imag), lambda parts: complex(*parts)
+    ),
+    "builtins.bytes": Kind(
+        "bytes", lambda b: np.frombuffer(b, np.uint8), lambda array: array.tobytes()
+    ),
+    "builtins.bytearray": Kind(
+        "bytearray",
+        lambda b: np.frombuffer(b, np.uint8),
+        lambda array: bytearray(array.tobytes()),
+    ),
+    "builtins.str": Kind("text", text_bytes, text_of),
+    "builtins.set": Kind("set", _take_set, set),
+    "builtins.frozenset": Kind("frozenset", _take_set, frozenset),
+    "builtins.method": Kind("method", _take_method, _make_method),
     "builtins.slice": Kind(
         "slice", lambda s: (s.start, s.stop, s.step), lambda parts: slice(*parts)
     ),
@@ -571,6 +649,15 @@ _KINDS = {
 }
 
 _LOOSE: list[tuple[Callable[[type], bool], Kind]] = [
+    (lambda cls: issubclass(cls, enum.Enum), Kind("enum", _take_member, _make_member)),
+    (
+        lambda cls: issubclass(cls, np.generic),
+        Kind("scalar", np.asarray, lambda array: array[()]),
+    ),
+    (
+        lambda cls: issubclass(cls, np.ma.MaskedArray),
+        Kind("masked", _take_masked, _make_masked),
+    ),
     (lambda cls: issubclass(cls, np.dtype), Kind("dtype", dtype_content, dtype_of)),
     (
         _is_frozen_distribution,
