@@ -1,7 +1,7 @@
-"""Copies of data that several models share, since an estimator may change its own.
+"""Copies of data that several models share, since an estimator may write into them.
 
-Estimators with ``copy=False``, and some transformers of users, write into X, y or a
-weight of samples. What is fitted or asked next must see the data as they were given.
+Estimators with ``copy=False``, and some transformers of users, write into X, y or
+sample weights. Later fits and predictions must see the data as they were passed.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ _BITS = {1: "u1", 2: "u2", 4: "u4", 8: "u8"}
 def copied(data: Data) -> Data:
     """Copy arrays, tables, sparse matrices and tensors, also in lists, tuples, dicts.
 
-    Anything else, such as a callback among the params of ``fit``, is not data and stays
-    the same object; so does an array that cannot be written.
+    Anything else, such as a callback among the params of ``fit``, is not data and is
+    returned as it is; so is a read-only array.
     """
     copy_: Any = _copied(data)
     result: Data = copy_
@@ -56,7 +56,7 @@ def _copied(data: Any) -> Any:
         try:
             return copy.deepcopy(data)
         except Exception:
-            # It cannot be copied, so it is shared, as by scikit-learn.
+            # It cannot be copied, so it is shared, as in scikit-learn.
             return data
     return data
 
@@ -86,7 +86,7 @@ def is_unchanged(data: Any, before: Any) -> bool:
 
 
 def _parts(matrix: Any) -> dict[str, Any]:
-    """What a sparse matrix consists of, without what it has found out about itself."""
+    """Components of a sparse matrix, without its cached properties."""
     if matrix.format == "dok":
         # A dict, which older versions of scipy are by themselves.
         matrix = matrix.tocoo()

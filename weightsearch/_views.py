@@ -84,7 +84,7 @@ def views(
     ------
     name : str
     view : View or None
-        None for an array that is stored under this name.
+        None for an array that is stored under that name.
     """
     columns = {
         name: encoding
@@ -102,7 +102,7 @@ def views(
             yield name, None
             continue
         group = _group(name, columns[name], shapes)
-        # All columns of a group at the place of the first one, object by object.
+        # All columns of a group follow at the place of its first, object by object.
         for index in itertools.product(*map(range, group[1])):
             for column in groups.get(group, ()):
                 yield _named(column, index), View(column, index)
@@ -112,7 +112,7 @@ def views(
 def _group(
     name: str, encoding: str, shapes: Mapping[str, tuple[int, ...]]
 ) -> tuple[str, tuple[int, ...]]:
-    """The objects that a column belongs to: their common name, and their numbers."""
+    """Name and numbers of the objects that a column belongs to."""
     rows = rows_of(encoding)
     shape = shapes[name if rows is None else rows]
     return name[: name.rindex("*")], shape[: name.count("*")]
@@ -126,7 +126,7 @@ def _named(column: str, index: tuple[int, ...]) -> str:
 def find_view(
     name: str, shapes: Mapping[str, tuple[int, ...]], encodings: Mapping[str, str]
 ) -> View | None:
-    """Find the column of which a name is a part; None if there is none."""
+    """Return the view of that name; None if it is not a part of a column."""
     parts = name.split("/")
     places = [place for place, part in enumerate(parts) if part.isdecimal()]
     for count in range(len(places), 0, -1):
@@ -147,7 +147,7 @@ def find_view(
 def read_view(
     view: View, encodings: Mapping[str, str], read: Callable[[str], Array]
 ) -> Array:
-    """Cut a view out of its column.
+    """Return the part of a column that is a view.
 
     Parameters
     ----------

@@ -63,7 +63,7 @@ def test_samplers_have_no_weights(sampler):
     with pytest.raises(NotFittedError):
         extract_weights(sampler)
     sampler.fit_resample(X, y)
-    with pytest.warns(NoWeightsWarning, match="prediction does not ask it"):
+    with pytest.warns(NoWeightsWarning, match="not used to predict"):
         assert extract_weights(sampler) == {}
 
 

@@ -1,4 +1,4 @@
-"""Weights of a fitted estimator as ``name -> ndarray``, one module a framework."""
+"""Weights of a fitted estimator as ``name -> ndarray``, one module per framework."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All that is kept of a fitted estimator, and the proof that it is enough."""
+"""Capture of a fitted estimator, and the proof that it can be rebuilt."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ __all__ = [
 ]
 
 ROWS_ASKED = 5
-"""Rows that a model and the one that is rebuilt of it are both asked about."""
+"""Rows that a model and its rebuilt copy both predict."""
 
 _METHODS = (
     *("predict_proba", "decision_function", "predict", "transform"),
@@ -46,18 +46,22 @@ _METHODS = (
 
 
 class Captured(NamedTuple):
-    """What is kept of a fitted estimator.
+    """What is stored of a fitted estimator.
 
     Attributes
     ----------
     weights : Weights or None
-        None where they could not be taken.
+        None if they could not be extracted.
     notes : tuple of Warning
-        What the user is to hear of them.
+        Warnings for the user.
     state : ModelState or None
-        What makes the estimator of the weights again.
+<<<<<<< HEAD
+        What rebuilds the estimator from the weights.
     exact : bool
         Whether a rebuilt estimator answers as this one does, bit for bit.
+=======
+        What rebuilds the estimator from the weights.
+>>>>>>> ce1adf4 (English of frameworks, views and copies)
     """
 
     weights: Weights | None
@@ -66,6 +70,7 @@ class Captured(NamedTuple):
     exact: bool = False
 
 
+<<<<<<< HEAD
 class _Proof(NamedTuple):
     """What came of rebuilding a model: why it failed, and whether bits were equal."""
 
@@ -75,6 +80,10 @@ class _Proof(NamedTuple):
 
 _proofs: dict[str, _Proof] = {}
 """Proofs of the kinds of models that were rebuilt in this process."""
+=======
+_proved: dict[str, str | None] = {}
+"""Kinds of models that were rebuilt in this process -> why that failed, or None."""
+>>>>>>> ce1adf4 (English of frameworks, views and copies)
 
 
 def capture(
@@ -83,10 +92,10 @@ def capture(
     complete: bool = False,
     rows: Callable[[], Any] | None = None,
 ) -> Captured:
-    """Take weights and state of an estimator that has just been fitted; never fails.
+    """Capture weights and state of an estimator that has just been fitted; never fails.
 
-    The first model of each kind is rebuilt at once and must answer as the estimator
-    does. What fails is noted in the state, so that nobody finds it out too late.
+    The first model of each kind is rebuilt at once and must predict what the estimator
+    does. A failure is recorded in the state and in a warning, not found out too late.
 
     Parameters
     ----------
@@ -95,7 +104,7 @@ def capture(
     complete : bool, default=False
         Whether it must be able to continue training, too.
     rows : callable, default=None
-        Returns some rows that it can be asked about; None: nothing is rebuilt.
+        Returns some rows to predict; None: nothing is rebuilt.
     """
     return proved(capture_unproved(estimator, complete=complete), estimator, rows)
 
@@ -107,6 +116,22 @@ def capture_unproved(estimator: Any, *, complete: bool = False) -> Captured:
         if weights is None:
             return Captured(None, tuple(notes), None)
         state = capture_state(estimator, weights, complete=complete)
+<<<<<<< HEAD
+=======
+    reason = why_not(state.text)
+    if reason is None and rows is not None:
+        reason = _why_not_proved(estimator, weights, state, rows)
+        if reason is not None:
+            state = failed_state(reason)
+    if reason is not None:
+        notes = [
+            *notes,
+            NotRebuildableWarning(
+                f"Models of {type(estimator).__name__} cannot be rebuilt from the "
+                f"store: {reason}. Their weights are stored."
+            ),
+        ]
+>>>>>>> ce1adf4 (English of frameworks, views and copies)
     return Captured(weights, tuple(notes), state)
 
 
@@ -143,8 +168,13 @@ def _proof(
 
 def _try(
     estimator: Any, weights: Weights, state: ModelState, rows: Callable[[], Any]
+<<<<<<< HEAD
 ) -> _Proof:
     """Rebuild a model and ask both."""
+=======
+) -> str | None:
+    """Rebuild a model and compare predictions; return why that failed, or None."""
+>>>>>>> ce1adf4 (English of frameworks, views and copies)
     arrays = {name: array.copy("K") for name, array in weights.items()}
     try:
         again = rebuild(
@@ -155,8 +185,13 @@ def _try(
             trust_template=True,
         )
     except Exception as error:
-        # Whatever it is, a reader would meet it too.
+<<<<<<< HEAD
+        # Whatever it is, it would be raised for a reader too.
         return _Proof(f"{error}")
+=======
+        # Whatever it is, it would be raised for a reader too.
+        return f"{error}"
+>>>>>>> ce1adf4 (English of frameworks, views and copies)
     before = _answers(estimator, rows)
     after = _answers(again, rows)
     exact = bool(before)
@@ -166,25 +201,32 @@ def _try(
         exact = exact and _identical(expected, after[method])
         if _same(expected, after[method]):
             continue
-        # A model that draws when it is asked agrees with itself no more.
+        # A model that draws when it predicts does not even agree with itself.
         if _same(expected, _answers(estimator, rows).get(method)):
+<<<<<<< HEAD
             return _Proof(
                 f"a rebuilt one gives another {method} for rows of the training data"
             )
     return _Proof(None, exact)
+=======
+            return (
+                f"a rebuilt one has a different {method} for rows of the training data"
+            )
+    return None
+>>>>>>> ce1adf4 (English of frameworks, views and copies)
 
 
 def _answers(estimator: Any, rows: Callable[[], Any]) -> dict[str, Any]:
-    """What an estimator says of rows, by the method that says most."""
+    """Predictions for rows, by the most informative method."""
     for method in _METHODS:
         function = getattr(estimator, method, None)
         if function is None:
             continue
         try:
-            # Anew each time, since some change them.
+            # Fresh rows each time, since some estimators change them.
             return {method: function(rows())}
         except Exception:
-            # Some have a method that their params forbid, or that asks for more.
+            # The params may forbid the method, or it may need more arguments.
             continue
     return {}
 
@@ -222,12 +264,12 @@ def _as_array(answer: Any) -> Array:
     try:
         return np.asarray(answer)
     except (RuntimeError, TypeError, ValueError):
-        # Rows of unequal length, or an array on another device: what it shows.
+        # Rows of unequal length, or an array on another device.
         return np.asarray(repr(answer))
 
 
 def answers_digest(estimator: Any, rows: Callable[[], Any]) -> str | None:
-    """Digest of what a fitted estimator says of a few rows.
+    """Digest of a fitted estimator's predictions for a few rows.
 
     Numbers count with some six digits, since threads may add in any order.
 
@@ -240,7 +282,7 @@ def answers_digest(estimator: Any, rows: Callable[[], Any]) -> str | None:
     Returns
     -------
     str or None
-        None where it says nothing that has a digest.
+        None if there are no predictions.
     """
     with preserved_randomness():
         answers = _answers(estimator, rows)
@@ -269,8 +311,8 @@ def _rounded(array: Array) -> Array:
 def preserved_randomness() -> Iterator[None]:
     """Leave all global random generators as they were before the block.
 
-    Making a network draws its first weights, and a search with a global seed must find
-    what it would find without us.
+    Building a network draws its first weights, and a search with a global seed must
+    give the same results with and without it.
     """
     states: list[Any] = [random.getstate(), np.random.get_state(legacy=False)]
     torch = sys.modules.get("torch")
@@ -338,7 +380,7 @@ def answers_vary(drew: set[str], estimator: Any, rows: Callable[[], Any]) -> boo
 
 
 def _keras_seed() -> Any:
-    """The state of Keras' global generator, where it has drawn already."""
+    """State of Keras' global generator, if it has drawn already."""
     keras = sys.modules.get("keras")
     if keras is None or not hasattr(keras, "src"):
         return None

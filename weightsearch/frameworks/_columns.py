@@ -1,8 +1,8 @@
 """Columns: the same array of many objects, concatenated.
 
-Weights and state of a model are collected one after the other, and both meet the same
-lists of trees. What was concatenated for the first is remembered for the second, so
-that each array is copied once.
+Weights and state of a model are collected one after the other, from the same lists of
+trees. What was concatenated for the weights is remembered for the state, so that each
+array is copied once.
 """
 
 from __future__ import annotations
@@ -64,8 +64,8 @@ def column_of(arrays: Sequence[Array]) -> Column | None:
     Returns
     -------
     Column or None
-        None where the arrays do not go together: their types or their shapes beyond the
-        first axis differ, they hold Python objects, or are not in C order.
+        None if the arrays cannot be concatenated: their types or their shapes beyond
+        the first axis differ, they hold Python objects, or are not in C order.
     """
     memory = _memory.get()
     key = tuple(map(id, arrays))
@@ -74,7 +74,7 @@ def column_of(arrays: Sequence[Array]) -> Column | None:
         return known
     found = _concatenated(arrays)
     if memory is not None:
-        # The arrays too, so that no other can get their ids.
+        # The arrays too: while they live, no other has their ids.
         memory[key] = arrays, found
     return found
 
@@ -111,7 +111,7 @@ def _concatenated(arrays: Sequence[Array]) -> Column | None:
 def _joined(arrays: Sequence[Array], dtype: np.dtype[Any]) -> Array:
     if dtype.names is None:
         return np.concatenate(arrays)
-    # As bytes, since numpy would go through the fields of every array.
+    # As bytes: numpy would copy field by field.
     raw = f"V{dtype.itemsize}"
     return np.concatenate([array.view(raw) for array in arrays]).view(dtype)
 

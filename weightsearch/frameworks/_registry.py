@@ -1,8 +1,8 @@
-"""Who extracts the weights of what: the one way from an estimator to its weights.
+"""Registry of weight extractors, looked up along an estimator's class hierarchy.
 
 A class is looked up along its method resolution order, so a user's subclass of a
-known class is known too. The modules of the frameworks are imported only when an
-estimator of theirs comes by.
+known class is known too. The module of a framework is imported only when the first
+estimator of that framework is met.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ __all__ = [
 ]
 
 Extractor = Callable[[Any], Weights]
-"""Takes a fitted estimator, gives its weights."""
+"""Function from a fitted estimator to its weights."""
 
 _FALLBACK = "weightsearch.frameworks.sklearn"
 
@@ -57,8 +57,8 @@ _BUILTIN = {
 }
 """Root package of a class -> the module that knows it.
 
-``EXTRACTORS`` of that module takes weights out, and ``REBUILDERS``, if it has one, puts
-estimators together that are not Python objects alone.
+Its ``EXTRACTORS`` extract weights. Its ``REBUILDERS``, if any, rebuild estimators that
+are more than Python objects.
 """
 
 _registered: dict[type | str, Extractor] = {}
@@ -68,7 +68,7 @@ def extract_weights(estimator: Any) -> Weights:
     """Get what a fitted estimator has learned, as named arrays.
 
     Names are the framework's own: fitted attributes in scikit-learn, with the index
-    of a list behind a slash (``coefs_/0``), ``state_dict`` keys in PyTorch, variable
+    of a list after a slash (``coefs_/0``), ``state_dict`` keys in PyTorch, variable
     paths in Keras. The name of a pipeline's step or of another part comes first
     (``mlpclassifier/coefs_/0``). Equal architectures have equal names.
 
@@ -82,22 +82,22 @@ def extract_weights(estimator: Any) -> Weights:
     -------
     Weights
         Name -> ndarray, in the model's order, bit for bit, with the model's dtype
-        and memory order. The arrays may be the model's own memory: copy them if you
-        go on training it, and never write to them.
+        and memory order. The arrays may share the model's memory: copy them if you
+        continue its training, and never write to them.
 
     Raises
     ------
     TypeError
-        If `estimator` is a class, or nothing that could be fitted.
+        If `estimator` is a class, or cannot be fitted.
     sklearn.exceptions.NotFittedError
         If `estimator` is not fitted.
 
     Warns
     -----
     NoWeightsWarning
-        If the estimator has learned no weights, with the reason.
+        If the estimator has no weights; says why.
     UnstorableWeightsWarning
-        If something was learned that only Python can hold, with its name.
+        If something that was learned cannot be stored; names it.
 
     Examples
     --------
@@ -113,9 +113,9 @@ def extract_weights(estimator: Any) -> Weights:
     cls = type(estimator)
     if find_extractor(cls) is None and not hasattr(estimator, "fit"):
         raise TypeError(
-            f"{qualified_name(cls)} is no estimator that is known here: it has no fit "
-            "method. Use weightsearch.register_extractor to say how its weights are "
-            "found."
+            f"{qualified_name(cls)} is not an estimator: it has no fit method. Register "
+            "a function that extracts its weights with "
+            "weightsearch.register_extractor."
         )
     check_fitted = getattr(_resolve(cls)[1], "check_fitted", None)
     if check_fitted is not None:
@@ -130,41 +130,41 @@ def extract_weights(estimator: Any) -> Weights:
 def collect_weights(estimator: Any) -> tuple[Weights | None, list[Warning]]:
     """Get the weights of an estimator that has just been fitted, without warning.
 
-    For workers, whose warnings nobody sees.
+    For workers, whose warnings would be lost.
 
     Parameters
     ----------
     estimator : object
-        Known to be fitted, so one that shows no trace of it has no weights.
+        Known to be fitted: one without fitted attributes has no weights.
 
     Returns
     -------
     weights : Weights
-        As of :func:`extract_weights`; empty where there are none, and None where
-        they could not be taken: what ails an extractor must not end a search.
+        As from :func:`extract_weights`; empty if there are none. None if an extractor
+        failed: its error must not abort the search.
     notes : list of Warning
-        What :func:`extract_weights` would have warned of.
+        What :func:`extract_weights` would have warned about.
     """
     try:
         return _extract(estimator)
     except NotFittedError as error:
         name = type(estimator).__name__
-        return Weights(), [NoWeightsWarning(f"{name} has no weights to keep: {error}")]
+        return Weights(), [NoWeightsWarning(f"{name} has no weights to store: {error}")]
     except Exception as error:
         name = type(estimator).__name__
         return None, [
             UnstorableWeightsWarning(
-                f"The weights of {name} could not be taken and are not stored: "
+                f"The weights of {name} could not be extracted and are not stored: "
                 f"{type(error).__name__}: {error}"
             )
         ]
 
 
 def register_extractor(type_or_name: type | str, extractor: Extractor) -> None:
-    """Say how the weights of a class, and of its subclasses, are found.
+    """Register a function that extracts the weights of a class and its subclasses.
 
-    A later registration for the same class takes the place of an earlier one, and
-    any registration goes before what is built in for that class.
+    A later registration for the same class replaces an earlier one, and any
+    registration takes precedence over what is built in for that class.
 
     Parameters
     ----------
@@ -195,7 +195,7 @@ def register_extractor(type_or_name: type | str, extractor: Extractor) -> None:
         )
     if isinstance(type_or_name, str) and "." not in type_or_name.strip("."):
         raise ValueError(
-            f"{type_or_name!r} is no qualified name: write it as 'module.Qualname'."
+            f"{type_or_name!r} is not a qualified name: write it as 'module.Qualname'."
         )
     if not callable(extractor):
         raise TypeError(f"extractor must be callable, got {extractor!r}.")
@@ -203,20 +203,20 @@ def register_extractor(type_or_name: type | str, extractor: Extractor) -> None:
 
 
 def registered_extractors() -> dict[type | str, Extractor]:
-    """Copy of the user's registrations, to be sent to worker processes."""
+    """Return a copy of the user's registrations, to be sent to worker processes."""
     return dict(_registered)
 
 
 def use_extractors(extractors: Mapping[type | str, Extractor]) -> None:
-    """Take over the registrations of the process that sent the task."""
+    """Add the registrations of the process that sent the task."""
     _registered.update(extractors)
 
 
 def extract_parts(parts: Iterable[tuple[str, Any]]) -> Weights:
     """Extract the parts of a composite, each under its name.
 
-    For use in extractors. Parts never warn; what they leave out is named by the
-    warning of the whole.
+    For use in extractors. Parts do not warn: what they leave out is named in the
+    warning about the whole.
 
     Parameters
     ----------
@@ -228,7 +228,7 @@ def extract_parts(parts: Iterable[tuple[str, Any]]) -> Weights:
     -------
     Weights
         ``"<name>/<name in the part>"`` -> ndarray, ties and encodings alike. A part
-        that is not fitted, or that contains the whole, has none.
+        that is not fitted, or that contains the whole, has no weights.
     """
     merged = Weights()
     with session() as (current, _):
@@ -241,7 +241,7 @@ def extract_parts(parts: Iterable[tuple[str, Any]]) -> Weights:
 
 
 def find_extractor(cls: type) -> Extractor | None:
-    """The extractor of a class or of its nearest known base; None without one."""
+    """Return the extractor of a class or of its nearest known base, if any."""
     found = _find(cls)
     return None if found is None else found[0]
 
@@ -285,7 +285,7 @@ def _find_any(cls: type) -> tuple[Extractor, ModuleType | None] | None:
 
 @lru_cache(maxsize=1024)
 def _built_in(cls: type) -> tuple[Extractor, ModuleType] | None:
-    """What the module of its framework has for just this class, not for its bases."""
+    """Built-in extractor of this very class, not of its bases."""
     module = framework_module(qualified_name(cls))
     if module is None:
         return None
@@ -294,7 +294,7 @@ def _built_in(cls: type) -> tuple[Extractor, ModuleType] | None:
 
 
 def _resolve(cls: type) -> tuple[Extractor, ModuleType | None]:
-    """As :func:`_find`; what nobody knows is taken for scikit-learn's style."""
+    """As :func:`_find`; an unknown class is treated as in scikit-learn's style."""
     found = _find(cls)
     if found is None:
         module = import_module(_FALLBACK)
@@ -309,7 +309,7 @@ def _extract(estimator: Any) -> tuple[Weights, list[Warning]]:
             weights = _run(estimator)
         finally:
             current.active.discard(id(estimator))
-    # Inside another extraction it is a part, and the whole speaks for its parts.
+    # A part does not warn: the whole warns about all of its parts.
     return weights, _notes(estimator, weights, current) if outermost else []
 
 
@@ -318,7 +318,7 @@ def _run(estimator: Any) -> Weights:
     weights = extractor(estimator)
     if isinstance(weights, Weights):
         return weights
-    # A plain dict, of lists even, is the natural thing to return from a short one.
+    # A short extractor may well return a plain dict, even of lists.
     return Weights({name: np.asarray(value) for name, value in weights.items()})
 
 
@@ -326,12 +326,12 @@ def _run_part(part: Any) -> Weights:
     try:
         return _run(part)
     except NotFittedError:
-        # The whole is fitted, so this is a template that was only ever cloned.
+        # The whole is fitted, so this part is a template that was only cloned.
         return Weights()
 
 
 def _notes(estimator: Any, weights: Weights, current: Session) -> list[Warning]:
-    """Build the warnings that the whole deserves."""
+    """Build the warnings about the whole."""
     notes = list(current.notes)
     name = type(estimator).__name__
     if current.left_out:
@@ -347,8 +347,9 @@ def _notes(estimator: Any, weights: Weights, current: Session) -> list[Warning]:
         why = "it has no arrays" if explain is None else explain(estimator)
         notes.append(
             NoWeightsWarning(
-                f"{name} has no weights to keep: {why}. If it keeps them elsewhere, "
-                "say where with weightsearch.register_extractor."
+                f"{name} has no weights to store: {why}. If it has them elsewhere, "
+                "register a function that extracts them with "
+                "weightsearch.register_extractor."
             )
         )
     return notes

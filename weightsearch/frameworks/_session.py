@@ -1,4 +1,4 @@
-"""What the parts of one extraction share: the way to them, and what they left out."""
+"""State shared by the parts of one extraction: their path, and what was left out."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ SEPARATOR = "/"
 
 @dataclass
 class Session:
-    """What one extraction, with all its parts, has seen so far."""
+    """State of one extraction, with all its parts."""
 
     path: list[str] = field(default_factory=list)
-    """Names of the parts on the way to the current one."""
+    """Names of the parts, from the whole to the current one."""
     active: set[int] = field(default_factory=set)
-    """``id`` of the estimators on that way: meeting one again is a cycle."""
+    """``id`` of the estimators on that path: meeting one again is a cycle."""
     left_out: list[tuple[str, str]] = field(default_factory=list)
-    """Full names that cannot be stored, each with the reason."""
+    """Full names of what cannot be stored, each with the reason."""
     notes: list[Warning] = field(default_factory=list)
-    """What else the warning of the whole has to say."""
+    """Further warnings."""
 
     @contextmanager
     def within(self, name: str, part: object) -> Iterator[None]:
@@ -48,13 +48,13 @@ _current: ContextVar[Session | None] = ContextVar("_current", default=None)
 
 @contextmanager
 def session() -> Iterator[tuple[Session, bool]]:
-    """Join the extraction that is going on, or begin one.
+    """Join the current extraction, or begin one.
 
     Yields
     ------
     session : Session
     outermost : bool
-        Whether it began here.
+        Whether this call began it.
     """
     outer = _current.get()
     inner = outer or Session()
@@ -66,19 +66,19 @@ def session() -> Iterator[tuple[Session, bool]]:
 
 
 def leave_out(name: str, reason: str) -> None:
-    """Note that the weight `name` of the current part cannot be stored.
+    """Record that the weight `name` of the current part cannot be stored.
 
     Parameters
     ----------
     name : str
         Its name within the part.
     reason : str
-        What it is instead of an array of numbers; half a sentence without a stop.
+        Why, as half a sentence without a full stop.
 
     Warns
     -----
     UnstorableWeightsWarning
-        At once if no extraction is going on, else with the whole's warning.
+        At once outside an extraction, else with the warning about the whole.
     """
     current = _current.get()
     if current is None:
@@ -91,7 +91,7 @@ def leave_out(name: str, reason: str) -> None:
 
 
 def note(warning: Warning) -> None:
-    """Warn of something in the current part: at once, or when the whole is done."""
+    """Warn about the current part: at once, or when the whole is done."""
     current = _current.get()
     if current is None:
         warnings.warn(warning, stacklevel=3)
@@ -100,7 +100,7 @@ def note(warning: Warning) -> None:
 
 
 def merge(into: Weights, weights: Weights, prefix: str = "") -> None:
-    """Add `weights` to `into`, names prefixed; one whose name is taken is left out."""
+    """Add `weights` to `into`, names prefixed; leave out a name that is taken."""
     for name, array in weights.items():
         full = join(prefix, name)
         if full in into:

@@ -1,10 +1,10 @@
-"""Which fitted attributes of an estimator are weights, and which are not.
+"""Tables of which fitted attributes are weights.
 
-Weights are what fitting learned and prediction or transformation depends on. So a
-public fitted attribute (``coef_``) counts, unless it is named below: counts and
-settings, names of classes and features, reports about the fit, results for the
-training rows, and the training data themselves. A private attribute counts only
-where scikit-learn predicts from it.
+Weights are what was learned and is used to predict or transform. So a public fitted
+attribute (``coef_``) counts, unless it is named below: counts and settings, names of
+classes and features, reports about the fit, results for the training rows, and the
+training data themselves. A private attribute counts only if scikit-learn predicts from
+it.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ REPORTS = frozenset(
         "validation_scores_",
     }
 )
-"""How the fit went: losses, scores, paths, times."""
+"""Reports about the fit: losses, scores, paths, times."""
 
 ROWS = frozenset(
     {
@@ -107,7 +107,7 @@ ROWS = frozenset(
         "transduction_",
     }
 )
-"""Results, a value for each row of the training data."""
+"""Results with one value per row of the training data."""
 
 TRAINING_DATA = frozenset(
     {
@@ -197,12 +197,12 @@ _DROP: dict[str, frozenset[str]] = {
         "sklearn.manifold._isomap.Isomap": "embedding_",
         "sklearn.neighbors._kde.KernelDensity": "tree_",
         "sklearn.neural_network._multilayer_perceptron.BaseMultilayerPerceptron": "t_",
-        # The persistent chains, which only partial_fit goes on with.
+        # The persistent chains, which only partial_fit continues.
         "sklearn.neural_network._rbm.BernoulliRBM": "h_samples_",
         "sklearn.preprocessing._polynomial.SplineTransformer": "bsplines_",
     }.items()
 }
-"""Attributes that do not count, by class; names too common to drop them everywhere."""
+"""Attributes that do not count, by class: names too common to drop everywhere."""
 
 _NEVER = LABELS | SETTINGS | REPORTS | ROWS | TRAINING_DATA
 
@@ -230,13 +230,13 @@ def is_weight(cls: Any, attribute: str) -> bool:
 
 
 def attributes(estimator: Any) -> dict[str, Any]:
-    """What an instance holds; properties are not asked, as they may compute."""
+    """Attributes of an instance; not its properties, which may compute."""
     found: dict[str, Any] = getattr(estimator, "__dict__", {})
     return found
 
 
 def why_no_weights(estimator: Any) -> str:
-    """Say in half a sentence why a fitted estimator has no weights."""
+    """Why a fitted estimator has no weights, as half a sentence."""
     held = attributes(estimator)
     fitted = {name for name in held if name.endswith("_") and not name.startswith("__")}
     if "cv_results_" in held and "best_estimator_" not in held:
@@ -247,11 +247,11 @@ def why_no_weights(estimator: Any) -> str:
             "not weights that predict"
         )
     if "_fit_X" in held or fitted & TRAINING_DATA:
-        return "it keeps its training data, and training data do not count as weights"
+        return "it stores its training data, which do not count as weights"
     if labels := sorted(fitted & (LABELS - {"feature_names_in_"})):
-        return f"it learned names of classes or features ({', '.join(labels)}), only"
+        return f"it only learned names of classes or features ({', '.join(labels)})"
     if any(
         not name.startswith("n_") and name != "feature_names_in_" for name in fitted
     ):
         return "none of its fitted attributes holds numbers that count as weights"
-    return "its fit learns nothing from the data"
+    return "its fit does not learn from the data"

@@ -64,7 +64,7 @@ _NEVER_FITTED = frozenset(
         "sklearn.feature_extraction.text.HashingVectorizer",
     }
 )
-"""Estimators without a state, whose tags say so only since scikit-learn 1.7."""
+"""Estimators without a state, which have tags for it only since scikit-learn 1.7."""
 
 _INERT = (
     str,
@@ -78,11 +78,11 @@ _INERT = (
     np.random.Generator,
     type(None),
 )
-"""Types that hold settings or state, never weights; passed over in silence."""
+"""Types that hold settings or state, never weights; skipped without a warning."""
 
 
 def check_fitted(estimator: Any) -> None:
-    """Raise NotFittedError where scikit-learn would say that it is not fitted.
+    """Raise NotFittedError if scikit-learn would.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def check_fitted(estimator: Any) -> None:
     Raises
     ------
     sklearn.exceptions.NotFittedError
-        If nothing was learned, and the estimator is not one that never learns.
+        If the estimator is not fitted, and is not one that needs no fit.
     """
     if not hasattr(estimator, "fit"):
         return
@@ -139,7 +139,7 @@ def extract_attributes(estimator: Any) -> Weights:
 
 
 def _add(weights: Weights, name: str, value: Any, inside: tuple[int, ...]) -> None:
-    """Add whatever of `value` can be stored; `inside` are the containers around."""
+    """Add what can be stored of `value`; `inside` are the ids of its containers."""
     if isinstance(value, _INERT) or id(value) in inside:
         return
     inside = (*inside, id(value))
@@ -159,7 +159,7 @@ def _add(weights: Weights, name: str, value: Any, inside: tuple[int, ...]) -> No
     elif find_extractor(type(value)) is not None or _is_estimator(value):
         merge(weights, extract_parts([(name, value)]))
     elif not callable(value):
-        leave_out(name, f"{qualified_name(type(value))} is no array")
+        leave_out(name, f"it is a {qualified_name(type(value))}, not an array")
 
 
 def _add_sequence(
@@ -169,7 +169,7 @@ def _add_sequence(
     inside: tuple[int, ...],
 ) -> None:
     if values and all(_is_number(value) for value in values):
-        # One vector: an array for each number would be thousands of names.
+        # One vector, not an array (and a name) per number.
         _add_array(weights, name, np.asarray(values), inside)
         return
     if _add_objects(weights, name, values):
@@ -213,7 +213,7 @@ def _add_objects(weights: Weights, name: str, values: Any) -> bool:
     Returns
     -------
     bool
-        False, and nothing is added, where they are not alike.
+        False, and nothing is added, if they are not alike.
     """
     grid: tuple[int, ...] = (len(values),)
     if isinstance(values, np.ndarray):
@@ -226,7 +226,7 @@ def _add_objects(weights: Weights, name: str, values: Any) -> bool:
     if len(values) < 2:
         return False
     if type(values[0]) is np.ndarray:
-        # A network's few layers keep their names; bins of many features go together.
+        # A network's few layers keep their names; bins of many features are one column.
         if len(grid) > 1 or len(values) < _MANY_ARRAYS:
             return False
         columns = _attribute_columns(name, "*", list(values), grid)
@@ -243,7 +243,7 @@ def _add_objects(weights: Weights, name: str, values: Any) -> bool:
 
 
 def _columns(name: str, items: list[Any], grid: tuple[int, ...]) -> Weights | None:
-    """Weights of many objects of one class as columns; None where they differ."""
+    """Weights of many objects of one class as columns; None if they differ."""
     cls: Any = type(items[0])
     if any(type(item) is not cls for item in items):
         return None
@@ -283,7 +283,7 @@ def _columns(name: str, items: list[Any], grid: tuple[int, ...]) -> Weights | No
 def _attribute_columns(
     name: str, attribute: str, values: list[Any], grid: tuple[int, ...]
 ) -> Weights | None:
-    """One attribute of many objects as columns; None where that cannot be."""
+    """One attribute of many objects as columns; None if that is impossible."""
     if all(isinstance(value, _INERT) for value in values):
         return Weights()
     weights = Weights()
@@ -318,7 +318,7 @@ def _put_column(
 ) -> None:
     name = join(prefix, field)
     if lengths is None:
-        # Not reshaped where that changes nothing: the state knows this very array.
+        # Reshaped only if needed: the state refers to this very array.
         weights[name] = array if len(grid) == 1 else _on_grid(array, grid)
         weights.encodings[name] = STACK
         return
@@ -373,7 +373,7 @@ def _holds_parts(array: Array) -> bool:
 
 
 def _composite(parts: Callable[[Any], Iterable[tuple[str, Any]]]) -> Extractor:
-    """Extractor of named parts first, then of the whole's own attributes."""
+    """Extractor of the named parts, then of the whole's own attributes."""
 
     def extract(estimator: Any) -> Weights:
         weights = extract_parts(parts(estimator))
@@ -390,12 +390,12 @@ def _column_transformers(estimator: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _named_estimators(estimator: Any) -> Iterator[tuple[str, Any]]:
-    # By name rather than by index: dropping one must not rename the others.
+    # By name, not by index: dropping one must not rename the others.
     yield from getattr(estimator, "named_estimators_", {}).items()
 
 
 def _search(search: Any) -> Weights:
-    """The refitted best estimator; all else that a search holds are results."""
+    """Weights of the refitted best estimator; the rest of a search is results."""
     return extract_parts(
         [("best_estimator_", getattr(search, "best_estimator_", None))]
     )
