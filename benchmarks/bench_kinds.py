@@ -31,8 +31,6 @@ from sklearn.model_selection import GridSearchCV, KFold
 
 from weightsearch import WeightStore, WeightTrackingGridSearchCV
 from weightsearch.frameworks._capture import capture
-from weightsearch.frameworks._registry import collect_weights
-from weightsearch.frameworks._state import capture_state
 
 N_SPLITS = 5
 SHORT = 0.03
@@ -133,8 +131,6 @@ def _model(settings: Settings, kind: Kind) -> Samples:
             run = store.run(search.run_.name)
             ways: dict[str, Callable[[Any], Callable[[], Any]]] = {
                 "capture": lambda model: partial(capture, model),
-                "weights": lambda model: partial(collect_weights, model),
-                "state": _capture_state,
                 "rebuild": lambda _: partial(run.load_estimator, 0, split=0),
                 **_others(),
             }
@@ -148,12 +144,6 @@ _FIFTHS = KFold(N_SPLITS, shuffle=True, random_state=0)
 
 def _nothing(*_: Any) -> float:
     return 0.0
-
-
-def _capture_state(model: Any) -> Callable[[], Any]:
-    weights, _notes = collect_weights(model)
-    assert weights is not None
-    return partial(capture_state, model, weights)
 
 
 def _others() -> dict[str, Callable[[Any], Callable[[], Any]]]:
@@ -425,32 +415,27 @@ class Before:
     splits: float | None = None
 
 
-def _before(
-    weights: float, state: float, rebuild: float, splits: float | None
-) -> Before:
-    times = (("weights", weights), ("state", state), ("rebuild", rebuild))
-    return Before(times, splits)
+def _before(capture: float, rebuild: float, splits: float | None) -> Before:
+    return Before((("capture", capture), ("rebuild", rebuild)), splits)
 
 
 _BEFORE = {
-    "forest": _before(3.7, 59, 347, 1.67),
+    "forest": _before(62.7, 347, 1.67),
     "extra_trees": Before(splits=2.13),
-    "hist_boosting": _before(13.7, 936, 327, 6.2),
-    "boosting": _before(19, 1345, 1301, 4.7),
+    "hist_boosting": _before(949.7, 327, 6.2),
+    "boosting": _before(1364, 1301, 4.7),
     "ada": Before(splits=1.40),
     "tree": Before(splits=1.37),
-    "svc": _before(0, 1.5, 4.3, 1.19),
-    "logistic": _before(0, 0.5, 2.1, 1.12),
+    "svc": _before(1.5, 4.3, 1.19),
+    "logistic": _before(0.5, 2.1, 1.12),
     "one_hot": Before(splits=1.23),
     "neighbors": Before(splits=1.78),
     "text": Before(splits=2.3),
-    "mlp": _before(0, 1.1, 4.6, 1.07),
-    "vectorizer": _before(0, 205, 1196, None),
+    "mlp": _before(1.1, 4.6, 1.07),
+    "vectorizer": _before(205, 1196, None),
 }
 _MODEL_COLUMNS = (
     "fit",
-    "weights",
-    "state",
     "capture",
     "pickle.dumps",
     "joblib.dump",
