@@ -173,9 +173,9 @@ def test_stranger_s_stores(tmp_path, monkeypatch):
     with WeightStore(tmp_path / "evil.h5") as store:
         run = store.run()
         assert run.weights(0)["logisticregression/coef_"].shape == (3, 4)
-        for ask in (run.load_estimator, run.average, run.ensemble):
+        for load, candidates in ((run.load_estimator, 0), (run.average, [0])):
             with pytest.raises(UntrustedTypeError, match=r"evil_module\.run"):
-                ask([0] if ask != run.load_estimator else 0)
+                load(candidates)
         with pytest.raises(UntrustedTypeError, match=r"evil_module\.run"):
             run.score_candidates(X, y)
     assert not mark.exists()

@@ -113,8 +113,8 @@ def extract_weights(estimator: Any) -> Weights:
     cls = type(estimator)
     if find_extractor(cls) is None and not hasattr(estimator, "fit"):
         raise TypeError(
-            f"{qualified_name(cls)} is not an estimator: it has no fit method. Register "
-            "a function that extracts its weights with "
+            f"{qualified_name(cls)} is not an estimator: it has no fit method. "
+            "Register a function that extracts its weights with "
             "weightsearch.register_extractor."
         )
     check_fitted = getattr(_resolve(cls)[1], "check_fitted", None)

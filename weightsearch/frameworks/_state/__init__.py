@@ -1,7 +1,10 @@
-"""Everything besides weights that makes a fitted estimator of them.
+"""States of models: what besides weights makes a fitted estimator predict again.
 
-``docs/format.md`` describes the form of a state. Nothing in it is ever executed or
-unpickled: it names types, which are constructed if they are trusted.
+``docs/format.md`` specifies their form. Nothing in a state is executed or unpickled: it
+names types, which are constructed if they are trusted. ``_encode`` makes a state,
+``_decode`` an estimator; ``_special_types`` has the types that are more than their
+attributes, ``_trust`` decides what may be constructed, and ``_parts`` asks the
+frameworks for their own estimators.
 """
 
 from weightsearch.frameworks._state._decode import (

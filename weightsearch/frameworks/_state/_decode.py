@@ -1,4 +1,4 @@
-"""From a state to a fitted estimator, without training and without pickle."""
+"""Rebuild a fitted estimator from its state, without training and without pickle."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from sklearn.exceptions import InconsistentVersionWarning
 from weightsearch._records import Array
 from weightsearch.exceptions import RebuildError, UntrustedTypeError
 from weightsearch.frameworks._state._encode import FORMAT, digest
-from weightsearch.frameworks._state._kinds import (
+from weightsearch.frameworks._state._parts import NotStored, rebuilder_of
+from weightsearch.frameworks._state._special_types import (
     check_tree_features,
     dtype_of,
-    kind_of_name,
+    special_type_named,
     text_of,
 )
-from weightsearch.frameworks._state._parts import NotStored, rebuilder_of
 from weightsearch.frameworks._state._trust import (
-    Brought,
+    CallerObjects,
     plain_class,
     trusted_object,
 )
@@ -49,20 +49,20 @@ _CHECKED = frozenset({"Tree", "KDTree", "BallTree"})
 
 
 def is_complete(text: str | None) -> bool:
-    """Whether an estimator that is rebuilt of this state lacks nothing."""
+    """Whether an estimator rebuilt from this state can also continue training."""
     return text is not None and bool(_parse(text).get("complete"))
 
 
 def why_not(text: str) -> str | None:
-    """Why no estimator can be made of a state, as far as its text says."""
-    # Asked after every fit, so not all of it is read.
+    """Why a state cannot be rebuilt, as far as its text says."""
+    # Called after every fit, so not all of it is parsed.
     if '"error":' not in text[:32]:
         return None
     return str(_parse(text)["error"])
 
 
 def kind_of_model(text: str) -> str:
-    """What models have in common that are rebuilt in the same way."""
+    """Digest of the skeleton, which all models of one kind share."""
     _, found, rest = text.partition('"skeleton":"')
     if not found:
         raise ValueError("the state has no skeleton")
@@ -78,27 +78,27 @@ def rebuild(
     trusted: Iterable[str | type] = (),
     trust_template: bool = False,
 ) -> Any:
-    """Make one fitted estimator again; see :class:`ModelMaker`."""
+    """Rebuild one fitted estimator; see :class:`ModelMaker`."""
     maker = ModelMaker(template, trusted, trust_template=trust_template)
     return maker.make(text, weight, blob)
 
 
 class ModelMaker:
-    """Makes fitted estimators of their states, without training and without pickle.
+    """Rebuild fitted estimators from their states.
 
-    What models of one kind have in common is looked up and checked once.
+    The names in a skeleton are looked up and checked once per kind of model.
 
     Parameters
     ----------
     template : object, default=None
         An estimator, or a tuple of estimators and values of params. Functions, classes
-        and objects of the models that no store holds are taken from it, if their
-        content is what the model had.
+        and objects that are not stored are taken from it, if their content is the same
+        as that of the model's.
     trusted : iterable of str or type
-        Types that may be constructed besides.
+        Further types that may be constructed.
     trust_template : bool, default=False
-        Whether the states come from the template itself, so that its classes may do
-        with them what they do when they are unpickled.
+        Whether the states come from the template itself, so that the ``__setstate__``
+        of its classes may run.
     """
 
     def __init__(
@@ -108,19 +108,19 @@ class ModelMaker:
         *,
         trust_template: bool = False,
     ):
-        self._names = _Names(Brought(template, trusted), trust_template)
+        self._names = _Names(CallerObjects(template, trusted), trust_template)
 
     def make(
         self, text: str, weight: Callable[[str], Array], blob: Callable[[str], bytes]
     ) -> Any:
-        """Make a fitted estimator.
+        """Rebuild a fitted estimator.
 
         Parameters
         ----------
         text : str
             :attr:`ModelState.text <weightsearch._records.ModelState>`.
         weight, blob : callable
-            Return a weight by its name, and a content by its name.
+            Return a weight, and a content, by its name.
 
         Returns
         -------
@@ -129,15 +129,15 @@ class ModelMaker:
         Raises
         ------
         UntrustedTypeError
-            If it needs other types; nothing has been constructed then.
+            If it needs other types; nothing was constructed.
         RebuildError
-            If it cannot be made, with what is missing.
+            If it cannot be rebuilt; says what is missing.
         """
         state = _parse(text)
         if "error" in state:
             raise RebuildError(
-                f"it cannot be made of what a store holds without pickle "
-                f"({state['error']}), so only its weights were kept"
+                f"its state could not be stored without pickle ({state['error']}), "
+                "so only its weights were"
             )
         try:
             skeleton = _skeleton(state["skeleton"], blob)
@@ -154,8 +154,8 @@ class ModelMaker:
             raise
         except _NONSENSE as error:
             raise RebuildError(
-                f"its stored state makes no sense, or does not suit the installed "
-                f"versions: {type(error).__name__}: {error}"
+                f"its stored state is damaged, or does not fit the installed versions: "
+                f"{type(error).__name__}: {error}"
             ) from error
         if decoder.must_check:
             check_tree_features(estimator)
@@ -179,8 +179,8 @@ def _parse(text: str) -> dict[str, Any]:
         raise RebuildError(f"its stored state is not JSON: {error}") from error
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         raise RebuildError(
-            "its stored state is of a format that this version does not know; a "
-            "newer weightsearch may"
+            "its stored state is of a format unknown to this version: install a newer "
+            "weightsearch"
         )
     return state
 
@@ -189,7 +189,7 @@ _skeletons: OrderedDict[str, Any] = OrderedDict()
 
 
 def _skeleton(name: str, blob: Callable[[str], bytes]) -> Any:
-    """Read a skeleton, which many models share; the last ones are remembered."""
+    """Return a skeleton, which many models share; the last ones are cached."""
     known = _skeletons.get(name)
     if known is None:
         known = json.loads(_content(name, blob))
@@ -201,30 +201,30 @@ def _skeleton(name: str, blob: Callable[[str], bytes]) -> Any:
 
 def _content(name: str, blob: Callable[[str], bytes]) -> bytes:
     content = blob(name)
-    # Its name says what it is, also where another store has one of that name.
+    # Contents are cached by name, also across stores.
     if digest(content) != name:
-        raise ValueError(f"the content {name} is another one")
+        raise ValueError(f"the content {name} does not match its name")
     return content
 
 
 class _Names:
-    """What the names in skeletons stand for."""
+    """Objects that the names in skeletons refer to."""
 
-    def __init__(self, brought: Brought, trusts_states: bool):
+    def __init__(self, brought: CallerObjects, trusts_states: bool):
         self._brought = brought
         self._trusts_states = trusts_states
         self._found: dict[tuple[str, str], Any] = {}
         self._checked: set[str] = set()
 
     def check(self, digest: str, skeleton: Any) -> None:
-        """Find all that a model needs, before anything is constructed.
+        """Look up everything that a model needs, before anything is constructed.
 
         Raises
         ------
         UntrustedTypeError
-            If something is neither trusted nor brought.
+            If something is neither trusted nor passed by the caller.
         RebuildError
-            If what was brought is not what the model had.
+            If what the caller passed differs from what the model had.
         """
         if digest in self._checked:
             return
@@ -244,7 +244,7 @@ class _Names:
                 if cls is None or not self._may_get_state(cls, name):
                     untrusted.add(name)
             elif name and not in_part and self.look_up(node) is None:
-                # A framework may do without: it decides when it knows all.
+                # Inside a part, its framework decides whether it needs it.
                 if tag == "g":
                     untrusted.add(name)
                 else:
@@ -263,7 +263,7 @@ class _Names:
         form = plain_class(cls) if isinstance(cls, type) else None
         if form is None:
             return False
-        # What a class does with a state of its own may be to run it.
+        # A __setstate__ of its own may run anything.
         return (
             form.tag == "o"
             or self._trusts_states
@@ -272,7 +272,7 @@ class _Names:
         )
 
     def look_up(self, node: Any, *, is_class: bool = False) -> Any:
-        """What a name stands for; None if it is neither trusted nor brought."""
+        """Return what a name refers to; None if it is neither trusted nor passed."""
         name = node[1]
         if len(node) == 2:
             return trusted_object(name)
@@ -287,7 +287,7 @@ class _Names:
 
 
 class _Decoder:
-    """Makes one model, in the order in which it was taken apart."""
+    """Rebuild one model, in the order in which it was captured."""
 
     def __init__(
         self,
@@ -301,14 +301,14 @@ class _Decoder:
         self._blob = blob
         self._look_up = names.look_up
         self._numbered: list[Any] = []
-        # Items without bytes of their own; what a file holds bounds their number.
+        # Items without bytes of their own, bounded by the size of the file.
         self._budget = 10_000 + 16 * len(values)
         self.must_check = False
 
     def end(self) -> None:
         """Check that all values were used."""
         if next(self._values, self) is not self:
-            raise ValueError("there are more values than places for them")
+            raise ValueError("it has more values than nodes")
 
     # -- one value ----------------------------------------------------------------
 
@@ -322,7 +322,7 @@ class _Decoder:
     def _next(self) -> Any:
         value = next(self._values, self)
         if value is self:
-            raise ValueError("there are fewer values than places for them")
+            raise ValueError("it has fewer values than nodes")
         return value
 
     def _size(self) -> int:
@@ -334,7 +334,7 @@ class _Decoder:
     def _spend(self, count: int) -> None:
         self._budget -= count
         if self._budget < 0:
-            raise ValueError("it would take more room than its content")
+            raise ValueError("it would need more memory than its content")
 
     def _number(self, value: Any) -> int:
         self._numbered.append(value)
@@ -345,7 +345,7 @@ class _Decoder:
 
     def _by_number(self, number: Any) -> Any:
         if type(number) is not int or number < 0:
-            raise ValueError(f"{number!r} is not a number of an object")
+            raise ValueError(f"{number!r} is not the number of an object")
         value = self._numbered[number]
         if value is self:
             raise ValueError("an object is a part of itself")
@@ -402,7 +402,7 @@ class _Decoder:
             self._budget += array.nbytes
             if tag == "ws":
                 array = array.reshape(_shape(self._next()))
-            # The model's own: it may be changed by training that continues.
+            # Writable, since further training may change it.
             return array if array.flags.writeable else array.copy("K")
         dtype = dtype_of(node[1])
         if tag == "fields":
@@ -425,7 +425,7 @@ class _Decoder:
         if dtype.hasobject or math.prod(shape) * dtype.itemsize != len(raw):
             raise ValueError("an array does not have its size")
         self._budget += len(raw)
-        # In memory that numpy has aligned: sums in another order give other bits.
+        # In aligned memory, as in the original: the order of sums depends on it.
         flat = np.empty(math.prod(shape), dtype)
         if raw:
             bits = f"V{dtype.itemsize}"
@@ -446,7 +446,7 @@ class _Decoder:
 
     def _special(self, node: Any) -> Any:
         number = self._number(self)
-        kind = kind_of_name(node[1])
+        kind = special_type_named(node[1])
         self.must_check |= kind.name in _CHECKED
         made = self._numbered[number] = kind.make(self.one(node[2]))
         return made
@@ -468,9 +468,9 @@ class _Decoder:
         except RebuildError:
             raise
         except Exception as error:
-            # The caller's own code, or what a library says to a stored model.
+            # From the caller's own code, or from a library.
             raise RebuildError(
-                f"its {cls.__name__} could not be made again: "
+                f"its {cls.__name__} could not be rebuilt: "
                 f"{type(error).__name__}: {error}"
             ) from error
         self._numbered[number] = made
@@ -622,7 +622,7 @@ class _Decoder:
         self._spend(n)
         first = len(self._numbered)
         self._numbered += [self] * n
-        kind = kind_of_name(node[1])
+        kind = special_type_named(node[1])
         self.must_check |= kind.name in _CHECKED
         if kind.make_many is None:
             raise ValueError(f"{kind.name} has no columns")
@@ -684,7 +684,7 @@ _LISTS: dict[str, Callable[[Iterable[Any]], Any]] = {"list": list, "tuple": tupl
 
 
 def _children(node: Any) -> list[Any]:
-    """Nodes inside a node; leaves of numbers and texts are left out."""
+    """Child nodes of a node, without arrays."""
     if not isinstance(node, list):
         return []
     places = _CHILDREN.get(node[0], ())
@@ -700,7 +700,7 @@ def _children(node: Any) -> list[Any]:
 
 
 _CHILDREN: dict[str, tuple[Any, ...]] = {
-    # A place of a node; negative: of a list of nodes.
+    # Index of a child; negative: of a list of children.
     "list": (1,),
     "tuple": (1,),
     "dict": (1, 2),
@@ -723,7 +723,7 @@ _CHILDREN: dict[str, tuple[Any, ...]] = {
 
 
 def _made_alone(name: str) -> Any:
-    """A framework's class that may be made without the caller's estimator."""
+    """Return a framework's class that needs no estimator of the caller's."""
     from importlib import import_module
 
     from weightsearch.frameworks._registry import framework_module
@@ -743,7 +743,7 @@ def _shape(content: Any) -> tuple[int, ...]:
 
 
 def _of_fields(dtype: np.dtype[Any], fields: Mapping[str, Array]) -> Array:
-    """A structured array of its fields."""
+    """Structured array from its fields."""
     shape = next(iter(fields.values())).shape
     array = np.zeros(shape, dtype)
     for name, values in fields.items():
@@ -756,8 +756,8 @@ def _of_fields(dtype: np.dtype[Any], fields: Mapping[str, Array]) -> Array:
 def _untrusted(unknown: list[str]) -> UntrustedTypeError:
     shown = ", ".join(unknown[:10]) + (" ..." if len(unknown) > 10 else "")
     return UntrustedTypeError(
-        f"it needs {shown}, which a store cannot bring along safely. Pass estimator=, "
-        "the estimator as it was searched, or, if you know that this store can be "
-        f"trusted with them, trusted={unknown[:10]}",
+        f"it needs {shown}, which cannot be loaded from a store safely. Pass "
+        "estimator=, the estimator as it was searched, or, if you trust this store "
+        f"with them, trusted={unknown[:10]}",
         tuple(unknown),
     )

@@ -1,10 +1,10 @@
-"""From a fitted estimator to its state, in one walk.
+"""Capture the state of a fitted estimator, in one walk.
 
 The state is a tree of typed nodes. Its *skeleton*, the classes, attributes and types,
 is JSON that all models of one kind share; the *values* are a list in the order of the
-walk, so that models of one kind differ in them alone. Arrays are weights, which are
-stored anyway, or contents named by their digest. Many objects of one class become one
-node that has a column per attribute. ``docs/format.md`` has the grammar.
+walk: models of one kind only differ in these. Arrays are weights, which are stored
+anyway, or contents named by their digest. Many objects of one class become one node
+with a column per attribute. ``docs/format.md`` has the grammar.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ from weightsearch.frameworks._registry import (
     frameworks_at_hand,
     qualified_name,
 )
-from weightsearch.frameworks._state._kinds import (
+from weightsearch.frameworks._state._parts import rebuilder_of
+from weightsearch.frameworks._state._special_types import (
     dtype_content,
-    kind_of_value,
+    special_type_of,
     text_bytes,
 )
-from weightsearch.frameworks._state._parts import rebuilder_of
 from weightsearch.frameworks._state._trust import (
-    Brought,
+    CallerObjects,
     content_digest,
     is_trusted,
     name_of,
@@ -58,11 +58,11 @@ FORMAT = 1
 SHORT_TEXT = 400
 """Characters of a text up to which it is a value; longer ones are contents."""
 _LONG_STATE = 2000
-"""Characters of a state from which on it is a content, too."""
+"""Characters of a state from which on its values are a content."""
 _SMALL = 48
-"""Bytes of an array up to which its digest would take as much room."""
+"""Bytes of an array up to which its digest would be as long."""
 _FEW = 16
-"""Items up to which numbers are values of JSON; more are an array."""
+"""Number of items up to which numbers are JSON values; more are an array."""
 _FEW_KEYS = 64
 _MOST_BITS = 4096
 
@@ -75,7 +75,7 @@ _FOR_TRAINING = frozenset(
         "_rng",
     }
 )
-"""Attributes that only continuing a fit needs; sometimes larger than the weights."""
+"""Attributes needed only to continue training; sometimes larger than the weights."""
 
 _NAMED = (
     type,
@@ -85,7 +85,7 @@ _NAMED = (
     np.ufunc,
     ModuleType,
 )
-"""Types of what is known by a name."""
+"""Types of objects that are known by name."""
 
 Node = Any
 """JSON: a text for a leaf without options, else a list that begins with its tag."""
@@ -98,7 +98,7 @@ def digest(content: bytes) -> str:
 
 _RECENT_BYTES = 16 << 20
 _COMPARED = 16 << 10
-"""Bytes of a content from which on comparing it is faster than its digest."""
+"""Bytes of a content from which on comparing it is faster than a digest."""
 _recent: dict[tuple[int, bytes], tuple[str, bytes]] = {}
 """Large contents of the last models: their length and a sample -> name and bytes."""
 
@@ -106,8 +106,8 @@ _recent: dict[tuple[int, bytes], tuple[str, bytes]] = {}
 def _named(raw: Array) -> tuple[str, bytes]:
     """Name and bytes of a content.
 
-    All candidates of a split hold equal training data, each in memory of its own;
-    comparing them takes a tenth of the digest's time.
+    Candidates of one split hold equal copies of its training data; comparing them is
+    ten times faster than a digest.
 
     Parameters
     ----------
@@ -124,7 +124,7 @@ def _named(raw: Array) -> tuple[str, bytes]:
     found = digest(content), content
     if raw.size <= _RECENT_BYTES:
         while _recent and sum(size for size, _ in _recent) + raw.size > _RECENT_BYTES:
-            # The oldest one; another thread may have been faster.
+            # The oldest first; another thread may have removed it.
             _recent.pop(next(iter(list(_recent))), None)
         _recent[key] = found
     return found
@@ -133,35 +133,35 @@ def _named(raw: Array) -> tuple[str, bytes]:
 def capture_state(
     estimator: Any, weights: Mapping[str, Array], *, complete: bool = False
 ) -> ModelState:
-    """Describe what makes a fitted estimator of its weights again.
+    """Capture what rebuilds a fitted estimator from its weights.
 
     Parameters
     ----------
     estimator : object
         Fitted. It is not changed.
     weights : mapping of str -> ndarray
-        All its weights; arrays among them are not kept once more.
+        All its weights; these arrays are not stored again.
     complete : bool, default=False
-        Whether it must be able to continue training as well: the moments of an
-        optimizer, for instance, take more room than the weights.
+        Whether the rebuilt estimator must be able to continue training: an optimizer's
+        moments, for instance, are larger than the weights.
 
     Returns
     -------
     ModelState
-        Where the estimator holds what cannot be kept, its text says so: a model
-        without a state must not end a search.
+        If the estimator holds what cannot be stored, its text says so: a model without
+        a state must not abort the search.
     """
     try:
         with remembering():
             return _Encoder(weights, complete).state(estimator)
     except Exception as error:
-        # Whatever a class does when it is asked for its state.
+        # Whatever a class raises when its state is captured.
         reason = str(error) if isinstance(error, _Unstorable) else _in_words(error)
         return failed_state(reason)
 
 
 def failed_state(reason: str) -> ModelState:
-    """A state that says why there is none."""
+    """Placeholder for a state, with the reason why there is none."""
     return ModelState(json.dumps({"format": FORMAT, "error": reason[:1000]}))
 
 
@@ -176,7 +176,7 @@ _skeletons: dict[type, tuple[Node, tuple[str, bytes]]] = {}
 
 
 def _named_skeleton(cls: type, node: Node) -> tuple[str, bytes]:
-    """Name and JSON of a skeleton, which is often that of the model before."""
+    """Name and JSON of a skeleton, often the same as for the previous model."""
     known = _skeletons.get(cls)
     if known is None or known[0] != node:
         content = _compact(node).encode()
@@ -185,11 +185,11 @@ def _named_skeleton(cls: type, node: Node) -> tuple[str, bytes]:
 
 
 class _Unstorable(Exception):
-    """Something that no state can hold."""
+    """Something cannot be part of a state."""
 
 
 class _Encoder:
-    """Walks through one model.
+    """Walk through one model.
 
     Parameters
     ----------
@@ -201,7 +201,7 @@ class _Encoder:
         self._weights = weights
         self._names = {id(array): name for name, array in weights.items()}
         for name, array in weights.items():
-            # Columns on a grid are views of the columns that the walk meets.
+            # Columns on a grid are views of the columns that the walk reaches.
             base = array.base
             if isinstance(base, np.ndarray) and base.size == array.size:
                 self._names.setdefault(id(base), name)
@@ -211,11 +211,11 @@ class _Encoder:
         self._values: list[Any] = []
         self._blobs: dict[str, bytes] = {}
         self._numbers: dict[int, int] = {}
-        # What has a number stays alive, so that no other object gets its id.
+        # Numbered objects stay alive, so that no other object gets their id.
         self._numbered: list[Any] = []
         self._path: list[str] = []
         self._digests: dict[int, str] = {}
-        self._brought: Brought | None = None
+        self._brought: CallerObjects | None = None
         self._has_parts = frameworks_at_hand()
 
     def state(self, estimator: Any) -> ModelState:
@@ -232,7 +232,7 @@ class _Encoder:
         }
         text = _compact(state)
         if len(text) > _LONG_STATE:
-            # Texts of all candidates are in memory at times, contents never are.
+            # The texts of all candidates may be in memory, contents never are.
             del state["values"]
             state["rest"] = self._content(_compact(self._values).encode())
             text = _compact(state)
@@ -257,7 +257,7 @@ class _Encoder:
             return self._global(value)
         if self._has_parts and rebuilder_of(kind) is not None:
             return self._part(value)
-        if kind_of_value(kind) is not None:
+        if special_type_of(kind) is not None:
             return self._special(value)
         if _is_known_by_name(value):
             return self._global(value)
@@ -305,9 +305,9 @@ class _Encoder:
         return self._special(value)
 
     def _special(self, value: Any) -> Node:
-        """Node of a value that its kind takes apart."""
+        """Node of a value of a special type."""
         cls: Any = type(value)
-        kind = kind_of_value(cls)
+        kind = special_type_of(cls)
         assert kind is not None
         self._number(value)
         try:
@@ -337,7 +337,7 @@ class _Encoder:
         self._number(value)
         keys = list(value)
         if len(keys) <= _FEW_KEYS and all(type(key) is str for key in keys):
-            # Names, of which the skeleton is made.
+            # Names, which are part of the skeleton.
             return ["names", keys, self._named_values(value)]
         self._values.append(len(keys))
         return ["dict", self.column(keys), self.column(list(value.values()))]
@@ -360,7 +360,7 @@ class _Encoder:
         return ["array", self._leaf(np.asarray(value), id(value))]
 
     def _leaf(self, array: Array, known_as: int | None = None) -> Node:
-        """Say where the numbers of an array are: in the weights, or in a content."""
+        """Node that says where an array is: in the weights, or in a content."""
         name = self._names.get(id(array) if known_as is None else known_as)
         if name is None and array.nbytes > _SMALL:
             name = self._equal_weight(array)
@@ -393,7 +393,7 @@ class _Encoder:
         return [tag, dtype_content(array.dtype), order]
 
     def _fields(self, array: Array) -> Node | None:
-        """A structured array whose fields are weights, each by itself."""
+        """Node of a structured array whose fields are weights."""
         names = array.dtype.names or ()
         found = {name: self._equal_weight(array[name]) for name in names}
         if not all(found.values()):
@@ -420,7 +420,7 @@ class _Encoder:
     # -- what is known by name, and objects -----------------------------------------
 
     def _global(self, value: Any) -> Node:
-        """What has a name: by it, and by its content if it is not trusted."""
+        """Node of what has a name; with its digest if the name is not trusted."""
         name = name_of(value)
         if is_trusted(name, value):
             return ["g", name]
@@ -445,7 +445,7 @@ class _Encoder:
         try:
             attributes, whole = rebuilder.describe(value, self._complete)
         except NotFittedError:
-            # The estimator that a meta-estimator has cloned.
+            # A template that a meta-estimator has cloned.
             params = value.get_params(deep=False)
             return [
                 "new",
@@ -473,7 +473,7 @@ class _Encoder:
         self._number(value)
         for name in _FOR_TRAINING.intersection(state) if not self._complete else ():
             left_out = state[name]
-            # After early stopping, the best coefficients are the coefficients.
+            # After early stopping, the best coefficients are the model's own.
             same = sum(item is left_out for item in state.values())
             if left_out is not None and same == 1 and hasattr(value, "fit"):
                 state = {**state, name: None}
@@ -481,17 +481,16 @@ class _Encoder:
         return [form.tag, self._global(cls), list(state), self._named_values(state)]
 
     def _is_brought(self, value: Any) -> bool:
-        """Whether the estimator's params have an object of this very content.
+        """Whether the estimator's params have an object of the same content.
 
-        Then it need not be made again by its class, which does with a state what it
-        likes.
+        Then its class, whose ``__setstate__`` may do anything, need not rebuild it.
         """
         if hasattr(value, "fit") or is_trusted(
             qualified_name(type(value)), type(value)
         ):
             return False
         if self._brought is None:
-            self._brought = Brought(self._root)
+            self._brought = CallerObjects(self._root)
         try:
             content = content_digest(value)
             name = qualified_name(type(value))
@@ -501,7 +500,7 @@ class _Encoder:
         return found is not None
 
     def _opaque(self, value: Any) -> Node:
-        """An object that only its program has: found again by its content."""
+        """Node of an object that only the caller has, found again by its digest."""
         name = qualified_name(type(value))
         try:
             content = content_digest(value)
@@ -515,7 +514,7 @@ class _Encoder:
     # -- many values --------------------------------------------------------------
 
     def column(self, values: Sequence[Any]) -> Node:
-        """Node of many values; their number is known where the node is read."""
+        """Node of many values, whose number the reader of the node knows."""
         n = len(values)
         if n == 0:
             return "0"
@@ -558,7 +557,7 @@ class _Encoder:
         return ["texts", joined, self._raw(_narrow(lengths))]
 
     def _alike(self, kind: Any, values: Sequence[Any]) -> Node | None:
-        """Node of values of one type; None where they must be taken one by one."""
+        """Node of values of one type; None if each needs a node of its own."""
         first = values[0]
         if issubclass(kind, np.generic):
             dtype = first.dtype
@@ -582,7 +581,7 @@ class _Encoder:
             return None
         if self._has_parts and rebuilder_of(kind) is not None:
             return None
-        special = kind_of_value(kind)
+        special = special_type_of(kind)
         if special is not None:
             if special.take_many is None:
                 return None
@@ -616,7 +615,7 @@ class _Encoder:
         if column.lengths is None and not column.dtype.names:
             whole = column.fields[""]
             if whole.nbytes and id(whole) not in self._names:
-                # Much the same in all objects, such as the classes.
+                # Equal in all objects, such as the classes.
                 if whole.tobytes() == values[0].tobytes() * len(values):
                     return ["copies", self._leaf(values[0])]
         return ["arrays", self._lengths(column), *self._column(column)]
@@ -669,7 +668,7 @@ _ONE: dict[type, Callable[[_Encoder, Any], Node]] = {
 
 
 def _is_known_by_name(value: Any) -> bool:
-    """Whether it is a callable of a compiled type that its module has by its name."""
+    """Whether it is a callable that its module has under its name."""
     name = getattr(value, "__qualname__", None)
     if not callable(value) or not isinstance(name, str):
         return False
@@ -693,7 +692,7 @@ def _int64(values: list[int]) -> Array | None:
 
 
 def _narrow(numbers: Array) -> Array:
-    """The same whole numbers in the smallest type that has them all."""
+    """The same integers in the smallest sufficient type."""
     if not len(numbers):
         return numbers
     low, high = int(numbers.min()), int(numbers.max())

@@ -1,7 +1,7 @@
-"""Estimators that are not Python objects alone, and what their frameworks know of them.
+"""Estimators that are more than Python objects, as their frameworks describe them.
 
-A network holds compiled code, threads and devices. In a state stand instead the plain
-attributes and arrays of which its framework makes it again.
+A network holds compiled code, threads and devices. A state has instead the plain
+attributes and arrays from which its framework rebuilds it.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ __all__ = ["NotStored", "Rebuilder", "content_of", "not_stored", "rebuilder_of"]
 
 @dataclass(frozen=True)
 class Rebuilder:
-    """How a framework takes its estimators apart and puts them together.
+    """How a framework describes and rebuilds its estimators.
 
     Attributes
     ----------
     describe : callable
         ``describe(estimator, complete)`` returns attributes, name -> value, and whether
-        nothing at all is lost with them. It raises NotFittedError where the estimator
-        is not fitted.
+        they are complete: with the weights, nothing is lost. Raises NotFittedError if
+        the estimator is not fitted.
     rebuild : callable
-        ``rebuild(cls, attributes, weights)`` makes a fitted estimator. What the caller
-        has not brought is :class:`NotStored` in the attributes.
+        ``rebuild(cls, attributes, weights)`` returns a fitted estimator. The attributes
+        have a :class:`NotStored` for what the caller has not passed.
     alone : frozenset of str
-        Qualified names of classes that may be made without the caller's estimator.
+        Qualified names of classes that can be rebuilt without the caller's estimator.
     """
 
     describe: Callable[[Any, bool], tuple[dict[str, Any], bool]]
@@ -45,14 +45,14 @@ class Rebuilder:
 
 
 class NotStored:
-    """Stands in an estimator for code that no store holds and nobody has brought.
+    """Placeholder for code that is not stored and that the caller has not passed.
 
     Parameters
     ----------
     name : str
         Qualified name of the function, class or object.
     place : str
-        Where in the estimator it belongs.
+        Its path in the estimator.
     """
 
     def __init__(self, name: str, place: str):
@@ -64,13 +64,13 @@ class NotStored:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         raise RebuildError(
-            f"{self.place} was {self.name}, which is not in the store. Pass "
+            f"{self.place} was {self.name}, which is not stored. Pass "
             "estimator=, the estimator as it was searched"
         )
 
 
 def not_stored(value: Any) -> list[NotStored]:
-    """What is missing in a param, or in the containers that it is made of."""
+    """Placeholders in a param, or in the containers that it consists of."""
     if isinstance(value, NotStored):
         return [value]
     if isinstance(value, dict):
@@ -82,16 +82,15 @@ def not_stored(value: Any) -> list[NotStored]:
 
 @lru_cache(maxsize=4096)
 def rebuilder_of(cls: Any) -> Rebuilder | None:
-    """Return who rebuilds a class; None for plain Python objects."""
+    """Return the rebuilder of a class; None for plain Python objects."""
     found: Rebuilder | None = _of_framework(cls, "REBUILDERS")
     return found
 
 
 def content_of(value: Any) -> Any:
-    """What tells an object from others, if not all of it does.
+    """What identifies an object, if not all of it does.
 
-    A network that is a param is trained itself: what it has learned says nothing of
-    which one it is.
+    A network that is a param is itself trained: its weights do not identify it.
     """
     if not frameworks_at_hand() or isinstance(value, type):
         return value
@@ -100,7 +99,7 @@ def content_of(value: Any) -> Any:
 
 
 def _of_framework(cls: Any, table: str) -> Any:
-    """What the framework of a class, or of its nearest known base, has in a table."""
+    """Entry of a class, or of its nearest known base, in its framework's table."""
     for base in cls.__mro__:
         name = qualified_name(base)
         found = getattr(framework_module(name), table, {}).get(name)

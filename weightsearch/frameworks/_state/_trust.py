@@ -1,4 +1,4 @@
-"""Which types a stored model may be made of: ours, and those that the caller brings."""
+"""Types that a rebuilt model may consist of: our list, and the caller's own."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from weightsearch.frameworks._registry import qualified_name
 from weightsearch.frameworks._state._parts import content_of, rebuilder_of
 
 __all__ = [
-    "Brought",
+    "CallerObjects",
     "Form",
     "content_digest",
     "is_trusted",
@@ -67,7 +67,7 @@ _LISTED = frozenset(
         "scikeras.utils.transformers.TargetReshaper",
         # Holds one estimator.
         "weightsearch.evaluate._members.Member",
-        # Made of their state by a method that computes, and runs nothing of it.
+        # Has a __setstate__ that computes, and executes nothing of the state.
         "sklearn.isotonic.IsotonicRegression",
         # Functions that compute.
         "numpy.max",
@@ -87,12 +87,12 @@ _LISTED = frozenset(
 )
 
 _CLOSED = ("conftest", "externals", "tests", "_build_utils", "experimental")
-"""Parts of scikit-learn's module names that no state needs."""
+"""Parts of scikit-learn's module names that are never trusted."""
 
 _SAFE_SETSTATE = frozenset(
     {"sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"}
 )
-"""Classes whose ``__setstate__`` does no more than to set attributes."""
+"""Classes whose ``__setstate__`` only sets attributes."""
 
 _REDUCE: tuple[Any, Any] = (object.__reduce__, object.__reduce_ex__)
 _PLAIN_GETSTATE = (object.__getstate__, BaseEstimator.__getstate__)
@@ -118,9 +118,9 @@ def name_of(value: Any) -> str:
 
 @lru_cache(maxsize=4096)
 def trusted_object(name: str) -> Any:
-    """Return what a name that we trust stands for; None if we do not trust it.
+    """Return what a trusted name refers to; None if it is not trusted.
 
-    Nothing but scikit-learn, numpy, scipy, and the modules of the list are imported.
+    Only scikit-learn, numpy, scipy, and the modules of the list are imported.
     """
     module_name, _, last = name.rpartition(".")
     root = module_name.partition(".")[0]
@@ -189,7 +189,7 @@ def _is_public_function(found: Any) -> bool:
 
 
 def _resolved(name: str) -> Any:
-    """Import what a dotted name stands for; None if there is nothing."""
+    """Import what a dotted name refers to; None if there is nothing."""
     parts = name.split(".")
     for count in range(len(parts) - 1, 0, -1):
         try:
@@ -203,7 +203,7 @@ def _resolved(name: str) -> Any:
 
 
 def is_trusted(name: str, value: Any) -> bool:
-    """Whether a class or function is one that we trust, under its name."""
+    """Whether a class or function is the trusted one of its name."""
     return trusted_object(name) is value
 
 
@@ -212,13 +212,13 @@ def is_trusted(name: str, value: Any) -> bool:
 
 @dataclass(frozen=True)
 class Form:
-    """How the objects of a class are taken apart.
+    """How the attributes of a class's objects are captured and set.
 
     Attributes
     ----------
     tag : {"o", "own"}
-        ``"o"``: attributes are all there is. ``"own"``: the class has a
-        ``__setstate__`` of its own, which runs when it is put together.
+        ``"o"``: plain attributes. ``"own"``: the class has a ``__setstate__`` of its
+        own, which runs when an object is rebuilt.
     state : callable
         Returns the attributes of an object, name -> value.
     slots : frozenset of str
@@ -232,7 +232,7 @@ class Form:
 
 @lru_cache(maxsize=4096)
 def plain_class(cls: Any) -> Form | None:
-    """How the objects of a class are taken apart; None where only pickle could."""
+    """Return the form of a class; None if only pickle could store its objects."""
     special = ("__getnewargs__", "__getnewargs_ex__")
     if (
         cls.__reduce__ is not _REDUCE[0]
@@ -259,8 +259,8 @@ _CONTAINERS = (dict, list, tuple, set, frozenset, str, bytes, int, float, np.nda
 
 
 def _is_python(cls: type) -> bool:
-    """Whether objects hold nothing but attributes, as far as that shows."""
-    # What a compiled class holds besides would be lost.
+    """Whether objects hold only attributes, as far as can be seen."""
+    # Other content of a compiled class would be lost.
     heap_type = 1 << 9
     size = object.__basicsize__
     for base in cls.__mro__[:-1]:
@@ -282,7 +282,7 @@ _CALLBACKS = frozenset(
         "_skl_callbacks_to_teardown",
     }
 )
-"""Who listens to a fit (scikit-learn 1.9): no part of what was fitted."""
+"""Callbacks of a fit (scikit-learn 1.9): not part of what was fitted."""
 
 
 def _attributes(slots: list[str], value: Any) -> Mapping[str, Any]:
@@ -302,7 +302,7 @@ def _own_state(value: Any) -> Mapping[str, Any]:
     return {name: item for name, item in state.items() if name != _VERSION}
 
 
-# -- what the caller brings -----------------------------------------------------------
+# -- the caller's objects -------------------------------------------------------------
 
 
 def content_digest(value: Any) -> str:
@@ -311,20 +311,20 @@ def content_digest(value: Any) -> str:
     Raises
     ------
     Unidentifiable
-        If it holds what cannot be looked into.
+        If it holds something that has no digest.
     """
     return digest(content_of(value))
 
 
-class Brought:
-    """What the caller's own estimator and params bring: code that no store may hold.
+class CallerObjects:
+    """Functions, classes and objects in the caller's own estimator and params.
 
     Parameters
     ----------
     root : object
         An estimator, or a tuple of estimators and values of params.
     trusted : iterable of str or type
-        What the caller trusts besides, by its name.
+        Further types that the caller trusts.
     """
 
     def __init__(self, root: Any, trusted: Iterable[str | type] = ()):
@@ -332,7 +332,7 @@ class Brought:
         self._digests: dict[int, str | None] = {}
         for item in _held(root):
             self._add(item)
-        # By the whole name, so that no other of the last part's name is meant.
+        # By the whole name: others may have the same last part.
         self._trusted = {
             item if isinstance(item, str) else name_of(item): item for item in trusted
         }
@@ -344,7 +344,7 @@ class Brought:
             known.append(item)
 
     def find(self, name: str, content: str, place: str, *, is_class: bool) -> Any:
-        """Find what has a content.
+        """Find the object with a given digest.
 
         Parameters
         ----------
@@ -353,19 +353,19 @@ class Brought:
         content : str
             Its digest.
         place : str
-            Where in the model it belongs, for errors.
+            Its path in the model, for errors.
         is_class : bool
-            Whether a class is meant whose objects get a stored state.
+            Whether it must be a class.
 
         Returns
         -------
         object or None
-            None if nothing of that name was brought.
+            None if nothing of that name was passed.
 
         Raises
         ------
         RebuildError
-            If what has that name has another content.
+            If the object of that name has another content.
         """
         found = [
             item
@@ -382,14 +382,14 @@ class Brought:
                 return item
         if found:
             raise RebuildError(
-                f"{place} was {name}, and what has this name in the estimator that "
-                "you passed differs from it. Pass estimator= as it was searched, with "
+                f"{place} was {name}, which differs from the one of this name in the "
+                "estimator that you passed. Pass estimator= as it was searched, with "
                 "the value that this candidate had"
             )
         return None
 
     def _beside(self, name: str) -> list[Any]:
-        """What the caller's own modules define beside what he has brought."""
+        """Objects of that name in the modules of the objects that were passed."""
         modules = {
             item.__module__: sys.modules.get(item.__module__)
             for items in self._found.values()
@@ -431,9 +431,9 @@ def _has_name(item: Any) -> bool:
 
 
 def _held(root: Any) -> Iterator[Any]:
-    """Yield what an estimator holds in its params, each with its class.
+    """Yield the objects in an estimator's params, each with its class.
 
-    Containers and plain objects among them are looked into.
+    Includes the content of containers and of plain objects.
     """
     seen: dict[int, Any] = {}
     todo = [root]
@@ -457,7 +457,7 @@ def _held(root: Any) -> Iterator[Any]:
             yield item
         else:
             yield item
-            # Its bases' methods are found through it.
+            # Methods of its bases are found through it.
             cls: Any = type(item)
             yield cls
             if hasattr(item, "get_params"):

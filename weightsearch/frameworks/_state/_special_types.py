@@ -1,9 +1,9 @@
-"""Types that are more than a Python object with attributes, each with its two ways.
+"""Types whose values are more than attributes, each with its two directions.
 
-``take`` returns plain content: numbers, texts, arrays, tuples and objects, of which
-``make`` makes the value again. What compiled code follows without looking, such as the
-nodes of a tree, is checked before: a file with other nodes could make scikit-learn read
-memory that is not its own (https://github.com/scikit-learn/scikit-learn/pull/34558).
+``take`` returns plain content: numbers, texts, arrays, tuples and objects. ``make``
+returns the value. Whatever compiled code follows without checks, such as the nodes of a
+tree, is checked first: a manipulated file could make scikit-learn read out of bounds
+(https://github.com/scikit-learn/scikit-learn/pull/34558).
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ from weightsearch.frameworks._columns import tree_states
 from weightsearch.frameworks._registry import qualified_name
 
 __all__ = [
-    "Kind",
+    "SpecialType",
     "check_tree_features",
     "dtype_content",
     "dtype_of",
-    "kind_of_name",
-    "kind_of_value",
+    "special_type_named",
+    "special_type_of",
     "text_bytes",
     "text_of",
 ]
 
 
 @dataclass(frozen=True)
-class Kind:
-    """How values of one type are taken apart and made again.
+class SpecialType:
+    """How values of one type become plain content and are made from it.
 
     Attributes
     ----------
@@ -56,11 +56,10 @@ class Kind:
     take : callable
         Returns the content of a value.
     make : callable
-        Makes a value of its content.
-
-        Raises ValueError, TypeError or LookupError for other content.
+        Returns a value of that content. Raises ValueError, TypeError or LookupError for
+        any other content.
     take_many, make_many : callable or None
-        The same for many at once, where that is worth it.
+        The same for many values at once, if that is faster.
     """
 
     name: str
@@ -80,7 +79,7 @@ def _make_trees(states: Sequence[Any]) -> list[Any]:
     lengths = np.array([len(one) for one in nodes])
     n_features = np.array([_count(state[0]) for state in states])
     raw = f"V{nodes[0].dtype.itemsize}"
-    # As bytes, since numpy would go through the fields of every array.
+    # As bytes: numpy would copy field by field.
     together = np.concatenate([one.view(raw) for one in nodes]).view(nodes[0].dtype)
     _check_nodes(together, lengths, np.repeat(n_features, lengths))
     trees = []
@@ -126,7 +125,7 @@ def _count(value: Any) -> int:
 
 
 def _check_nodes(rows: Array, lengths: Array, n_features: Array) -> None:
-    """Look at the nodes of many trees, one after the other in ``rows``."""
+    """Check the nodes of many trees, concatenated in ``rows``."""
     if not len(lengths) or not np.all(lengths > 0):
         raise ValueError("a tree has no nodes")
     starts = np.repeat(np.cumsum(lengths) - lengths, lengths)
@@ -137,10 +136,10 @@ def _check_nodes(rows: Array, lengths: Array, n_features: Array) -> None:
     # Children come after their parents, so that every path ends.
     inner = (left > own) & (left < size) & (right > own) & (right < size)
     if not np.all(leaf | inner):
-        raise ValueError("a tree leads out of its own nodes")
+        raise ValueError("a tree points outside its own nodes")
     feature = rows["feature"]
     if not np.all(leaf | ((feature >= 0) & (feature < n_features))):
-        raise ValueError("a tree asks for features that it does not have")
+        raise ValueError("a tree uses features that it does not have")
 
 
 # -- other compiled classes --------------------------------------------------------
@@ -183,12 +182,12 @@ def _check_neighbors(state: Any) -> None:
         and bounds.shape[1] >= n_nodes
         and bounds.shape[2] == data.shape[1]
         and type(metric).__module__ == "sklearn.metrics._dist_metrics"
-        # One weight per feature, where there are any.
+        # One weight per feature, if any.
         and len(metric.__getstate__()[1]) in (0, 1, data.shape[1])
         and (weights is None or len(np.asarray(weights)) == len(data))
     )
     if not good:
-        raise ValueError("a tree of neighbours leads out of its own data")
+        raise ValueError("a tree of neighbours points outside its own data")
 
 
 def _kd_tree() -> type:
@@ -236,7 +235,7 @@ _LOSSES = ("sklearn._loss._loss", "sklearn.linear_model._sgd_fast")
 def _take_loss(loss: Any) -> Any:
     cls = type(loss)
     function, arguments, *_ = loss.__reduce__()
-    # Those without parameters are reduced by Cython itself.
+    # Cython itself reduces those without parameters.
     own = arguments if function is cls else ()
     return _module_of_loss(cls), cls.__name__, tuple(map(float, own))
 
@@ -258,7 +257,7 @@ def _make_loss(content: Any) -> Any:
 
     module, name, arguments = content
     if module not in _LOSSES:
-        raise ValueError(f"{module} has no losses")
+        raise ValueError(f"{module} is not a module of losses")
     cls = getattr(import_module(module), name)
     # These modules have no other classes of their own.
     if not isinstance(cls, type) or _module_of_loss(cls) != module:
@@ -355,12 +354,12 @@ def _distribution(name: str) -> Any:
 
 @lru_cache(maxsize=256)
 def dtype_content(dtype: np.dtype[Any]) -> Any:
-    """A type of arrays as JSON has it."""
+    """A dtype as JSON."""
     if dtype.hasobject and dtype.kind != "O":
         raise TypeError(f"the type {dtype} cannot be stored")
     if dtype.names is not None:
         return np.lib.format.dtype_to_descr(dtype)
-    # Types of other packages, such as bfloat16, have no text of numpy's.
+    # Types of other packages, such as bfloat16, only have a name.
     return dtype.name if dtype.kind == "V" and dtype.type is not np.void else dtype.str
 
 
@@ -408,7 +407,7 @@ def _make_index(content: Any) -> pd.Index:
 
 
 def _take_values(values: Any) -> tuple[Any, Any]:
-    """An array of pandas as numbers or objects, and the text of its type."""
+    """An array of pandas as numbers or objects, and its dtype as text."""
     array = np.asarray(values)
     if isinstance(values, pd.Categorical):
         categories = _take_values(values.categories.array)
@@ -506,7 +505,7 @@ def _make_deque(content: Any) -> Any:
 
 
 def text_bytes(text: str) -> Array:
-    """A text in UTF-8."""
+    """A text as bytes in UTF-8."""
     return np.frombuffer(text.encode("utf-8", "surrogatepass"), np.uint8)
 
 
@@ -564,82 +563,88 @@ def _make_member(content: Any) -> Any:
 _SPARSE = [f"{form}_{kind}" for form in ("csr", "csc") for kind in ("matrix", "array")]
 _COO = ["coo_matrix", "coo_array"]
 
-_KINDS = {
-    "sklearn.tree._tree.Tree": Kind(
+_TYPES = {
+    "sklearn.tree._tree.Tree": SpecialType(
         "Tree",
         lambda tree: tree_states([tree])[0],
         lambda state: _make_trees([state])[0],
         tree_states,
         _make_trees,
     ),
-    "sklearn.neighbors._kd_tree.KDTree": Kind(
+    "sklearn.neighbors._kd_tree.KDTree": SpecialType(
         "KDTree", _take_neighbors, _make_neighbors(_kd_tree)
     ),
-    "sklearn.neighbors._ball_tree.BallTree": Kind(
+    "sklearn.neighbors._ball_tree.BallTree": SpecialType(
         "BallTree", _take_neighbors, _make_neighbors(_ball_tree)
     ),
     **{
-        f"scipy.sparse._{name[:3]}.{name}": Kind(name, _take_sparse, _make_sparse(name))
+        f"scipy.sparse._{name[:3]}.{name}": SpecialType(
+            name, _take_sparse, _make_sparse(name)
+        )
         for name in _SPARSE
     },
     **{
-        f"scipy.sparse._coo.{name}": Kind(name, _take_coo, _make_coo(name))
+        f"scipy.sparse._coo.{name}": SpecialType(name, _take_coo, _make_coo(name))
         for name in _COO
     },
     # Integers and floats that JSON does not have.
-    "builtins.int": Kind("int", hex, lambda text: int(text, 16)),
-    "builtins.float": Kind("float", repr, float),
-    "builtins.complex": Kind(
+    "builtins.int": SpecialType("int", hex, lambda text: int(text, 16)),
+    "builtins.float": SpecialType("float", repr, float),
+    "builtins.complex": SpecialType(
         "complex", lambda c: (c.real, c.imag), lambda parts: complex(*parts)
     ),
-    "builtins.bytes": Kind(
+    "builtins.bytes": SpecialType(
         "bytes", lambda b: np.frombuffer(b, np.uint8), lambda array: array.tobytes()
     ),
-    "builtins.bytearray": Kind(
+    "builtins.bytearray": SpecialType(
         "bytearray",
         lambda b: np.frombuffer(b, np.uint8),
         lambda array: bytearray(array.tobytes()),
     ),
-    "builtins.str": Kind("text", text_bytes, text_of),
-    "builtins.set": Kind("set", _take_set, set),
-    "builtins.frozenset": Kind("frozenset", _take_set, frozenset),
-    "builtins.method": Kind("method", _take_method, _make_method),
-    "builtins.slice": Kind(
+    "builtins.str": SpecialType("text", text_bytes, text_of),
+    "builtins.set": SpecialType("set", _take_set, set),
+    "builtins.frozenset": SpecialType("frozenset", _take_set, frozenset),
+    "builtins.method": SpecialType("method", _take_method, _make_method),
+    "builtins.slice": SpecialType(
         "slice", lambda s: (s.start, s.stop, s.step), lambda parts: slice(*parts)
     ),
-    "builtins.range": Kind(
+    "builtins.range": SpecialType(
         "range", lambda r: (r.start, r.stop, r.step), lambda parts: range(*parts)
     ),
-    "builtins.ellipsis": Kind("ellipsis", lambda _: None, lambda _: ...),
-    "functools.partial": Kind("partial", _take_partial, _make_partial),
-    "collections.OrderedDict": Kind("OrderedDict", dict, collections.OrderedDict),
-    "collections.Counter": Kind("Counter", dict, collections.Counter),
-    "collections.defaultdict": Kind(
+    "builtins.ellipsis": SpecialType("ellipsis", lambda _: None, lambda _: ...),
+    "functools.partial": SpecialType("partial", _take_partial, _make_partial),
+    "collections.OrderedDict": SpecialType(
+        "OrderedDict", dict, collections.OrderedDict
+    ),
+    "collections.Counter": SpecialType("Counter", dict, collections.Counter),
+    "collections.defaultdict": SpecialType(
         "defaultdict",
         lambda value: (value.default_factory, dict(value)),
         lambda content: collections.defaultdict(*content),
     ),
-    "collections.deque": Kind(
+    "collections.deque": SpecialType(
         "deque", lambda value: (list(value), value.maxlen), _make_deque
     ),
-    "datetime.datetime": Kind(
+    "datetime.datetime": SpecialType(
         "datetime", datetime.datetime.isoformat, datetime.datetime.fromisoformat
     ),
-    "datetime.date": Kind("date", datetime.date.isoformat, datetime.date.fromisoformat),
-    "datetime.timedelta": Kind(
+    "datetime.date": SpecialType(
+        "date", datetime.date.isoformat, datetime.date.fromisoformat
+    ),
+    "datetime.timedelta": SpecialType(
         "timedelta",
         lambda d: (d.days, d.seconds, d.microseconds),
         lambda parts: datetime.timedelta(*parts),
     ),
-    "decimal.Decimal": Kind("Decimal", str, decimal.Decimal),
-    "fractions.Fraction": Kind(
+    "decimal.Decimal": SpecialType("Decimal", str, decimal.Decimal),
+    "fractions.Fraction": SpecialType(
         "Fraction",
         lambda f: (f.numerator, f.denominator),
         lambda parts: fractions.Fraction(*parts),
     ),
-    "logging.Logger": Kind("Logger", lambda log: log.name, logging.getLogger),
+    "logging.Logger": SpecialType("Logger", lambda log: log.name, logging.getLogger),
     **{
-        f"{module}.{name}": Kind(
+        f"{module}.{name}": SpecialType(
             name, lambda p: str(p), getattr(pathlib, name.replace("Windows", "Posix"))
         )
         for module in ("pathlib", "pathlib._local")
@@ -648,79 +653,100 @@ _KINDS = {
     },
 }
 
-_LOOSE: list[tuple[Callable[[type], bool], Kind]] = [
-    (lambda cls: issubclass(cls, enum.Enum), Kind("enum", _take_member, _make_member)),
+_TYPES_BY_TEST: list[tuple[Callable[[type], bool], SpecialType]] = [
+    (
+        lambda cls: issubclass(cls, enum.Enum),
+        SpecialType("enum", _take_member, _make_member),
+    ),
     (
         lambda cls: issubclass(cls, np.generic),
-        Kind("scalar", np.asarray, lambda array: array[()]),
+        SpecialType("scalar", np.asarray, lambda array: array[()]),
     ),
     (
         lambda cls: issubclass(cls, np.ma.MaskedArray),
-        Kind("masked", _take_masked, _make_masked),
+        SpecialType("masked", _take_masked, _make_masked),
     ),
-    (lambda cls: issubclass(cls, np.dtype), Kind("dtype", dtype_content, dtype_of)),
+    (
+        lambda cls: issubclass(cls, np.dtype),
+        SpecialType("dtype", dtype_content, dtype_of),
+    ),
     (
         _is_frozen_distribution,
-        Kind("distribution", _take_distribution, _make_distribution),
+        SpecialType("distribution", _take_distribution, _make_distribution),
     ),
-    (lambda cls: cls is Bunch, Kind("Bunch", dict, lambda items: Bunch(**items))),
+    (
+        lambda cls: cls is Bunch,
+        SpecialType("Bunch", dict, lambda items: Bunch(**items)),
+    ),
     (
         lambda cls: cls is np.random.RandomState or cls is np.random.Generator,
-        Kind("random", _take_random, _make_random),
+        SpecialType("random", _take_random, _make_random),
     ),
     (
         lambda cls: cls.__module__ == "sklearn.metrics._dist_metrics",
-        Kind("metric", _take_metric, _make_metric),
+        SpecialType("metric", _take_metric, _make_metric),
     ),
     (
         lambda cls: _module_of_loss(cls) is not None,
-        Kind("loss", _take_loss, _make_loss),
+        SpecialType("loss", _take_loss, _make_loss),
     ),
     (
         lambda cls: issubclass(cls, pd.Index) and _is_of_pandas(cls),
-        Kind("Index", _take_index, _make_index),
+        SpecialType("Index", _take_index, _make_index),
     ),
     (
         lambda cls: cls is pd.Timestamp,
-        Kind("Timestamp", _take_timestamp, _make_timestamp),
+        SpecialType("Timestamp", _take_timestamp, _make_timestamp),
     ),
     (
         lambda cls: cls is pd.Timedelta,
-        Kind("Timedelta", lambda d: int(d.value), lambda ns: pd.Timedelta(ns, "ns")),
+        SpecialType(
+            "Timedelta", lambda d: int(d.value), lambda ns: pd.Timedelta(ns, "ns")
+        ),
     ),
-    (lambda cls: cls is type(pd.NaT), Kind("NaT", lambda _: None, lambda _: pd.NaT)),
-    (lambda cls: cls is type(pd.NA), Kind("NA", lambda _: None, lambda _: pd.NA)),
-    (lambda cls: cls is pd.Series, Kind("Series", _take_series, _make_series)),
-    (lambda cls: cls is pd.DataFrame, Kind("DataFrame", _take_frame, _make_frame)),
+    (
+        lambda cls: cls is type(pd.NaT),
+        SpecialType("NaT", lambda _: None, lambda _: pd.NaT),
+    ),
+    (
+        lambda cls: cls is type(pd.NA),
+        SpecialType("NA", lambda _: None, lambda _: pd.NA),
+    ),
+    (lambda cls: cls is pd.Series, SpecialType("Series", _take_series, _make_series)),
+    (
+        lambda cls: cls is pd.DataFrame,
+        SpecialType("DataFrame", _take_frame, _make_frame),
+    ),
     (
         lambda cls: (
             issubclass(cls, pd.api.extensions.ExtensionDtype) and _is_of_pandas(cls)
         ),
-        Kind("pandas dtype", _take_pandas_dtype, _make_pandas_dtype),
+        SpecialType("pandas dtype", _take_pandas_dtype, _make_pandas_dtype),
     ),
     (
         lambda cls: issubclass(cls, tuple) and hasattr(cls, "_fields"),
-        Kind("namedtuple", _take_named, _make_named),
+        SpecialType("namedtuple", _take_named, _make_named),
     ),
 ]
 
 
 @lru_cache(maxsize=4096)
-def kind_of_value(cls: Any) -> Kind | None:
-    """The kind of values of a type; None for plain objects."""
-    known = _KINDS.get(qualified_name(cls))
+def special_type_of(cls: Any) -> SpecialType | None:
+    """Return the special type of a class; None for plain objects."""
+    known = _TYPES.get(qualified_name(cls))
     if known is not None:
         return known
-    return next((kind for fits, kind in _LOOSE if fits(cls)), None)
+    return next((kind for fits, kind in _TYPES_BY_TEST if fits(cls)), None)
 
 
 _BY_NAME = {
-    kind.name: kind for kind in (*_KINDS.values(), *(kind for _, kind in _LOOSE))
+    kind.name: kind
+    for kind in (*_TYPES.values(), *(kind for _, kind in _TYPES_BY_TEST))
 }
 
 
-def kind_of_name(name: str) -> Kind:
-    """The kind that a state names.
+def special_type_named(name: str) -> SpecialType:
+    """Return the special type of a name.
 
     Raises
     ------
@@ -729,7 +755,7 @@ def kind_of_name(name: str) -> Kind:
     """
     kind = _BY_NAME.get(name)
     if kind is None:
-        raise ValueError(f"there is no type {name!r}")
+        raise ValueError(f"unknown type {name!r}")
     return kind
 
 
@@ -745,16 +771,16 @@ _PREDICTOR = "sklearn.ensemble._hist_gradient_boosting.predictor"
 
 
 def check_tree_features(root: Any) -> None:
-    """Look at the compiled parts of an estimator that has been constructed.
+    """Check the compiled parts of a rebuilt estimator.
 
     Raises
     ------
     RebuildError
-        If one asks for features that its estimator does not have.
+        If one uses features that its estimator does not have.
     """
     seen: set[int] = set()
-    # Each with the number of features that it is asked with, and whether its own
-    # idea of that number counts.
+    # Each with the number of features of its data, and whether its own
+    # n_features_in_ is checked.
     todo: list[tuple[Any, float, bool]] = [(root, np.inf, True)]
     plain = (str, int, float, bool, type(None), bytes, complex, np.generic)
     predictors: dict[float, list[Any]] = {}
@@ -776,11 +802,11 @@ def check_tree_features(root: Any) -> None:
             own = getattr(item, "__dict__", None) or {}
             if own_counts and isinstance(own.get("n_features_in_"), int | np.integer):
                 n_features = int(own["n_features_in_"])
-            # These hand the data to their trees as they are, unlooked at.
+            # These pass the data to their trees without a check.
             own_counts = not type(item).__module__.startswith(_ENSEMBLES)
             subsets = own.get("estimators_features_")
             if subsets is not None:
-                # Bagged estimators see a part of the features each.
+                # Each bagged estimator sees some of the features.
                 n_features = min((len(one) for one in subsets), default=0)
             inner = list(own.values())
         todo += [(value, n_features, own_counts) for value in inner]
@@ -789,12 +815,12 @@ def check_tree_features(root: Any) -> None:
 
 
 def _check_compiled(item: Any, n_features: float) -> bool:
-    """Look at an object of a compiled class; True if it has no inside."""
+    """Check an object of a compiled class; return whether it has no attributes."""
     name = type(item).__name__
     if name == "Tree":
         if item.n_features > n_features:
             raise RebuildError(
-                f"a stored tree asks for {item.n_features} features, its estimator "
+                f"a stored tree uses {item.n_features} features, its estimator "
                 f"has {n_features}"
             )
     elif name in ("BallTree", "KDTree"):
@@ -818,11 +844,11 @@ def _check_spline(spline: Any) -> None:
         and bool(np.all(np.diff(t) >= 0))
     )
     if not good:
-        raise RebuildError("a stored spline does not have the knots that it needs")
+        raise RebuildError("a stored spline lacks some of its knots")
 
 
 def _check_predictors(predictors: list[Any], n_features: float) -> None:
-    """Look at the trees of histogram gradient boosting."""
+    """Check the trees of histogram gradient boosting."""
     try:
         rows = np.concatenate([one.nodes for one in predictors])
         lengths = np.array([len(one.nodes) for one in predictors])
@@ -849,7 +875,7 @@ def _check_predictors(predictors: list[Any], n_features: float) -> None:
             )
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise RebuildError(
-            f"the nodes of a stored tree make no sense: {error}"
+            f"the nodes of a stored tree are damaged: {error}"
         ) from error
     if not good:
-        raise RebuildError("a stored tree leads out of its own nodes")
+        raise RebuildError("a stored tree points outside its own nodes")
