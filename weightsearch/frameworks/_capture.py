@@ -55,13 +55,9 @@ class Captured(NamedTuple):
     notes : tuple of Warning
         Warnings for the user.
     state : ModelState or None
-<<<<<<< HEAD
         What rebuilds the estimator from the weights.
     exact : bool
-        Whether a rebuilt estimator answers as this one does, bit for bit.
-=======
-        What rebuilds the estimator from the weights.
->>>>>>> ce1adf4 (English of frameworks, views and copies)
+        Whether a rebuilt estimator predicts the same, bit for bit.
     """
 
     weights: Weights | None
@@ -70,9 +66,8 @@ class Captured(NamedTuple):
     exact: bool = False
 
 
-<<<<<<< HEAD
 class _Proof(NamedTuple):
-    """What came of rebuilding a model: why it failed, and whether bits were equal."""
+    """Result of rebuilding a model: why it failed, and whether bits were equal."""
 
     reason: str | None
     exact: bool = False
@@ -80,10 +75,6 @@ class _Proof(NamedTuple):
 
 _proofs: dict[str, _Proof] = {}
 """Proofs of the kinds of models that were rebuilt in this process."""
-=======
-_proved: dict[str, str | None] = {}
-"""Kinds of models that were rebuilt in this process -> why that failed, or None."""
->>>>>>> ce1adf4 (English of frameworks, views and copies)
 
 
 def capture(
@@ -110,28 +101,12 @@ def capture(
 
 
 def capture_unproved(estimator: Any, *, complete: bool = False) -> Captured:
-    """Take weights and state of an estimator without asking it anything."""
+    """Capture weights and state of an estimator without a prediction."""
     with remembering():
         weights, notes = collect_weights(estimator)
         if weights is None:
             return Captured(None, tuple(notes), None)
         state = capture_state(estimator, weights, complete=complete)
-<<<<<<< HEAD
-=======
-    reason = why_not(state.text)
-    if reason is None and rows is not None:
-        reason = _why_not_proved(estimator, weights, state, rows)
-        if reason is not None:
-            state = failed_state(reason)
-    if reason is not None:
-        notes = [
-            *notes,
-            NotRebuildableWarning(
-                f"Models of {type(estimator).__name__} cannot be rebuilt from the "
-                f"store: {reason}. Their weights are stored."
-            ),
-        ]
->>>>>>> ce1adf4 (English of frameworks, views and copies)
     return Captured(weights, tuple(notes), state)
 
 
@@ -150,7 +125,7 @@ def proved(
     if proof.reason is not None:
         warning = NotRebuildableWarning(
             f"Models of {type(estimator).__name__} cannot be rebuilt from the store: "
-            f"{proof.reason}. Their weights are kept."
+            f"{proof.reason}. Their weights are stored."
         )
         notes = (*notes, warning)
     return Captured(weights, notes, state, proof.exact)
@@ -168,13 +143,8 @@ def _proof(
 
 def _try(
     estimator: Any, weights: Weights, state: ModelState, rows: Callable[[], Any]
-<<<<<<< HEAD
 ) -> _Proof:
-    """Rebuild a model and ask both."""
-=======
-) -> str | None:
-    """Rebuild a model and compare predictions; return why that failed, or None."""
->>>>>>> ce1adf4 (English of frameworks, views and copies)
+    """Rebuild a model and compare predictions."""
     arrays = {name: array.copy("K") for name, array in weights.items()}
     try:
         again = rebuild(
@@ -185,13 +155,8 @@ def _try(
             trust_template=True,
         )
     except Exception as error:
-<<<<<<< HEAD
         # Whatever it is, it would be raised for a reader too.
         return _Proof(f"{error}")
-=======
-        # Whatever it is, it would be raised for a reader too.
-        return f"{error}"
->>>>>>> ce1adf4 (English of frameworks, views and copies)
     before = _answers(estimator, rows)
     after = _answers(again, rows)
     exact = bool(before)
@@ -203,17 +168,10 @@ def _try(
             continue
         # A model that draws when it predicts does not even agree with itself.
         if _same(expected, _answers(estimator, rows).get(method)):
-<<<<<<< HEAD
             return _Proof(
-                f"a rebuilt one gives another {method} for rows of the training data"
-            )
-    return _Proof(None, exact)
-=======
-            return (
                 f"a rebuilt one has a different {method} for rows of the training data"
             )
-    return None
->>>>>>> ce1adf4 (English of frameworks, views and copies)
+    return _Proof(None, exact)
 
 
 def _answers(estimator: Any, rows: Callable[[], Any]) -> dict[str, Any]:
@@ -249,7 +207,7 @@ def _same(a: Any, b: Any) -> bool:
 
 
 def _identical(a: Any, b: Any) -> bool:
-    """Whether two answers that are the same are so to the bit."""
+    """Whether two equal answers are equal bit for bit."""
     if scipy.sparse.issparse(a) and scipy.sparse.issparse(b):
         return _identical(a.toarray(), b.toarray())
     if isinstance(a, list | tuple) and type(a) is type(b):
@@ -337,7 +295,7 @@ def preserved_randomness() -> Iterator[None]:
 def randomness() -> dict[str, Any]:
     """Return the states of all global random generators, by the name of their library.
 
-    They are others after any draw.
+    Any draw changes them.
     """
     state = np.random.get_state(legacy=False)
     numpy: Any = repr(state)
@@ -358,16 +316,16 @@ def randomness() -> dict[str, Any]:
 
 
 def answers_vary(drew: set[str], estimator: Any, rows: Callable[[], Any]) -> bool:
-    """Whether an estimator may answer otherwise when other numbers are drawn.
+    """Whether an estimator's predictions depend on the numbers that are drawn.
 
     Parameters
     ----------
     drew : set of str
-        Libraries from whose global generators it draws when it is asked.
+        Libraries from whose global generators it draws when it predicts.
     estimator : object
         Fitted.
     rows : callable
-        Returns some rows that it can be asked about.
+        Returns some rows to predict.
     """
     if drew != {"torch"}:
         return bool(drew)
