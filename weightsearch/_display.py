@@ -1,7 +1,4 @@
-"""What consoles and notebooks show: HTML is escaped, and nothing is long.
-
-Also what makes the values of a param differ, and the text that shows it.
-"""
+"""Short texts and HTML tables for consoles and notebooks, and keys of values."""
 
 from __future__ import annotations
 
@@ -34,13 +31,13 @@ _LONGEST_NAME = 200
 
 
 def cut(text: str, limit: int = _CELL) -> str:
-    """Return a text of `limit` characters at most."""
+    """Shorten a text to at most `limit` characters."""
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
 def escape(text: object, limit: int = _CELL) -> str:
-    """Return a text as HTML shows it, cut first."""
-    # Half a surrogate pair, which a stored text may hold, cannot be sent anywhere.
+    """Shorten a text, and escape it for HTML."""
+    # Lone surrogates, which stored text may contain, cannot be encoded.
     text = cut(str(text), limit).encode("utf-8", "backslashreplace").decode()
     return html.escape(text)
 
@@ -60,15 +57,15 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def table(columns: Sequence[str], rows: Iterable[Iterable[object]], n_rows: int) -> str:
-    """Make a table of the first columns and rows, and say how many there are.
+    """Return an HTML table of the first columns and rows, with the number of others.
 
     Parameters
     ----------
     columns : sequence of str
     rows : iterable of iterables
-        Cells in the order of `columns`; no more than :data:`MAX_ROWS` are read.
+        Cells in the order of `columns`; at most :data:`MAX_ROWS` are read.
     n_rows : int
-        How many rows there are in all.
+        Number of all rows.
     """
     shown = min(n_rows, MAX_ROWS)
     names = columns[:MAX_COLUMNS]
@@ -95,22 +92,22 @@ def numbered(
     texts: Sequence[str],
     more: Callable[[int], str] | None = None,
 ) -> list[str]:
-    """Make the texts of values with different keys differ.
+    """Number equal texts of different values.
 
     Parameters
     ----------
     keys : sequence of hashable
         Equal for equal values.
     texts : sequence of str
-        Of the same values; equal keys have equal texts.
+        Texts of the values; equal keys have equal texts.
     more : callable, optional
-        Position -> a longer text, tried where the short ones agree.
+        Position -> a longer text, tried first where short ones are equal.
 
     Returns
     -------
     list of str
-        The same texts; from the second key with the same text on, each has a number:
-        ``f``, ``f (2)``, ``f (3)``.
+        The texts, numbered from the second key of the same text on: ``f``, ``f (2)``,
+        ``f (3)``.
     """
     if more is not None:
         clashes = set(_clashing(keys, texts))
@@ -138,10 +135,10 @@ def _clashing(keys: Iterable[Hashable], texts: Iterable[str]) -> Iterator[str]:
 
 
 def distinct(value: Any) -> Hashable:
-    """Return a key for a value of a param: equal for values that are the same param.
+    """Return a hashable key of a param's value, equal for equal values.
 
-    ``1``, ``1.0`` and ``True`` have different keys, as have None and what is missing;
-    dicts in another order differ. An object without a hash is equal to itself alone.
+    ``1``, ``1.0`` and ``True`` have different keys, as have None and a missing value;
+    dicts in another order differ. An object without a hash is only equal to itself.
     """
     if isinstance(value, np.generic):
         value = value.item()
@@ -164,7 +161,7 @@ def distinct(value: Any) -> Hashable:
 
 
 def size_text(n_bytes: float) -> str:
-    """Return a number of bytes as people say it, such as ``1.2 MB``."""
+    """Return a number of bytes with a unit, such as ``1.2 MB``."""
     for unit in ("bytes", "kB", "MB", "GB"):
         if n_bytes < 1000:
             return (
@@ -177,7 +174,7 @@ def size_text(n_bytes: float) -> str:
 def weights_text(
     title: str, shapes: Sequence[tuple[str, tuple[int, ...]]], limit: int = 8
 ) -> str:
-    """Show weights in a line: the first names, each with its shape."""
+    """Return one line: the first names of weights, with their shapes."""
     shown = [f"{cut(name)}: {shape}" for name, shape in shapes[:limit]]
     if len(shapes) > limit:
         shown.append(f"... {len(shapes) - limit} more")
@@ -185,5 +182,5 @@ def weights_text(
 
 
 def weights_table(rows: Sequence[tuple[str, tuple[int, ...], object]]) -> str:
-    """Show weights in a table of HTML: name, shape and type of each."""
+    """Return an HTML table of weights: name, shape and type."""
     return table(("weight", "shape", "dtype"), rows, len(rows))

@@ -1,8 +1,7 @@
 """Errors and warnings of weightsearch.
 
-Every error is a child of :class:`WeightSearchError` and of the builtin that a
-caller would expect in its place, so ``except ValueError`` or ``except KeyError``
-go on working.
+Every error is a subclass of :class:`WeightSearchError` and of the builtin that a
+caller would expect in its place, such as ``ValueError`` or ``KeyError``.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ __all__ = [
 
 
 class WeightSearchError(Exception):
-    """Root of all errors that weightsearch raises on its own account."""
+    """Base class of all errors of weightsearch."""
 
 
 class InvalidGridError(WeightSearchError, ValueError):
@@ -44,9 +43,9 @@ class InvalidGridError(WeightSearchError, ValueError):
     Attributes
     ----------
     key : str
-        The parameter's name as the grid has it.
+        The parameter's name in the grid.
     suggestions : tuple of str
-        Valid names that are close to it, nearest first.
+        Similar valid names, the nearest first.
     """
 
     def __init__(self, message: str, key: str = "", suggestions: tuple[str, ...] = ()):
@@ -59,7 +58,7 @@ class InvalidGridError(WeightSearchError, ValueError):
 
 
 class QueryError(WeightSearchError, ValueError):
-    """A query that cannot be understood, or that asks for more than comparing."""
+    """A query is not valid, or is more than a comparison of columns."""
 
 
 class EvaluationError(WeightSearchError, ValueError):
@@ -71,23 +70,23 @@ class AlignmentError(WeightSearchError, ValueError):
 
 
 class UnequalWeightsError(WeightSearchError, ValueError):
-    """Weights of different shapes or types cannot become one array."""
+    """Weights of different shapes or types cannot be combined."""
 
 
 class WeightsNotFoundError(WeightSearchError, KeyError):
     """No such run, candidate, split, params or weight in the store."""
 
     def __str__(self) -> str:
-        # KeyError shows the repr of its argument, which makes sentences unreadable.
+        # KeyError would show the repr of the message.
         return str(self.args[0]) if self.args else ""
 
 
 class RebuildError(WeightSearchError, ValueError):
-    """A stored candidate cannot become an estimator again; says what is missing."""
+    """A stored estimator cannot be rebuilt; the message says what is missing."""
 
 
 class UntrustedTypeError(RebuildError, TypeError):
-    """A stored model needs types that neither this package nor the caller trusts.
+    """A stored estimator needs types that are not trusted.
 
     Attributes
     ----------
@@ -104,12 +103,12 @@ class UntrustedTypeError(RebuildError, TypeError):
 
 
 class StoreError(WeightSearchError, OSError):
-    """A store cannot be used. Root of the errors about files.
+    """A store cannot be used; base class of the errors about stores.
 
     Attributes
     ----------
     path : str
-        The store's path, empty where there is none.
+        The store's path; empty if there is none.
     """
 
     def __init__(self, message: str, path: str = ""):
@@ -141,7 +140,7 @@ class StoreLockedError(StoreError):
     Attributes
     ----------
     holder : str
-        Who holds the store, as far as it is known (host, process, since when).
+        The other process, as far as known (host, process, start).
     """
 
     def __init__(self, message: str, path: str = "", holder: str = ""):
@@ -153,12 +152,12 @@ class StoreLockedError(StoreError):
 
 
 class CorruptStoreError(StoreError):
-    """The store is damaged, or holds what a store must not hold.
+    """The store is damaged, or contains what a store must not contain.
 
     Attributes
     ----------
     place : str
-        Where in the file, as an HDF5 path or a place in the log.
+        Place in the file: an HDF5 path, or a place in the log.
     """
 
     def __init__(self, message: str, path: str = "", place: str = ""):
@@ -170,23 +169,23 @@ class CorruptStoreError(StoreError):
 
 
 class NoWeightsWarning(UserWarning):
-    """A fitted estimator has no weights, or a search is going to keep none."""
+    """A fitted estimator has no weights, or a search will keep none."""
 
 
 class UnstorableWeightsWarning(UserWarning):
-    """Something that was learned cannot be stored safely and is left out."""
+    """A fitted attribute cannot be stored safely, and is left out."""
 
 
 class NotRebuildableWarning(UserWarning):
-    """Models of a search cannot become estimators again; only weights are kept."""
+    """Models of a search cannot be rebuilt; only their weights are kept."""
 
 
 class DiskSpaceWarning(UserWarning):
-    """The disk has less room than the weights to come are likely to take."""
+    """The disk has less free space than the search will probably need."""
 
 
 class IdentityWarning(UserWarning):
-    """Whether two fits are the same cannot be told, so none is reused."""
+    """Whether fits are the same cannot be determined, so none is reused."""
 
 
 class RefitFailedWarning(FitFailedWarning):  # type: ignore[misc]

@@ -19,10 +19,14 @@ from sklearn.datasets import load_digits, load_iris
 from weightsearch.compare import STATISTICS, weight_stats
 from weightsearch.exceptions import StoreWriteError
 from weightsearch.report import _page, _weights, write_report
-from weightsearch.report._maps import classical_mds
-from weightsearch.report._pairs import choose_pairs, pack_triangle
 from weightsearch.report._payload import embedded_json, table_payload
-from weightsearch.report._weights import limited, weights_payload
+from weightsearch.report._weights import (
+    choose_pairs,
+    classical_mds,
+    limited,
+    pack_triangle,
+    weights_payload,
+)
 
 needs_libraries = pytest.mark.skipif(
     any(importlib.util.find_spec(p) is None for p in ("plotly", "itables")),

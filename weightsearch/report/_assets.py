@@ -1,4 +1,4 @@
-"""The libraries that a page carries along, from the packages that bring them."""
+"""The JavaScript libraries of a page, taken from installed packages."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from pathlib import Path
 __all__ = ["Libraries", "libraries", "page_file"]
 
 SCRIPTS = ("data.js", "table.js", "compare.js", "figures.js", "plots.js", "main.js")
-"""The page's own script, in the order in which its parts are put together."""
+"""The parts of the page's own script, in order."""
 
 _DEFAULT_EXPORT = re.compile(r"export\s*\{[^{}]*?([\w$]+) as default[^{}]*\}\s*;?")
 
 
 @dataclass(frozen=True)
 class Libraries:
-    """Scripts and style that are not ours, as they stand in their packages."""
+    """Third-party scripts and styles, as they are in their packages."""
 
     plotly: str
     """Sets ``globalThis.Plotly``."""
@@ -36,7 +36,7 @@ def libraries() -> Libraries:
     Raises
     ------
     ImportError
-        If plotly or itables is not installed, or has its files elsewhere.
+        If plotly or itables is not installed, or its files are not found.
     """
     bundle = _read("itables", "html/dt_bundle.js")
     named, count = _DEFAULT_EXPORT.subn(r"globalThis.DataTable = \1;", bundle)
@@ -56,7 +56,7 @@ def libraries() -> Libraries:
 
 
 def page_file(name: str) -> str:
-    """Text of a file of the page that is ours."""
+    """Return the text of one of the page's own files."""
     return _unix(files("weightsearch.report").joinpath("page", name).read_bytes())
 
 
@@ -78,11 +78,11 @@ def _read(package: str, place: str) -> str:
 
 def _wrong(package: str, place: str) -> str:
     return (
-        f"{package} {version(package)} has no {place} that a report could use: "
+        f"{package} {version(package)} does not contain {place} in a known form: "
         "pip install --upgrade plotly itables"
     )
 
 
 def _unix(content: bytes) -> str:
-    # A browser takes every line end as \n before it checks a script's hash.
+    # Browsers normalize line ends to \n before they check a script's hash.
     return content.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")

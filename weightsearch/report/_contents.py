@@ -33,7 +33,7 @@ class WeightGroup:
     read : callable
         Sequence of n of these numbers -> ndarray of shape ``(n, *shape)``.
     is_measured : bool
-        Whether it counts in distances of all weights together.
+        Whether it counts in distances of all weights.
     """
 
     name: str
@@ -64,13 +64,13 @@ class ReportContents:
     params : sequence of str
         The columns of `candidates` that are params.
     score : str or None
-        The column that plots show at first.
+        The column that plots show initially.
     best : int or None
         The best candidate.
     weights : sequence of WeightGroup
         In the model's order; may be empty.
     notes : sequence of str
-        Sentences that the reader should know first.
+        Sentences at the top of the page.
     """
 
     title: str

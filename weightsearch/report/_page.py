@@ -1,4 +1,4 @@
-"""The page: its parts put together, and written in one piece."""
+"""Assemble the page, and write it atomically."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from weightsearch.report._weights import MAX_CANDIDATES, limited, weights_payloa
 __all__ = ["SIZE_LIMIT", "page", "write_report"]
 
 SIZE_LIMIT = 14_000_000
-"""Bytes that a page takes at most, about; what does not fit is left out, and named."""
+"""Approximate maximum size of a page; it names what is left out."""
 
 _SCRIPT_END = re.compile(r"<(/script|!--)", re.IGNORECASE)
 _TABLE_BYTES = 2_500_000
@@ -36,7 +36,7 @@ _FACTS_BYTES = 500_000
 
 
 def write_report(path: str | os.PathLike[str], contents: ReportContents) -> Path:
-    """Write a report, whole or not at all, over a file that may be there.
+    """Write a report atomically; an existing file is replaced.
 
     Parameters
     ----------
@@ -50,13 +50,13 @@ def write_report(path: str | os.PathLike[str], contents: ReportContents) -> Path
     Raises
     ------
     ImportError
-        If plotly or itables, which bring the page's libraries, is not installed.
+        If plotly or itables, which contain the page's libraries, is not installed.
     StoreWriteError
         If the file cannot be written.
     """
     target = Path(path).expanduser()
     content = page(contents).encode("utf-8")
-    # A name of its own, in the same folder: it can be renamed, and nobody guesses it.
+    # In the same folder, so that it can be renamed; the name cannot be guessed.
     aside = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
     try:
         try:
@@ -77,11 +77,11 @@ def write_report(path: str | os.PathLike[str], contents: ReportContents) -> Path
 
 
 def page(contents: ReportContents) -> str:
-    """Give the page's HTML."""
+    """Return the page's HTML."""
     library = libraries()
     own = "\n".join(page_file(name) for name in SCRIPTS)
     classic = _script(library.plotly)
-    # A module as a whole, so that no name of it is a name of the page.
+    # A module, so that its names are not global.
     modules = [_script(library.datatables), _script(own)]
     parts = {
         "policy": _policy([classic, *modules]),
@@ -106,14 +106,14 @@ def _payload(contents: ReportContents, budget: int) -> dict[str, Any]:
     if len(numbers) < len(frame):
         notes.append(
             f"The table shows the best {len(numbers)} of {len(frame)} candidates, to "
-            "keep this file small. run.candidates has them all."
+            "keep this file small. run.candidates contains all."
         )
     groups, left_out = limited(contents.weights, numbers)
     if left_out:
         notes.append(
-            f"Weights are shown of the best candidates only, {MAX_CANDIDATES} or "
-            f"fewer: those of {left_out} are left out. run.stats() and "
-            "run.compare(a, b) have them."
+            f"Weights are shown of the best candidates, at most {MAX_CANDIDATES}: "
+            "those "
+            f"of {left_out} are left out. See run.stats() and run.compare(a, b)."
         )
     budget -= len(embedded_json(table)) + _FACTS_BYTES
     weights, more = weights_payload(groups, _STATISTICS_BYTES, budget)
@@ -127,14 +127,14 @@ def _payload(contents: ReportContents, budget: int) -> dict[str, Any]:
 
 
 def _script(text: str) -> str:
-    """Text that may stand inside a script element, as it is."""
-    # These alone mean something to HTML there. In JavaScript they can be only inside of
-    # a string, a regular expression or a comment, where the backslash changes nothing.
+    """Escape text for a script element."""
+    # Only these mean something to HTML there. In JavaScript they occur only within a
+    # string, a regular expression or a comment, where the backslash changes nothing.
     return _SCRIPT_END.sub(r"<\\\1", text)
 
 
 def _policy(scripts: list[str]) -> str:
-    """What the page's content security policy allows: these scripts, no connection."""
+    """Return the content security policy: these scripts, no connections."""
     hashes = " ".join(
         f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
         for text in scripts

@@ -1,4 +1,4 @@
-"""A report's content as JSON that may stand inside an HTML page."""
+"""Encode a report's contents as JSON that is safe within HTML."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from weightsearch._records import Array
 __all__ = ["embedded_json", "facts_payload", "packed", "table_payload"]
 
 TEXT_LIMIT = 200
-"""Characters of a cell or a column's name; what is longer is cut and marked."""
+"""Maximum characters of a cell or a column's name; longer ones are shortened."""
 FACT_LIMIT = 500
 FACTS_LIMIT = 500
 
@@ -26,10 +26,9 @@ _SEVERAL = re.compile(r"^split\d+_")
 
 
 def embedded_json(payload: Mapping[str, Any]) -> str:
-    """Write JSON in which no character can end or open anything in HTML.
+    """Encode as JSON without any character that is special in HTML.
 
-    All is ASCII; ``<``, ``>`` and ``&``, which JSON has only inside of strings, are
-    written as escapes.
+    The text is ASCII; ``<``, ``>`` and ``&``, which occur only in strings, are escaped.
     """
     text = json.dumps(payload, allow_nan=False, separators=(",", ":"))
     for character in "<>&":
@@ -38,23 +37,23 @@ def embedded_json(payload: Mapping[str, Any]) -> str:
 
 
 def packed(array: Array, dtype: str) -> str:
-    """Bytes of an array in base64; NaN and infinity survive, unlike in JSON."""
-    # A number too large for single precision is infinite there, and needs no warning.
+    """Encode an array in base64, which preserves NaN and infinity."""
+    # Numbers too large for single precision become infinite, without a warning.
     with np.errstate(over="ignore"):
         content = np.ascontiguousarray(array, dtype=np.dtype(dtype).newbyteorder("<"))
     return base64.b64encode(content.tobytes()).decode("ascii")
 
 
 def cut(value: Any, limit: int = TEXT_LIMIT) -> str:
-    """Text of a value, its beginning if it is long."""
+    """Return the text of a value, shortened if it is long."""
     text = value if isinstance(value, str) else repr(value)
-    # Half of a surrogate pair, which Python allows, cannot be written to a file.
+    # Lone surrogates, which Python allows, cannot be written to a file.
     text = text.encode("utf-8", "replace").decode("utf-8")
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def facts_payload(facts: Mapping[str, Mapping[str, Any]]) -> list[Any]:
-    """Headings with their names and values, all as text."""
+    """Return headings with their names and values, all as text."""
     return [
         [
             cut(heading),
@@ -70,17 +69,17 @@ def facts_payload(facts: Mapping[str, Mapping[str, Any]]) -> list[Any]:
 def table_payload(
     candidates: pd.DataFrame, params: Sequence[str], score: str | None, budget: int
 ) -> tuple[dict[str, Any], list[int]]:
-    """Give the table of candidates, the best first.
+    """Return the table of candidates, the best first.
 
     Parameters
     ----------
     candidates : DataFrame
-        The first rows are kept if not all fit.
+        If not all rows fit, the first ones are kept.
     params : sequence of str
     score : str or None
-        The column that plots show at first.
+        The column that plots show initially.
     budget : int
-        Bytes that the table may take in the page.
+        Maximum bytes of the table in the page.
 
     Returns
     -------
@@ -120,15 +119,15 @@ def _column(series: pd.Series, name: str, is_param: bool) -> dict[str, Any]:
     if numbers is not None:
         return {**column, "kind": "number", "values": numbers}
     gaps = [value is pd.NA or value is pd.NaT for value in series]
-    values = list(map(_plain, series))
-    # Values that are alike as far as they are shown get numbers.
+    values = list(map(_as_python, series))
+    # Different values of the same text are numbered.
     shown = numbered(list(map(distinct, values)), list(map(cut, values)))
     texts = [None if gap else text for gap, text in zip(gaps, shown, strict=True)]
     return {**column, "kind": "text", "values": texts}
 
 
 def _numbers(series: pd.Series) -> Array | None:
-    """The column as float64, or None where that would change what is in it."""
+    """Return the column as float64, or None where that would change its values."""
     kinds = {type(value) for value in series if value is not pd.NA}
     plain = (int, float, np.integer, np.floating)
     if not kinds or not all(issubclass(kind, plain) for kind in kinds) or bool in kinds:
@@ -140,8 +139,8 @@ def _numbers(series: pd.Series) -> Array | None:
     return values
 
 
-def _plain(value: Any) -> Any:
-    """Scalars of numpy as Python's, which print without the type's name."""
+def _as_python(value: Any) -> Any:
+    """Convert numpy scalars, whose repr names their type, to Python's."""
     return value.item() if isinstance(value, np.generic) else value
 
 
@@ -158,7 +157,7 @@ def _role(name: str, is_param: bool) -> str:
 
 
 def _sizes(values: Array | list[str | None]) -> Array:
-    """Bytes that each value takes in the page."""
+    """Return the bytes of each value in the page."""
     if isinstance(values, list):
         return np.array([len(embedded_json({"": v})) - 5 for v in values], dtype=float)
     return np.full(len(values), 8 * 4 / 3)

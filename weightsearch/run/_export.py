@@ -1,4 +1,4 @@
-"""Weights as files of other programs."""
+"""Export weights to file formats of other programs."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _SKOPS = ".skops"
 
 
 def export_weights(weights: Weights, path: Path, load: Callable[[], Any]) -> Path:
-    """Write weights into a file, in the format that its suffix names.
+    """Write weights into a file, in the format of its suffix.
 
     Parameters
     ----------
     weights : Weights
     path : Path
     load : callable
-        Returns the fitted estimator, for the formats that hold a model.
+        Returns the fitted estimator, for formats that contain a model.
 
     Returns
     -------
@@ -34,9 +34,9 @@ def export_weights(weights: Weights, path: Path, load: Callable[[], Any]) -> Pat
     Raises
     ------
     ValueError
-        If the suffix is not known.
+        If the suffix is unknown.
     FileNotFoundError
-        If there is no such folder.
+        If the folder does not exist.
     ImportError
         If the format's package is not installed.
     """
@@ -47,7 +47,7 @@ def export_weights(weights: Weights, path: Path, load: Callable[[], Any]) -> Pat
         raise ValueError(f"{path.name!r} must end with one of {known}.")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"There is no folder {path.parent}.")
-    # Aside first, so that a file that is there is replaced as a whole or not at all.
+    # Written aside first, so that an existing file is replaced atomically.
     aside = path.with_name(f".{path.stem}-{secrets.token_hex(8)}{suffix}")
     try:
         if suffix in models:
@@ -62,7 +62,7 @@ def export_weights(weights: Weights, path: Path, load: Callable[[], Any]) -> Pat
 
 
 def _complete(weights: Weights) -> dict[str, Array]:
-    """Give every name its array, tied ones too, as no reader knows of ties."""
+    """Return an array for every name, also for tied ones, which readers do not know."""
     tied = {alias: weights[name] for alias, name in weights.ties.items()}
     return {**weights, **tied}
 
@@ -100,7 +100,7 @@ def _tensor(array: Array) -> Any:
     array = np.ascontiguousarray(array)
     if array.dtype.isbuiltin == 1:
         return torch.from_numpy(array.copy())
-    # Types of ml_dtypes have the names of torch's; only their bits can be handed over.
+    # Types of ml_dtypes have the names of torch's; only their bits can be passed.
     bits = {1: np.uint8, 2: np.int16}[array.dtype.itemsize]
     return torch.from_numpy(array.view(bits).copy()).view(
         getattr(torch, array.dtype.name)
@@ -108,13 +108,13 @@ def _tensor(array: Array) -> Any:
 
 
 def _keras(estimator: Any, path: Path) -> None:
-    # A pipeline's model is that of its last step.
+    # The model of a pipeline is its last step.
     last = estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator
     model = getattr(last, "model_", None)
     if model is None or not hasattr(model, "save_weights"):
         raise ValueError(
-            f"{_KERAS} files hold the weights of a Keras model; this candidate is a "
-            f"{type(last).__name__}. Use .npz."
+            f"{_KERAS} files contain the weights of a Keras model, but this candidate "
+            f"is a {type(last).__name__}: use .npz."
         )
     model.save_weights(path)
 

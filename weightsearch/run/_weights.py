@@ -1,4 +1,4 @@
-"""Weights of one fit in a store, read when asked for."""
+"""Lazy mapping of the weights of one fit in a store."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ __all__ = ["StoredWeights", "listed"]
 
 
 class StoredWeights(Mapping[str, Array]):
-    """Weights of one fit in a store, read when asked for.
+    """Weights of one fit in a store, as a lazy, read-only mapping of name to array.
 
-    A read-only mapping from a weight's name to its array. A name that is tied to
-    another one (``ties``) gives that one's array, and is not counted again.
+    An array is read when it is looked up. A name that is tied to another one
+    (``ties``) has that one's array, and is not counted again.
 
     The weights of many objects of one class, such as the trees of a forest, are stored
-    as columns. Each object's have their own names (``estimators_/7/tree_/threshold``);
-    the whole column has one with a star (``estimators_/*/tree_/threshold``) and is not
-    counted.
+    as columns. Those of each object have their own names
+    (``estimators_/7/tree_/threshold``); the whole column has a name with a star
+    (``estimators_/*/tree_/threshold``) and is not counted.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class StoredWeights(Mapping[str, Array]):
 
     @cached_property
     def _views(self) -> dict[str, View | None]:
-        """Names of all weights, in the model's order, each with its column if any."""
+        """Names of all weights in the model's order, with their columns if any."""
         return dict(views(self._stored_shapes, self.encodings))
 
     def __getitem__(self, name: str) -> Array:
@@ -76,7 +76,7 @@ class StoredWeights(Mapping[str, Array]):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Names of the columns, which have a star for each object's number."""
+        """Names of the columns, with a star in place of each object's number."""
         return tuple(
             name
             for name, encoding in self.encodings.items()
@@ -85,7 +85,7 @@ class StoredWeights(Mapping[str, Array]):
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Shape of every array; of columns only the lengths are read for it."""
+        """Shape of every array; only the lengths of columns are read."""
         lengths: dict[str, Array] = {}
 
         def rows(name: str) -> Array:
@@ -108,7 +108,7 @@ class StoredWeights(Mapping[str, Array]):
 
     @property
     def dtypes(self) -> dict[str, str]:
-        """Type of every array as text; nothing is read for it."""
+        """Type of every array, as text; nothing is read."""
         return {
             name: _type_name(self._specs[name if view is None else view.column].dtype)
             for name, view in self._views.items()
@@ -124,7 +124,7 @@ class StoredWeights(Mapping[str, Array]):
         return expand(self._read_all())
 
     def stored(self) -> Weights:
-        """Read all arrays as they are stored, columns as columns.
+        """Read all arrays as they are stored, without splitting columns.
 
         Returns
         -------
@@ -145,12 +145,12 @@ def _type_name(dtype: str) -> str:
     try:
         return str(np.dtype(dtype))
     except TypeError:
-        # A true name of what numpy lacks, such as bfloat16.
+        # The name of a type that numpy lacks, such as bfloat16.
         return dtype
 
 
 def listed(names: Iterable[str], limit: int = 12) -> str:
-    """Return names for an error's text, the first few of many."""
+    """Return names for an error message, of many only the first few."""
     names = list(names)
     shown = ", ".join(names[:limit])
     return shown + (f" and {len(names) - limit} more" if len(names) > limit else "")
