@@ -1,8 +1,4 @@
-"""Plain data that travels between the parts.
-
-The writing half makes these, the reading half takes them, and neither needs to
-know the other.
-"""
+"""Plain records that the writing half of the package passes to the reading half."""
 
 from __future__ import annotations
 
@@ -26,17 +22,17 @@ Array = np.ndarray[Any, Any]
 class Weights(dict[str, Array]):
     """Weights of one fitted estimator, name -> ndarray, in the model's own order.
 
-    A dict that is shown by names, shapes and types; ``dict(weights)`` shows the
-    numbers too.
+    A dict whose repr shows names and shapes; that of ``dict(weights)`` shows the values
+    as well.
 
     Attributes
     ----------
     ties : dict of str -> str
-        Names of weights that share memory with another one, each with the name
-        under which the array is kept.
+        Names of weights that share memory with another one, each with the name of the
+        array that is kept.
     encodings : dict of str -> str
-        Names that stand for several arrays, each with how to put them together:
-        ``{"coef_": "csr"}`` says that ``coef_/data``, ``coef_/indices``,
+        Names that represent several arrays, each with the way to combine them:
+        ``{"coef_": "csr"}`` means that ``coef_/data``, ``coef_/indices``,
         ``coef_/indptr`` and ``coef_/shape`` are one sparse matrix.
     """
 
@@ -60,7 +56,7 @@ class Weights(dict[str, Array]):
         return sum(array.nbytes for array in self.values())
 
     def __repr__(self) -> str:
-        # Not what a dict shows: the numbers of one large model fill a screen.
+        # Without the values, which of one large model fill a screen.
         return weights_text(
             type(self).__name__,
             [(name, np.shape(array)) for name, array in self.items()],
@@ -83,19 +79,19 @@ def _rebuild_weights(
 
 @dataclass(frozen=True, slots=True)
 class WeightSpec:
-    """What is known of a stored array without reading it."""
+    """Name, shape and type of a stored array."""
 
     name: str
     shape: tuple[int, ...]
     dtype: str
-    """``numpy.dtype.str``, or the true name of what numpy lacks (``bfloat16``)."""
+    """``numpy.dtype.str``, or the name of a type that numpy lacks (``bfloat16``)."""
     order: str = "C"
     """Memory order of the model's array: ``"C"`` or ``"F"``."""
 
 
 @dataclass(frozen=True, slots=True)
 class WeightSpecs:
-    """The names, shapes and types of one fit's weights, in order."""
+    """Names, shapes and types of one fit's weights, in order."""
 
     arrays: tuple[WeightSpec, ...]
     ties: Mapping[str, str] = field(default_factory=dict)
@@ -126,14 +122,14 @@ class WeightSpecs:
 
 @dataclass(frozen=True, slots=True)
 class ModelState:
-    """What makes, with the weights, the fitted estimator again.
+    """What besides the weights is needed to rebuild a fitted estimator.
 
     Attributes
     ----------
     text : str
-        JSON, small; names what it needs of :attr:`blobs` and of the weights.
+        Small JSON; refers to :attr:`blobs` and to weights by name.
     blobs : dict of str -> bytes
-        Contents by their names, which tell the content: equal ones are kept once.
+        Contents by their digests, so that equal ones are stored once.
     """
 
     text: str
@@ -152,7 +148,7 @@ class FitRecord:
         0-based split, or :data:`REFIT`.
     status : {"ok", "failed"}
     key : str or None
-        Identity of the fit, 32 hexadecimal digits; None where it has none.
+        Identity of the fit, 32 hexadecimal digits; None without one.
     model_key : str or None
         Identity of its model alone, whatever scores it; None where it has none, and
         for a refit, whose key is that of its model.
@@ -178,28 +174,28 @@ class FitRecord:
 
 @dataclass(frozen=True, slots=True)
 class RunHeader:
-    """What is known of a run when it starts; all of it JSON-able.
+    """Description of a run, known when it starts; JSON-able.
 
     Attributes
     ----------
     uid : str
-        Unique for ever, 32 hexadecimal digits.
+        Permanently unique, 32 hexadecimal digits.
     name : str
-        Name of the run's group, unique in its store; sorts in order of time.
+        Name of the run's group, unique in its store; sorts by time.
     status : {"running", "complete", "interrupted"}
     started, finished : str
-        UTC, ISO 8601; ``finished`` is empty while the run goes on.
+        UTC, ISO 8601; ``finished`` is empty until the run ends.
     environment : dict of str -> str
         Versions of Python, the platform and the libraries that fit.
     estimator : dict
-        ``class`` (qualified name) and ``params`` (text), to be read by people.
+        ``class`` (qualified name) and ``params`` (text), for people.
     settings : dict
         ``capture``, ``keep``, ``refit``, ``scoring``, ``cv``, ``n_splits``,
         ``search`` (class name) and so on.
     fingerprint : str or None
         Identity of estimator, data, scoring and versions; None without one.
     identity : dict of str -> str
-        The fingerprint's parts, a digest each, to tell what differs.
+        A digest of each part of the fingerprint, to find what differs.
     """
 
     uid: str
@@ -218,7 +214,7 @@ class RunHeader:
 class FitTable:
     """All stored fits of a run as columns of equal length, in order of storing.
 
-    Where two rows have the same candidate and split, the later one counts.
+    Of two rows with the same candidate and split, the later one is valid.
     """
 
     candidate: Array
@@ -266,7 +262,7 @@ class Splits:
 
 @dataclass(frozen=True)
 class RunResults:
-    """What is known when a run has ended."""
+    """Results of a run, known when it has ended."""
 
     cv_results: Mapping[str, Array]
     """Columns of ``cv_results_`` but ``params`` and ``param_*``; numeric, 1-D."""
@@ -274,11 +270,11 @@ class RunResults:
 
 
 class RunSource(Protocol):
-    """The stored content of one run, be it in the file or in the log.
+    """The stored content of one run, in the file or in the log.
 
-    Row numbers are rows of :meth:`fits`. Arrays come back bit for bit as the
-    model had them, memory order included, and checked against their checksum. A row
-    whose fit another run holds reads like any other.
+    Row numbers are rows of :meth:`fits`. Arrays are returned bit for bit as in the
+    model, with their memory order, and are verified by their checksums. A row whose fit
+    is stored in another run reads like any other.
     """
 
     @property

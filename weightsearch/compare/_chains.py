@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from weightsearch._display import did_you_mean
 from weightsearch._records import Array
 from weightsearch.exceptions import AlignmentError
 
@@ -172,9 +172,8 @@ def _groups(shapes: Mapping[str, Shape], layers: Sequence[str] | None) -> list[_
     else:
         for path in layers:
             if path not in groups:
-                near = difflib.get_close_matches(path, groups, n=3)
-                hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
-                raise AlignmentError(f"There is no layer {path!r}.{hint}")
+                hint = did_you_mean(path, groups)
+                raise AlignmentError(f"There is no layer {path!r}. {hint}".rstrip())
         if len(set(layers)) < len(layers):
             raise AlignmentError("layers names a layer twice.")
         chosen = [groups[path] for path in layers]

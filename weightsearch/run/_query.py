@@ -213,6 +213,8 @@ def _compare(left: Any, op: ast.cmpop, right: Any) -> Array:
 
 
 def _is_equal(a: Any, b: Any) -> bool:
+    if isinstance(a, str | int | float) and isinstance(b, str | int | float):
+        return a == b
     if a is pd.NA or b is pd.NA:
         return False
     for one, other in ((a, b), (b, a)):

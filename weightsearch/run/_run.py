@@ -1220,6 +1220,7 @@ default="average"
         >>> scores = run.rescore(X, y, ["roc_auc", "f1"])  # doctest: +SKIP
         >>> scores.sort_values("rank_test_roc_auc").head()  # doctest: +SKIP
         """
+        self._check_open()
         from weightsearch.evaluate._rescoring import rescore
 
         return rescore(

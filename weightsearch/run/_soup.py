@@ -13,23 +13,23 @@ from weightsearch.exceptions import UnequalWeightsError
 __all__ = ["mean_of"]
 
 _COUNTERS = ("num_batches_tracked", "n_samples_seen_")
-"""Integers that count what was seen and do not say how a model is built."""
+"""Integers that count samples, and do not define how a model is built."""
 
 
 def mean_of(every: Iterable[Weights], *, align: bool = False) -> Weights:
-    """Average weights, one set in memory besides the sum.
+    """Average weights, with one set in memory besides the sum.
 
     Parameters
     ----------
     every : iterable of Weights
         At least one.
     align : bool, default=False
-        Whether hidden units are put into the order of the first one's before.
+        Whether to match hidden units to those of the first one before.
 
     Returns
     -------
     Weights
-        Of the types of the first ones; integers are those of the first.
+        With the types of the first ones; integers are those of the first.
 
     Raises
     ------
@@ -90,6 +90,6 @@ def _check_alike(first: Weights, other: Weights) -> None:
             and not np.array_equal(array, there)
         ):
             raise UnequalWeightsError(
-                f"{name!r} holds {array.dtype} that differ among the candidates: they "
-                "say how a model is built, and have no mean."
+                f"{name!r} contains {array.dtype} values that define how a model is "
+                "built, and differ among the candidates: they have no mean."
             )
