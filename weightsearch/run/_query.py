@@ -33,7 +33,7 @@ _JOIN: dict[type, Any] = {
     ast.Or: np.logical_or,
     ast.BitOr: np.logical_or,
 }
-_ORDER: dict[type, Callable[[Any, Any], Any]] = {
+_ORDER: dict[type, Callable[[Any, Any], bool]] = {
     ast.Lt: operator.lt,
     ast.LtE: operator.le,
     ast.Gt: operator.gt,
@@ -121,11 +121,13 @@ def _truth(node: ast.expr, lookup: Callable[[str], _Column]) -> Array:
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not | ast.Invert):
         return ~_truth(node.operand, lookup)
     if isinstance(node, ast.Compare):
-        if any(isinstance(op, ast.Is | ast.IsNot) for op in node.ops):
-            return _is_missing(node, lookup)
-        operands = [_operand(side, lookup) for side in (node.left, *node.comparators)]
-        pairs = zip(operands, node.ops, operands[1:], strict=False)
-        return np.asarray(np.logical_and.reduce([_compare(*pair) for pair in pairs]))
+        found, left = [], _operand(node.left, lookup)
+        for op, side in zip(node.ops, node.comparators, strict=True):
+            is_missing = isinstance(op, ast.Is | ast.IsNot) and _text(side) == "missing"
+            right = pd.NA if is_missing else _operand(side, lookup)
+            found.append(_compare(left, op, right, _text(node)))
+            left = right
+        return np.asarray(np.logical_and.reduce(found))
     if isinstance(node, ast.Name):
         column = lookup(node.id)
         if all(value is pd.NA or isinstance(value, bool) for value in column):
@@ -134,22 +136,6 @@ def _truth(node: ast.expr, lookup: Callable[[str], _Column]) -> Array:
             f"Column {column.name!r} is not boolean: compare it with a value."
         )
     raise QueryError(f"{_text(node)!r} is not a comparison of columns.")
-
-
-def _is_missing(node: ast.Compare, lookup: Callable[[str], _Column]) -> Array:
-    """Evaluate ``is missing`` and ``is None``, with and without ``not``."""
-    match node:
-        case ast.Compare(ast.Name(name), [op], [ast.Constant(None)]):
-            sought = None
-        case ast.Compare(ast.Name(name), [op], [ast.Name("missing")]):
-            sought = pd.NA
-        case _:
-            raise QueryError(
-                f"{_text(node)!r}: is needs a column on its left and missing or None "
-                "on its right; to compare values use == and !=."
-            )
-    found = np.array([value is sought for value in lookup(name)], bool)
-    return found ^ isinstance(op, ast.IsNot)
 
 
 def _operand(node: ast.expr, lookup: Callable[[str], _Column]) -> Any:
@@ -176,26 +162,27 @@ def _operand(node: ast.expr, lookup: Callable[[str], _Column]) -> Any:
     )
 
 
-def _compare(left: Any, op: ast.cmpop, right: Any) -> Array:
-    """Compare a column, value by value, with another one or with a constant."""
-    is_in = isinstance(op, ast.In | ast.NotIn)
-    if is_in and not (isinstance(left, _Column) and isinstance(right, tuple)):
-        raise QueryError("in needs a column on its left and a list on its right.")
-    columns = [side for side in (left, right) if isinstance(side, _Column)]
-    if not columns:
-        raise QueryError("A comparison needs a column on at least one side.")
-    n = len(columns[0])
-    pairs = zip(
-        left if isinstance(left, _Column) else [left] * n,
-        right if isinstance(right, _Column) else [right] * n,
-        strict=True,
-    )
-    if is_in:
-        found = [
-            any(_is_equal(value, one) for one in wanted) for value, wanted in pairs
-        ]
+def _compare(left: Any, op: ast.cmpop, right: Any, text: str) -> Array:
+    """Compare columns, value by value, with each other or with constants."""
+    needs_left = isinstance(op, ast.Is | ast.IsNot | ast.In | ast.NotIn)
+    if not isinstance(left, _Column) and (needs_left or not isinstance(right, _Column)):
+        raise QueryError(f"{text!r} needs a column on its left.")
+    if isinstance(op, ast.Is | ast.IsNot):
+        if right is not None and right is not pd.NA:
+            raise QueryError(
+                f"{text!r}: only missing or None may follow is; to compare values use "
+                "== and !=."
+            )
+        return np.array([a is right for a in left], bool) ^ isinstance(op, ast.IsNot)
+    if isinstance(op, ast.In | ast.NotIn):
+        if not isinstance(right, tuple):
+            raise QueryError(f"{text!r}: in needs a list on its right.")
+        found = [any(_is_equal(a, one) for one in right) for a in left]
         return np.array(found, bool) ^ isinstance(op, ast.NotIn)
-    if type(op) not in _ORDER:
+    n = len(left if isinstance(left, _Column) else right)
+    sides = (one if isinstance(one, _Column) else [one] * n for one in (left, right))
+    pairs = zip(*sides, strict=True)
+    if isinstance(op, ast.Eq | ast.NotEq):
         found = [_is_equal(a, b) for a, b in pairs]
         return np.array(found, bool) ^ isinstance(op, ast.NotEq)
     found, n_ordered, problem = [False] * n, 0, None
@@ -208,7 +195,7 @@ def _compare(left: Any, op: ast.cmpop, right: Any) -> Array:
         except (TypeError, ValueError) as error:
             problem = error
     if problem is not None and not n_ordered:
-        raise QueryError(f"These values have no order: {problem}.")
+        raise QueryError(f"{text!r} compares values without an order: {problem}.")
     return np.array(found, bool)
 
 
