@@ -213,7 +213,9 @@ def test_two_ticks_compare(page, digits):
     found = compared(page)
 
     assert_compared(found, expected)
-    assert page.texts("#compare-hint") == [f"Candidate {a} beside candidate {b}."]
+    assert page.texts("#compare-hint") == [
+        f"Candidate {a} compared with candidate {b}."
+    ]
     assert len(page.all("tr.picked")) == 2
 
 

@@ -594,6 +594,7 @@ def verify(store: StorePath, as_json: AsJson = False) -> None:
 
     import weightsearch.store
     from weightsearch.cli._output import write_frame
+    from weightsearch.run import WeightStore
 
     problems = weightsearch.store.verify(store.expanduser())
     if as_json:
@@ -605,7 +606,10 @@ def verify(store: StorePath, as_json: AsJson = False) -> None:
     if problems:
         note(f"{store}: {_counted(len(problems), 'problem')}")
         raise typer.Exit(PROBLEMS)
-    note(f"{store}: OK")
+    with WeightStore(store) as opened:
+        found = list(opened.runs.values())
+        candidates = _counted(sum(map(len, found)), "candidate")
+        note(f"{store}: OK: {_counted(len(found), 'run')}, {candidates}")
 
 
 # -- commands that write --------------------------------------------------------------

@@ -1,4 +1,4 @@
-// Two candidates side by side: their params and scores, then a row a weight.
+// Two candidates side by side: their params and scores, then one row per weight.
 
 // The numbers of compare(a, b) for one weight that both have, at positions i and j.
 function comparedWeight(weight, i, j) {
@@ -99,10 +99,10 @@ function makeComparison() {
     const complete = a !== null && b !== null;
     document.getElementById("comparison").hidden = !complete;
     document.getElementById("compare-hint").textContent = complete
-      ? `Candidate ${a} beside candidate ${b}.`
+      ? `Candidate ${a} compared with candidate ${b}.`
       : a === null && b === null
-        ? "Choose two candidates here, tick them in the table, or click their points."
-        : `Candidate ${a ?? b} is chosen; choose another one.`;
+        ? "Select two candidates here, tick them in the table, or click their points."
+        : `Candidate ${a ?? b} is selected; select another one.`;
     if (complete) {
       fillParams(a, b);
       fillWeights(a, b);
@@ -172,8 +172,8 @@ function fillWeights(a, b) {
     last.classList.add("total");
     rows.push(last);
   }
-  const top = head(["weight", "shape", "length of A", "length of B", "distance", "relative",
-    "cosine", "largest difference", "signs that differ"]);
+  const top = head(["weight", "shape", "norm of A", "norm of B", "distance", "relative",
+    "cosine", "largest difference", "sign changes"]);
   side(top.querySelectorAll("th")[2], "a");
   side(top.querySelectorAll("th")[3], "b");
   if (!rows.length) {

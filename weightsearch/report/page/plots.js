@@ -65,8 +65,8 @@ function paramCard() {
   const others = varied.filter((column) => column !== first);
   const second = others.find((column) => column.kind === "text") ?? others[0];
   card({
-    title: "Measure and param",
-    about: "Scatter plot of the measure against a param, a point a candidate",
+    title: "Score against parameter",
+    about: "Scatter plot of the score against a parameter, one point per candidate",
     controls: [
       ["param", "Param", columnEntries(params), first.index],
       ["colour", "Coloured by", coloured(), second ? second.index : ""],
@@ -90,8 +90,8 @@ function scattered(numbers, x, y, xaxis, colour) {
 
 function statisticCard() {
   card({
-    title: "Measure and what was learned",
-    about: "Scatter plot of the measure against a statistic of a weight, a point a candidate",
+    title: "Score against weight statistic",
+    about: "Scatter plot of the score against a statistic of a weight, one point per candidate",
     controls: [
       ["weight", "Weight", weightNames.map((name, i) => [i, name]), 0],
       ["statistic", "Statistic", payload.statistics.map((name) => [name, name]), "l2"],
@@ -104,7 +104,7 @@ function statisticCard() {
       const title = `${name} of ${weightNames[Number(weight)]}`;
       const { values: x, axis } = wideAxis(title, values);
       const figure = scattered(numbers, x, y, axis, columnAt(colour));
-      if (!values.some(Number.isFinite)) figure.hint = `This weight has no ${name}: it is for matrices.`;
+      if (!values.some(Number.isFinite)) figure.hint = `This weight has no ${name}, which is defined for matrices.`;
       return figure;
     },
   });
@@ -121,7 +121,7 @@ function ofWeight(name, wanted) {
 function distributionCard() {
   card({
     title: "Statistics of each weight", wide: true,
-    about: "Box plots of a statistic, a box a weight, over all candidates",
+    about: "Box plots of a statistic, one box per weight, over all candidates",
     controls: [["statistic", "Statistic", payload.statistics.map((name) => [name, name]), "std"]],
     draw: ({ statistic: name }) => {
       const groups = weightNames.slice(0, 60).map((weight) => ofWeight(weight, name));
@@ -158,7 +158,7 @@ function mapCards() {
   const architecture = ["map", "Architecture", entries, 0];
   card({
     title: "Map of the candidates", tall: true,
-    about: "Candidates in a plane, so that near ones have similar weights",
+    about: "Candidates in a plane: those with similar weights are close",
     controls: [architecture, ["colour", "Coloured by", coloured(), measure.column ? measure.column.index : ""]],
     mark: rings,
     draw: ({ map: index, colour }) => {
@@ -173,7 +173,7 @@ function mapCards() {
           xaxis: { title: { text: "first direction" }, range: rangeOf(Array.from(map.x)) },
           yaxis: { title: { text: "second direction" }, range: rangeOf(Array.from(map.y)), scaleanchor: "x" },
         },
-        hint: `Classical scaling of the distances of all weights; the plane shows ${share} % of their squares.`,
+        hint: `Classical multidimensional scaling of the distances of all weights; the plane shows ${share} % of their squares.`,
       };
     },
   });
@@ -210,7 +210,7 @@ function heatMap(map, order) {
       yaxis: { type: "category", title: { text: "candidate" }, scaleanchor: "x", constrain: "domain", range: [n - 0.5, -0.5], showgrid: false, nticks: 12 },
     },
     places: places.map((i) => map.candidates[i]),
-    hint: "Euclidean, of all weights together. A click compares the two.",
+    hint: "Euclidean, of all weights together. Click to compare two candidates.",
     pick: (point) => {
       if (point.x !== point.y) chosen.set(Number(point.y), Number(point.x));
     },
