@@ -450,7 +450,7 @@ def test_missing_library_is_named(tmp_path, monkeypatch, package):
         lambda name, *rest: None if name == package else find_spec(name, *rest),
     )
 
-    with pytest.raises(ImportError, match=rf"{package}.*weightsearch\[report\]"):
+    with pytest.raises(ImportError, match=rf"{package}.*pip install plotly itables"):
         write_report(tmp_path / "report.html", contents())
 
     assert list(tmp_path.iterdir()) == []
