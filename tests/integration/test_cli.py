@@ -161,6 +161,27 @@ def test_ensemble_is_what_the_library_selects(store, run, tmp_path, form):
     assert [int(row["votes"]) for row in rows] == expected.votes.tolist()
 
 
+def test_rescore_is_what_the_library_computes(store, run, tmp_path):
+    """Scores of every split are those of the library, the best candidates first."""
+    path = tmp_path / "data.npz"
+    np.savez(path, X=IRIS[0], y=IRIS[1], half=np.arange(150) % 2)
+    scoring = ["f1_macro", "neg_log_loss"]
+    expected = run.rescore(*IRIS, scoring).sort_values(
+        "rank_test_f1_macro", kind="stable"
+    )
+
+    rows = read_csv("rescore", store, path, "--scoring", ",".join(scoring), "--csv")
+    of_halves = read_csv("rescore", store, path, "--groups", "half", "--csv")
+    pooled = lines("rescore", store, path, "--pooled", "--limit", 1)[0]
+
+    assert [int(row["candidate"]) for row in rows] == expected.index.tolist()
+    for name in expected.filter(like="_test_"):
+        assert [float(row[name]) for row in rows] == expected[name].tolist()
+    assert [row["half"] for row in of_halves] == ["0"] * 16 + ["1"] * 16
+    assert {"mean_test_score", "pooled_test_score"} <= set(pooled)
+    assert not any(name.startswith("split") for name in pooled)
+
+
 def test_ensemble_refuses_other_data(store, tmp_path):
     """Other rows, another target and another kind of file are named in one line."""
     X, y = IRIS
@@ -484,12 +505,18 @@ def runs_json(path):
             "values that are not numbers",
         ),
         (("ensemble", "{store}", "{folder}/none.npz"), "No such file"),
+        (
+            ("rescore", "{store}", "{folder}/iris.npz", "--scoring", "nonsense"),
+            "nonsense",
+        ),
+        (("rescore", "{store}", "{folder}/iris.npz", "--groups", "site"), "no array"),
         (("demo", "{folder}/full"), "already exists"),
     ],
 )
 def test_user_errors_are_one_line(store, tmp_path, words, message):
     """Status 2, nothing on stdout, and one line on stderr that says what is wrong."""
     (tmp_path / "text.h5").write_text("no HDF5 at all")
+    np.savez(tmp_path / "iris.npz", X=IRIS[0], y=IRIS[1])
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "demo.h5").touch()
     names = {"store": store, "folder": tmp_path}

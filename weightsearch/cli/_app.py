@@ -75,6 +75,23 @@ Split = Annotated[
         show_default=False,
     ),
 ]
+DataPath = Annotated[
+    Path,
+    typer.Argument(
+        metavar="DATA",
+        help="The data of the search: .npz with the arrays X and y, .csv or .parquet.",
+        show_default=False,
+    ),
+]
+Target = Annotated[
+    str | None,
+    typer.Option(
+        "--target",
+        metavar="NAME",
+        help="The column, or array, that is the target (default: y).",
+        show_default=False,
+    ),
+]
 AsJson = Annotated[
     bool, typer.Option("--json", help="Write JSON: a list, one object per line.")
 ]
@@ -382,29 +399,91 @@ def choose(
 
 
 @_command(
+    "weightsearch rescore search.h5 data.npz --scoring f1_macro,neg_log_loss",
+    "weightsearch rescore search.h5 data.csv --target y --pooled --csv",
+)
+def rescore(
+    store: StorePath,
+    data: DataPath,
+    target: Target = None,
+    scoring: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--scoring",
+            metavar="NAMES",
+            help="Names of metrics, separated by commas (default: the estimator's own "
+            "score).",
+            show_default=False,
+        ),
+    ] = None,
+    groups: Annotated[
+        str | None,
+        typer.Option(
+            "--groups",
+            metavar="NAME",
+            help="Score each group of rows by itself: a column of the table.",
+            show_default=False,
+        ),
+    ] = None,
+    pooled: Annotated[
+        bool,
+        typer.Option("--pooled", help="Score all out-of-fold answers at once, too."),
+    ] = False,
+    run: RunName = None,
+    columns: Columns = None,
+    sort: Sort = None,
+    limit: Limit = None,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """Score a finished search by other metrics, from the models of its splits.
+
+    Nothing is fitted. A table has the params, means and ranks, the best candidates
+    first; JSON and CSV have the scores of each split too.
+    """
+    from weightsearch.cli._data import read_data
+    from weightsearch.cli._output import choose_format, select, write_frame
+
+    form = choose_format(as_json, as_csv)
+    names = [name.strip() for text in scoring or () for name in text.split(",")]
+    names = list(dict.fromkeys(filter(None, names)))
+    with _open_run(store, run) as chosen:
+        X, y = read_data(data, chosen, target)
+        with as_user_error(ValueError):
+            frame = chosen.rescore(
+                X,
+                y,
+                names if len(names) > 1 else next(iter(names), None),
+                groups=_column_of(data, X, groups),
+                pooled=pooled,
+            )
+        first = f"rank_test_{names[0] if len(names) > 1 else 'score'}"
+        levels = [str(name) for name in frame.index.names]
+        clash = {name: f"param_{name}" for name in levels}
+        frame = frame.rename(columns=clash).reset_index()
+        frame = frame.sort_values([*levels[1:], first], kind="stable")
+        measured = ("mean_", "std_", "split", "rank_", "pooled_")
+        brief = None
+        if form == "table":
+            _note_run(chosen)
+            brief = [
+                name for name in frame.columns if not name.startswith(("std_", "split"))
+            ]
+        shown = select(
+            frame, columns=columns, sort=sort, limit=limit, default=brief, rank=first
+        )
+        exact = [name for name in shown.columns if not name.startswith(measured)]
+        write_frame(shown, form, exact)
+
+
+@_command(
     "weightsearch ensemble search.h5 data.npz --size 20",
     "weightsearch ensemble search.h5 data.csv --target y --scoring neg_log_loss --csv",
 )
 def ensemble(
     store: StorePath,
-    data: Annotated[
-        Path,
-        typer.Argument(
-            metavar="DATA",
-            help="The data of the search: .npz with the arrays X and y, .csv or "
-            ".parquet.",
-            show_default=False,
-        ),
-    ],
-    target: Annotated[
-        str | None,
-        typer.Option(
-            "--target",
-            metavar="NAME",
-            help="The column, or array, that is the target (default: y).",
-            show_default=False,
-        ),
-    ] = None,
+    data: DataPath,
+    target: Target = None,
     size: Annotated[
         int, typer.Option("--size", metavar="N", min=1, help="Largest number of votes.")
     ] = 50,
@@ -774,6 +853,15 @@ def _candidate_number(run: Run, text: str) -> int:
             f"refit was {run.settings.get('refit')!r}. Give a number ({numbers})."
         )
     return run.best_index
+
+
+def _column_of(path: Path, X: Any, name: str | None) -> Any:
+    """Return a column of the data, also where the search was fitted on an array."""
+    if name is None or name in getattr(X, "columns", ()):
+        return name
+    from weightsearch.cli._data import read_column
+
+    return read_column(path, name)
 
 
 def _rule(

@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 
 from weightsearch._identity import identify_data
+from weightsearch._records import Array
 from weightsearch.cli._errors import UserError, as_user_error
 from weightsearch.run import Run
 
-__all__ = ["read_data"]
+__all__ = ["read_column", "read_data"]
 
 
 def read_data(path: Path, run: Run, target: str | None = None) -> tuple[Any, Any]:
@@ -52,23 +53,9 @@ def _forms(path: Path, target: str) -> Iterator[tuple[Any, Any]]:
     """Yield what may have been passed to fit."""
     suffix = path.suffix.lower()
     if suffix == ".npz":
-        # Never unpickled: arrays of objects are refused.
-        with as_user_error(ValueError), np.load(path, allow_pickle=False) as arrays:
-            for name in ("X", target):
-                if name not in arrays:
-                    raise UserError(
-                        f"{path} has no array {name!r}, but {', '.join(arrays)}."
-                    )
-            yield arrays["X"], arrays[target]
+        yield _read_array(path, "X"), _read_array(path, target)
         return
-    if suffix == ".csv":
-        with as_user_error(ValueError):
-            table = pd.read_csv(path)
-    elif suffix == ".parquet":
-        with as_user_error(ValueError, ImportError):
-            table = pd.read_parquet(path)
-    else:
-        raise UserError(f"{path} must end with .npz, .csv or .parquet.")
+    table = _read_table(path)
     if target not in table:
         names = ", ".join(map(str, table.columns[:8]))
         raise UserError(
@@ -85,3 +72,37 @@ def _forms(path: Path, target: str) -> Iterator[tuple[Any, Any]]:
     for one in rows:
         for of_it in targets:
             yield one, of_it
+
+
+def read_column(path: Path, name: str) -> pd.Series:
+    """Read one column of a table, or one array of an ``.npz`` file."""
+    path = path.expanduser()
+    if path.suffix.lower() == ".npz":
+        array = _read_array(path, name)
+        if array.ndim != 1:
+            raise UserError(f"{name!r} in {path} is not a column: {array.shape}.")
+        return pd.Series(array, name=name)
+    table = _read_table(path)
+    if name not in table:
+        raise UserError(f"{path} has no column {name!r}.")
+    return table[name]
+
+
+def _read_array(path: Path, name: str) -> Array:
+    # Never unpickled: arrays of objects are refused.
+    with as_user_error(ValueError), np.load(path, allow_pickle=False) as arrays:
+        if name not in arrays:
+            raise UserError(f"{path} has no array {name!r}, but {', '.join(arrays)}.")
+        array: Array = arrays[name]
+        return array
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    suffix = path.suffix.lower()
+    if suffix == ".csv":
+        with as_user_error(ValueError):
+            return pd.read_csv(path)
+    if suffix == ".parquet":
+        with as_user_error(ValueError, ImportError):
+            return pd.read_parquet(path)
+    raise UserError(f"{path} must end with .npz, .csv or .parquet.")
