@@ -81,6 +81,11 @@ def _differences(row: Row, said: dict[str, dict[str, Any]]) -> Iterator[str]:
             yield f"{role}: scores: {text}"
         if text := difference(said[role]["best"], plain["best"], row.tolerance):
             yield f"{role}: best estimator: {text}"
+    if row.second:
+        if text := difference(said["again"]["second"], plain["second"]):
+            yield f"scored again: {text}"
+        if said["again"]["second_fits"] > row.fits_rescored:
+            yield f"scored again: {said['again']['second_fits']} fits"
     if plain["counted"] == 0:
         yield "the fits of this estimator are not counted"
     if said["again"]["fits"] > row.fits_again:

@@ -85,6 +85,11 @@ def plain(row: Row, folder: Path) -> dict[str, Any]:
     seed(row)
     search = PLAIN[row.search](estimator, grid, **row.options).fit(X, y, **fit_params)
     said = results(search, row)
+    if row.second:
+        seed(row)
+        second = PLAIN[row.search](estimator, grid, **row.second)
+        said["second"] = results(second.fit(X, y, **fit_params), row)["scores"]
+        X, y, fit_params = row.data()
     said["candidates"] = {}
     own = {k: v for k, v in fit_params.items() if k not in row.by_hand_without}
     splits = list(indices(row, estimator, fit_params)) if row.capture else []
@@ -143,6 +148,17 @@ def again(row: Row, folder: Path) -> dict[str, Any]:
         search = tracked(row, folder)
     said = results(search, row)
     said["fits"] = fits.count
+    if row.second:
+        with counting(estimator) as fits, joblib.parallel_config("threading"):
+            copy = folder / "again" / f"{row.name}.h5"
+            shutil.copyfile(folder / f"{row.name}.h5", copy)
+            second = tracked(row, folder / "again", row.second)
+        said["second"] = results(second, row)["scores"]
+        same_best = getattr(second, "best_index_", 0) == getattr(
+            search, "best_index_", 0
+        )
+        # Another best candidate is refit: the store has no complete model of it.
+        said["second_fits"] = fits.count - (not same_best)
     said["candidates"] = loaded(
         row, search.run_, lambda n, **split: search.estimator_for(n, **split)
     )
@@ -186,13 +202,13 @@ def params_of_candidates(row: Row, grid: Any) -> list[dict[str, Any]]:
     return []
 
 
-def tracked(row: Row, folder: Path) -> Any:
+def tracked(row: Row, folder: Path, options: Any = None) -> Any:
     X, y, fit_params = row.data()
     estimator, grid = row.build()
     seed(row)
     store = folder / f"{row.name}.h5"
     search = OURS[row.search](
-        estimator, grid, **row.options, **row.tracking, store=store
+        estimator, grid, **(options or row.options), **row.tracking, store=store
     )
     return search.fit(X, y, **fit_params)
 

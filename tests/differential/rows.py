@@ -53,6 +53,11 @@ class Row:
     fits_again : int
         How many fits run again: those that end with an error or without a score, and
         the best one where a store does not hold all of it.
+    rescored : dict
+        Arguments of a second search that asks the stored models of splits. By default
+        it has training scores where the first one has none.
+    fits_rescored : int
+        How many fits it makes.
     """
 
     name: str
@@ -73,6 +78,19 @@ class Row:
     tolerance: float = 0.0
     unseeded: str = ""
     fits_again: int = 0
+    rescored: Mapping[str, Any] = field(default_factory=dict)
+    fits_rescored: int = 0
+
+    @property
+    def second(self) -> dict[str, Any]:
+        """Arguments of a second search, with other scores; none without models."""
+        if self.capture not in ("splits", "both"):
+            return {}
+        has_train_scores = self.options.get(
+            "return_train_score", self.search.startswith("halving")
+        )
+        other = self.rescored or {"return_train_score": not has_train_scores}
+        return {**self.options, **other}
 
     @property
     def tracking(self) -> dict[str, Any]:

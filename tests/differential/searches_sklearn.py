@@ -457,7 +457,12 @@ def gaussian_process_of_many_classes():
 # -- trees and ensembles ---------------------------------------------------------------
 
 
-@row(data.iris_words, quick=True, capture="both")
+@row(
+    data.iris_words,
+    quick=True,
+    capture="both",
+    rescored={"scoring": ["accuracy", "neg_log_loss"], "refit": "neg_log_loss"},
+)
 def random_forest():
     return RandomForestClassifier(5, random_state=0), {"max_depth": [2, None]}
 
@@ -549,7 +554,7 @@ def ColumnTransformerThenBoosting():
     )
 
 
-@row(data.iris)
+@row(data.iris, capture="splits", rescored={"scoring": "neg_log_loss"})
 def boosting_that_stops_early():
     return HistGradientBoostingClassifier(random_state=0, max_iter=8), {
         "early_stopping": [False, True],
@@ -820,7 +825,7 @@ def union_of_features():
     }
 
 
-@row(data.people, quick=True, capture="both")
+@row(data.people, quick=True, capture="both", rescored={"scoring": "recall_macro"})
 def columns_of_mixed_types():
     return make_pipeline(
         ColumnTransformer(
@@ -1237,7 +1242,7 @@ def embedding_by_trees():
 # -- networks of scikit-learn ----------------------------------------------------------
 
 
-@row(data.iris_words, quick=True, capture="both")
+@row(data.iris_words, quick=True, capture="both", rescored={"scoring": "neg_log_loss"})
 def mlp():
     return make_pipeline(StandardScaler(), small_mlp()), {
         "mlpclassifier__hidden_layer_sizes": [(3,), [3], (3, 2)],
@@ -1287,7 +1292,13 @@ def no_refit():
     return SVC(), {"C": [0.01, 1.0]}
 
 
-@row(data.iris, refit=False, capture="splits", quick=True)
+@row(
+    data.iris,
+    refit=False,
+    capture="splits",
+    quick=True,
+    rescored={"scoring": lambda e, X, y: float(e.decision_function(X).sum())},
+)
 def no_refit_but_splits():
     return SVC(), {"C": [0.01, 1.0]}
 

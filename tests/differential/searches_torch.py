@@ -29,7 +29,7 @@ OBJECTS = "a file holds no functions, classes or objects"
 single = FunctionTransformer(np.float32)
 
 
-@row(data.floats32, quick=True, capture="both")
+@row(data.floats32, quick=True, capture="both", rescored={"scoring": "neg_log_loss"})
 def skorch_classifier():
     from own_torch import net
 
