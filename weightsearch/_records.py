@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -134,6 +134,38 @@ class ModelState:
 
     text: str
     blobs: Mapping[str, bytes] = field(default_factory=dict)
+
+
+class Outcome(NamedTuple):
+    """What came of a fit: never the model, only what is to be kept of it.
+
+    Attributes
+    ----------
+    result : dict
+        Scores, times and the error.
+    weights : Weights or None
+        None where they could not be taken, or are not wanted.
+    notes : tuple of Warning
+        What the user is to hear of the weights.
+    state : ModelState or None
+        What makes the estimator of the weights again.
+    exact : bool
+        Whether a rebuilt estimator answers as the fitted one, bit for bit.
+    rescored : bool
+        Whether a stored model was scored, and nothing fitted.
+    """
+
+    result: dict[str, Any]
+    weights: Weights | None = None
+    notes: tuple[Warning, ...] = ()
+    state: ModelState | None = None
+    exact: bool = False
+    rescored: bool = False
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the weights."""
+        return 0 if self.weights is None else self.weights.nbytes
 
 
 @dataclass(frozen=True, slots=True)

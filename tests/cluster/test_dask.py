@@ -30,8 +30,7 @@ from sklearn.datasets import load_digits, load_iris
 from sklearn.linear_model import LogisticRegression
 
 from weightsearch import WeightTrackingGridSearchCV
-from weightsearch._records import Weights
-from weightsearch.search._fits import Outcome
+from weightsearch._records import Outcome, Weights
 
 distributed = pytest.importorskip("distributed")
 

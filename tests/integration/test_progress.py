@@ -18,8 +18,8 @@ from weightsearch import (
     Weights,
     WeightTrackingGridSearchCV,
 )
+from weightsearch._records import Outcome
 from weightsearch.search import _progress
-from weightsearch.search._fits import Outcome
 from weightsearch.search._progress import Progress
 
 X, y = load_iris(return_X_y=True)

@@ -351,8 +351,8 @@ def test_a_damaged_model_is_fitted_again(tmp_path, capsys):
     """Damage costs the fits that it hits."""
     search(tmp_path / "a.h5").fit(X, y)
     with h5py.File(tmp_path / "a.h5", "r+") as file:
-        for layout in next(iter(file["runs"].values()))["layouts"].values():
-            layout["crc32"][0] ^= 1
+        for group in next(iter(file["runs"].values()))["architectures"].values():
+            group["crc32"][0] ^= 1
     second = search(tmp_path / "a.h5", scoring="f1").fit(X, y)
 
     assert_equal(second, plain(scoring="f1").fit(X, y))

@@ -22,34 +22,36 @@ PARTS = {
     "views": {"_views"},
     "store": {"store", "store.*"},
     "reading": {"evaluate", "evaluate.*", "run", "run.*"},
-    "fitting": {
+    "hooks": {
         "search._fits",
-        "search._interrupts",
-        "search._rescoring",
-        "search._sklearn",
-        "search._sklearn.*",
         "search._grid_check",
-        "search._splitting",
+        "search._interrupts",
+        "search._sklearn",
+        "search._sklearn._callbacks",
+        "search._sklearn._cluster",
+        "search._sklearn._parallel",
+        "search._sklearn._rows",
+        "search._sklearn._scoring",
     },
     "recording": {
-        "search._best",
-        "search._drawing",
         "search._earlier",
-        "search._header",
-        "search._keeping",
-        "search._memory",
         "search._progress",
+        "search._rebuilding",
         "search._recorder",
+        "search._unseeded",
+    },
+    "fitting": {
+        "search._sklearn._best",
+        "search._sklearn._fit",
+        "search._sklearn._refit",
     },
     "search": {
         "search",
         "search._constructor",
         "search._grid_search",
         "search._halving_search",
-        "search._models",
         "search._randomized_search",
         "search._reference",
-        "search._repr",
         "search._tracked",
     },
     "plot": {"plot", "plot.*"},
@@ -65,8 +67,9 @@ LAYERS = (
     {"choosing", "compare", "identity", "store", "views"},
     {"frameworks"},
     {"params", "report"},
-    {"fitting", "reading"},
+    {"hooks", "reading"},
     {"recording"},
+    {"fitting"},
     {"search"},
     {"plot"},
     {"cli"},
@@ -74,7 +77,7 @@ LAYERS = (
 )
 """Parts from the lowest up. A part imports what is below it, and its own modules."""
 
-WRITING = {"fitting", "recording"}
+WRITING = {"fitting", "hooks", "recording"}
 READING = {"compare", "reading", "plot", "report"}
 HEAVY = {"keras", "matplotlib", "scikeras", "skorch", "tensorflow", "torch"}
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.sparse
 
-from weightsearch._records import Array, ModelState, Weights
+from weightsearch._records import Array, ModelState, Outcome, Weights
 from weightsearch.exceptions import NotRebuildableWarning
 from weightsearch.frameworks._columns import remembering
 from weightsearch.frameworks._registry import collect_weights
@@ -26,7 +26,6 @@ from weightsearch.frameworks._state import (
 
 __all__ = [
     "ROWS_ASKED",
-    "Captured",
     "answers_digest",
     "answers_vary",
     "capture",
@@ -45,27 +44,6 @@ _METHODS = (
 )
 
 
-class Captured(NamedTuple):
-    """What is stored of a fitted estimator.
-
-    Attributes
-    ----------
-    weights : Weights or None
-        None if they could not be extracted.
-    notes : tuple of Warning
-        Warnings for the user.
-    state : ModelState or None
-        What rebuilds the estimator from the weights.
-    exact : bool
-        Whether a rebuilt estimator predicts the same, bit for bit.
-    """
-
-    weights: Weights | None
-    notes: tuple[Warning, ...]
-    state: ModelState | None
-    exact: bool = False
-
-
 class _Proof(NamedTuple):
     """Result of rebuilding a model: why it failed, and whether bits were equal."""
 
@@ -82,7 +60,7 @@ def capture(
     *,
     complete: bool = False,
     rows: Callable[[], Any] | None = None,
-) -> Captured:
+) -> Outcome:
     """Capture weights and state of an estimator that has just been fitted; never fails.
 
     The first model of each kind is rebuilt at once and must predict what the estimator
@@ -100,23 +78,21 @@ def capture(
     return proved(capture_unproved(estimator, complete=complete), estimator, rows)
 
 
-def capture_unproved(estimator: Any, *, complete: bool = False) -> Captured:
+def capture_unproved(estimator: Any, *, complete: bool = False) -> Outcome:
     """Capture weights and state of an estimator without a prediction."""
     with remembering():
         weights, notes = collect_weights(estimator)
         if weights is None:
-            return Captured(None, tuple(notes), None)
+            return Outcome({}, None, tuple(notes))
         state = capture_state(estimator, weights, complete=complete)
-    return Captured(weights, tuple(notes), state)
+    return Outcome({}, weights, tuple(notes), state)
 
 
-def proved(
-    captured: Captured, estimator: Any, rows: Callable[[], Any] | None
-) -> Captured:
+def proved(outcome: Outcome, estimator: Any, rows: Callable[[], Any] | None) -> Outcome:
     """Add the proof that the estimator can be rebuilt, or the reason why it cannot."""
-    weights, notes, state, _ = captured
+    weights, state, notes = outcome.weights, outcome.state, outcome.notes
     if weights is None or state is None:
-        return captured
+        return outcome
     proof = _Proof(why_not(state.text))
     if proof.reason is None and rows is not None:
         proof = _proof(estimator, weights, state, rows)
@@ -128,7 +104,7 @@ def proved(
             f"{proof.reason}. Their weights are stored."
         )
         notes = (*notes, warning)
-    return Captured(weights, notes, state, proof.exact)
+    return outcome._replace(notes=notes, state=state, exact=proof.exact)
 
 
 def _proof(

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from weightsearch._display import size_text
+from weightsearch._records import Outcome
 from weightsearch.exceptions import DiskSpaceWarning
-from weightsearch.search._fits import Outcome
 
 __all__ = ["Progress"]
 

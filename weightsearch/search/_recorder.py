@@ -1,17 +1,23 @@
-"""From finished fits to the store: what a search plans, reuses and keeps."""
+"""Record the fits of a search in a store: what is planned, reused and kept."""
 
 from __future__ import annotations
 
+import ctypes
+import datetime
+import uuid
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from weightsearch._identity import (
     SearchIdentity,
+    Unidentifiable,
+    digest,
     digest_splitter,
     environment,
     identify_data,
@@ -24,32 +30,30 @@ from weightsearch._records import (
     REFIT,
     Array,
     FitRecord,
+    Outcome,
+    RunHeader,
     RunResults,
     Splits,
+    Weights,
 )
-from weightsearch.exceptions import RefitFailedWarning
-from weightsearch.search._best import holds_all_of, outcome_of, rebuild_best
-from weightsearch.search._drawing import drawing
+from weightsearch.exceptions import RefitFailedWarning, UnstorableWeightsWarning
 from weightsearch.search._earlier import (
     same_run,
     superseded,
     unfinished_splits,
     what_differs,
 )
-from weightsearch.search._fits import FitCall, Outcome, PlannedFit
-from weightsearch.search._header import new_header
-from weightsearch.search._keeping import (
-    all_computed,
-    numeric_columns,
-    ranked,
-    storable,
-)
-from weightsearch.search._memory import Trimmer
+from weightsearch.search._fits import FitCall, PlannedFit
 from weightsearch.search._progress import Progress
-from weightsearch.search._rescoring import lacks_nothing
+from weightsearch.search._rebuilding import (
+    capture_best,
+    holds_all_of,
+    is_whole,
+    rebuild_best,
+)
 from weightsearch.search._sklearn import asks_only, scoring_of
-from weightsearch.search._splitting import RecordedSplitter, is_unrepeatable
-from weightsearch.store import StoredFit, WriteSession
+from weightsearch.search._unseeded import RecordedSplitter, drawing, is_unrepeatable
+from weightsearch.store import StoredFit, WriteSession, check_storable
 
 __all__ = ["SearchRecorder"]
 
@@ -102,7 +106,7 @@ class SearchRecorder:
         self._best: StoredFit | None = None
         self._models: dict[tuple[int, int], StoredFit] = {}
         self._asks_only = False
-        self._trimmer = Trimmer()
+        self._trimmer = _Trimmer()
         self._progress = Progress(
             session.path,
             capture=capture,
@@ -173,7 +177,7 @@ class SearchRecorder:
         if self._identity is None and self.captures_splits:
             # So that models of splits are asked about the same data alone.
             splitting |= identify_data(call.X, call.y, known={})
-        self._header = new_header(
+        self._header = _new_header(
             call, versions, self._identity, splitting, self._settings
         )
         if splitter is not None and self._resume:
@@ -214,7 +218,7 @@ class SearchRecorder:
             return None
         key = self._identity.model_key(fit.params, (fit.train, fit.test))
         stored = self._find(key, need_weights=True)
-        if stored is None or not (self._asks_only or lacks_nothing(stored)):
+        if stored is None or not (self._asks_only or is_whole(stored)):
             return None
         self._models[fit.candidate, fit.split] = stored
         return stored
@@ -224,7 +228,7 @@ class SearchRecorder:
         key = self._split_key(fit)
         stored = self._models.pop((fit.candidate, fit.split), None)
         scores = outcome.result.get("test_scores")
-        if not all_computed(scores, self.call.error_score):
+        if not _all_computed(scores, self.call.error_score):
             # A score that could not be computed is tried again next time.
             key = None
         if outcome.result["fit_error"] is None:
@@ -291,7 +295,7 @@ class SearchRecorder:
         if self._best is not None:
             self._reuse(index, REFIT, key, self._best)
             return
-        outcome = self._storable(outcome_of(search, self.call))
+        outcome = self._storable(capture_best(search, self.call))
         stored = self._find(key, need_weights=True)
         if stored is not None and holds_all_of(stored, outcome):
             self._reuse(index, REFIT, key, stored)
@@ -322,7 +326,7 @@ class SearchRecorder:
         """Candidates still to be refit, best-ranked first, the best one left out."""
         to_do = []
         reused = 0
-        for index in ranked(search, keep, self._fitted):
+        for index in _ranked(search, keep, self._fitted):
             params = search.cv_results_["params"][index]
             key = self._refit_key(params)
             stored = self._find(key, need_weights=True)
@@ -384,7 +388,7 @@ class SearchRecorder:
         self._store_params()
         index = getattr(search, "best_index_", None)
         results = RunResults(
-            cv_results=numeric_columns(search.cv_results_),
+            cv_results=_numeric_columns(search.cv_results_),
             best_index=None if index is None else int(index),
         )
         if not self._n_new:
@@ -483,11 +487,13 @@ class SearchRecorder:
     @staticmethod
     def _storable(outcome: Outcome) -> Outcome:
         """Leave out what a store does not hold."""
-        weights, notes = storable(outcome.weights, outcome.notes)
+        weights, notes = _storable(outcome.weights, outcome.notes)
         if weights is outcome.weights:
             return outcome
         # A state without all its weights makes no model.
-        return Outcome(outcome.result, weights, tuple(notes), None)
+        return outcome._replace(
+            weights=weights, notes=tuple(notes), state=None, exact=False
+        )
 
     def _store_params(self) -> None:
         known = len(self._params)
@@ -511,3 +517,172 @@ def _row_numbers(pair: tuple[Any, Any], n_rows: int) -> tuple[Array, Array]:
         for rows in pair
     )
     return train, test
+
+
+def _new_header(
+    call: FitCall,
+    versions: Mapping[str, str],
+    identity: SearchIdentity | None,
+    splitting: Mapping[str, str],
+    settings: Mapping[str, Any],
+) -> RunHeader:
+    """Describe a run that is about to start.
+
+    Parameters
+    ----------
+    call : FitCall
+    versions : dict of str -> str
+        Of the libraries that fit.
+    identity : SearchIdentity or None
+    splitting : dict of str -> str
+        Digests of what decides the splits, ``cv`` among them.
+    settings : dict
+        The search's own params, JSON-able.
+    """
+    now = datetime.datetime.now(datetime.UTC)
+    parts = dict(identity.parts) if identity is not None else {}
+    return RunHeader(
+        uid=uuid.uuid4().hex,
+        # Sorts in order of time, and holds nothing that a file's path would mind.
+        name=now.strftime("%Y-%m-%dT%H-%M-%S.%fZ"),
+        status="running",
+        started=now.isoformat(),
+        environment=versions,
+        estimator=_describe(call.estimator),
+        settings={**settings, "n_splits": call.n_splits},
+        fingerprint=identity.fingerprint if identity is not None else None,
+        identity={**parts, **splitting},
+    )
+
+
+def _describe(estimator: Any) -> dict[str, Any]:
+    """Class and params of an estimator, as text for people."""
+    cls = type(estimator)
+    params = estimator.get_params(deep=False) if hasattr(cls, "get_params") else {}
+    return {
+        "class": f"{cls.__module__}.{cls.__qualname__}",
+        "params": {name: _short(repr(value)) for name, value in params.items()},
+    }
+
+
+def _short(text: str, limit: int = 500) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _ranked(search: Any, keep: int | str, fitted: Collection[int]) -> Sequence[int]:
+    """Candidates to refit besides the best one, best-ranked first.
+
+    Of candidates with equal params, such as those of several iterations, one is
+    refit.
+
+    Parameters
+    ----------
+    search : search
+        With its ``cv_results_``.
+    keep : int or "all"
+    fitted : collection of int
+        Candidates of which at least one split could be fitted; others are not refit.
+    """
+    results = search.cv_results_
+    metric = search.refit if search.multimetric_ else "score"
+    ranks = results.get(f"rank_test_{metric}") if isinstance(metric, str) else None
+    if ranks is None:
+        # A callable refit over several metrics has no ranking of its own.
+        ranks = next(
+            (column for name, column in results.items() if name[:10] == "rank_test_"),
+            np.zeros(len(results["params"])),
+        )
+    order = search._refit_order(np.argsort(ranks, kind="stable"))
+    once: dict[Any, int] = {}
+    for index in (search.best_index_, *order):
+        once.setdefault(_content(results["params"][index]), int(index))
+    others = [index for index in list(once.values())[1:] if index in fitted]
+    return others if isinstance(keep, str) else others[: keep - 1]
+
+
+def _content(params: Mapping[str, Any]) -> Any:
+    """What is equal for params that make equal fits."""
+    try:
+        return digest(sorted(params.items()))
+    except Unidentifiable:
+        return frozenset((name, id(value)) for name, value in params.items())
+
+
+def _storable(
+    weights: Weights | None, notes: Sequence[Warning]
+) -> tuple[Weights | None, list[Warning]]:
+    """Leave out arrays of types that a store does not hold, with a note for each."""
+    if weights is None:
+        return None, list(notes)
+    refused: dict[str, Warning] = {}
+    for name, array in weights.items():
+        try:
+            check_storable(array.dtype, array.ndim, name)
+        except TypeError as error:
+            refused[name] = UnstorableWeightsWarning(f"{error} It is left out.")
+    if not refused:
+        return weights, list(notes)
+    kept = {name: array for name, array in weights.items() if name not in refused}
+    ties = {alias: name for alias, name in weights.ties.items() if name in kept}
+    rest = Weights(kept, ties=ties, encodings=weights.encodings)
+    return rest, [*notes, *refused.values()]
+
+
+def _all_computed(scores: Any, error_score: Any) -> bool:
+    """Whether every score of a fit could be computed, as far as its value tells.
+
+    Parameters
+    ----------
+    scores : float or dict of str -> float
+        Infinite ones count: so does the log-likelihood of what is impossible.
+    error_score : float or "raise"
+        What stands for a score that could not be computed.
+    """
+    values = scores.values() if isinstance(scores, Mapping) else [scores]
+    return not any(
+        isinstance(value, str) or np.any(np.isnan(value)) or value == error_score
+        for value in values
+    )
+
+
+def _numeric_columns(cv_results: Mapping[str, Any]) -> dict[str, Any]:
+    """Columns of ``cv_results_`` but the params, which are stored as text."""
+    columns: Iterable[tuple[str, Any]] = (
+        (name, np.asarray(column))
+        for name, column in cv_results.items()
+        if name != "params" and not name.startswith("param_")
+    )
+    return {name: column for name, column in columns if column.dtype.kind in "biufc"}
+
+
+_TRIM_BYTES = 32 << 20
+
+
+class _Trimmer:
+    """Gives free memory back to the system, now and then.
+
+    glibc puts blocks of up to 32 MB between small ones once some were freed; there they
+    cannot be returned, and a search whose models are large grows with every one.
+    """
+
+    def __init__(self) -> None:
+        self._since = 0
+
+    def count(self, nbytes: int) -> None:
+        """So many bytes of weights are no longer needed."""
+        self._since += nbytes
+        if self._since >= _TRIM_BYTES:
+            self._since = 0
+            trim = _malloc_trim()
+            if trim is not None:
+                trim(0)
+
+
+@lru_cache(maxsize=1)
+def _malloc_trim() -> Callable[[int], Any] | None:
+    """Return glibc's function; None where there is another library."""
+    try:
+        trim: Callable[[int], Any] = ctypes.CDLL(None).malloc_trim
+    except (OSError, AttributeError, TypeError):
+        return None
+    return trim

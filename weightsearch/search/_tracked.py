@@ -2,32 +2,45 @@
 
 from __future__ import annotations
 
+import html
 import os
 import re
+import shutil
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from numbers import Integral
 from pathlib import Path
 from typing import Any, ClassVar
 
+import pandas as pd
+from sklearn.base import clone
+
+from weightsearch._display import escape, size_text
+from weightsearch._params import ParamsMapping
 from weightsearch._records import Array
-from weightsearch.exceptions import NoWeightsWarning, StoreError
+from weightsearch.evaluate._choosing import chosen, n_weights
+from weightsearch.exceptions import (
+    NoWeightsWarning,
+    StoreError,
+    StoreWriteError,
+    WeightSearchError,
+    WeightsNotFoundError,
+)
 from weightsearch.frameworks.keras import ensure_tags
+from weightsearch.run import Run, StoredWeights, WeightStore
 from weightsearch.search._constructor import take_tracking_params
 from weightsearch.search._grid_check import check_candidates
-from weightsearch.search._models import StoredModels
 from weightsearch.search._recorder import SearchRecorder
 from weightsearch.search._reference import PrivateFolder, StoreReference
-from weightsearch.search._repr import DiagramWithStore
 from weightsearch.search._sklearn import (
     CallbackSearch,
     Interval,
     StrOptions,
     fit_context,
-    fit_search,
-    refit_candidates,
 )
+from weightsearch.search._sklearn._fit import fit_search
+from weightsearch.search._sklearn._refit import refit_candidates
 from weightsearch.store import WriteSession
 
 __all__ = ["TrackedSearch"]
@@ -44,7 +57,7 @@ _NOT_TOLD = {"estimator", "store", "resume", "compression", "n_jobs", "verbose"}
 _Place = tuple[Path, PrivateFolder | None]
 
 
-class TrackedSearch(DiagramWithStore, StoredModels, CallbackSearch):
+class TrackedSearch(CallbackSearch):
     """Base class of searches that keep the weights of every candidate.
 
     It makes any search that comes from scikit-learn's ``BaseSearchCV`` one that keeps
@@ -236,6 +249,290 @@ class TrackedSearch(DiagramWithStore, StoredModels, CallbackSearch):
         # The best estimator is asked for its type when it scores.
         ensure_tags()
 
+    # -- the store after the fit --------------------------------------------------
+
+    def _stored(self, name: str) -> StoreReference:
+        try:
+            return self._reference
+        except AttributeError:
+            raise AttributeError(
+                f"{type(self).__name__!r} object has no attribute {name!r}. "
+                "It is there after a call of fit that has ended without an error."
+            ) from None
+
+    @property
+    def store_(self) -> WeightStore:
+        """The store of the last fit, open for reading."""
+        return self._stored("store_").store
+
+    @property
+    def run_(self) -> Run:
+        """The run of the last fit in the store."""
+        return self._stored("run_").run
+
+    @property
+    def best_weights_(self) -> dict[str, Array]:
+        """Weights of ``best_estimator_``, name -> ndarray, bit for bit."""
+        run = self._stored("best_weights_").run
+        if not self.refit:
+            raise AttributeError(
+                "best_weights_ is not available: with refit=False no best estimator "
+                "was fitted."
+            )
+        number = run._number(self.best_params_)
+        if run.best_index is not None and number != run._number(run.best_index):
+            return run.weights(number).to_dict()
+        return run.best_weights().to_dict()
+
+    @property
+    def weights_by_params_(self) -> ParamsMapping[StoredWeights]:
+        """The weights of every candidate's refit, found by its params.
+
+        A read-only mapping from params to a lazy mapping of name to ndarray; see
+        :meth:`weightsearch.Run.weights_by_params`.
+        """
+        reference = self._stored("weights_by_params_")
+        return reference.weights_by_params(self.cv_results_["params"])
+
+    def save_store(self, path: str | os.PathLike[str]) -> Path:
+        """Keep the store of this search in a file of its own.
+
+        Parameters
+        ----------
+        path : path-like
+            Where to put it. A file that is there already is not overwritten.
+
+        Returns
+        -------
+        path : Path
+            The new store.
+
+        Raises
+        ------
+        StoreWriteError
+            If there is a file already, or none can be written.
+        """
+        source = self._stored("save_store").path
+        target = Path(path).expanduser()
+        made = False
+        try:
+            # Mode "x", so that nothing that is there can be lost.
+            with source.open("rb") as old, target.open("xb") as new:
+                made = True
+                shutil.copyfileobj(old, new, 1 << 20)
+                new.flush()
+                os.fsync(new.fileno())
+        except FileExistsError as error:
+            raise StoreWriteError(
+                f"{target} is there already; choose another path, or remove it first.",
+                str(target),
+            ) from error
+        except OSError as error:
+            if made:
+                target.unlink(missing_ok=True)
+            raise StoreWriteError(
+                f"The store could not be saved to {target}: {error}", str(target)
+            ) from error
+        return target
+
+    def estimator_for(
+        self, params: Mapping[str, Any] | int, split: int | None = None
+    ) -> Any:
+        """Make a candidate a fitted estimator again, without training it.
+
+        Parameters
+        ----------
+        params : dict or int
+            The candidate's params, or its row in ``cv_results_``.
+        split : int, default=None
+            The cross-validation split whose model is meant; None: the refit.
+
+        Returns
+        -------
+        estimator : object
+            Predicts bit for bit as the original did. See
+            :meth:`weightsearch.Run.load_estimator` for its limits.
+
+        Raises
+        ------
+        WeightsNotFoundError
+            If no such candidate, or no model of it, was kept.
+        RebuildError
+            If it holds what cannot be stored without pickle.
+        """
+        run = self._stored("estimator_for").run
+        number = run._number(params)
+        return run._stored_model(number, split).rebuild(self._with_params(number))
+
+    def choose(self, rule: Any) -> Any:
+        """Choose another best candidate; nothing is fitted.
+
+        Afterwards the search predicts as one with ``refit=rule`` would: the attributes
+        ``best_index_``, ``best_params_``, ``best_score_``, ``best_estimator_``,
+        ``best_weights_`` and ``refit_time_`` are those of the chosen candidate, whose
+        refit comes from the store. The param `refit`, ``cv_results_`` and the store
+        stay as they are.
+
+        Parameters
+        ----------
+        rule : callable
+            Takes ``cv_results_`` and returns the index of a candidate, like the rules
+            of :mod:`weightsearch.choose`. Here ``cv_results_`` has a further column
+            ``n_weights``, the number of stored weights.
+
+        Returns
+        -------
+        self : object
+            The search.
+
+        Raises
+        ------
+        WeightsNotFoundError
+            If the candidate's refit was not kept. ``capture="refit"`` and
+            ``capture="both"`` keep those of the candidates that `keep` says, all by
+            default. The search has not changed then.
+        RebuildError
+            If it holds what cannot be stored without pickle.
+
+        Notes
+        -----
+        ``best_score_`` is the chosen candidate's mean score by the metric that the
+        search refits by. It is there if it was there before: scikit-learn has none
+        where `refit` is a callable. What
+        only continued training needs, such as an optimizer's moments, is stored for the
+        candidate alone that ``fit`` has found best.
+
+        Examples
+        --------
+        >>> from weightsearch.choose import OneStandardError
+        >>> search.choose(OneStandardError(simplest="C"))  # doctest: +SKIP
+        >>> search.best_params_  # doctest: +SKIP
+        {'C': 0.1}
+        """
+        run = self._stored("choose").run
+        results = {**self.cv_results_, "n_weights": n_weights(run)}
+        index = chosen(rule, results)
+        number = run._number(self.cv_results_["params"][index])
+        try:
+            estimator = run._stored_model(number, None).rebuild(
+                self._with_params(index)
+            )
+        except WeightsNotFoundError as error:
+            raise WeightsNotFoundError(
+                f"{error} Refits of all candidates are kept by capture='refit' and "
+                "capture='both' with keep='all'."
+            ) from error
+        row = run._row(number, None)
+        self.best_index_ = index
+        self.best_params_ = self.cv_results_["params"][index]
+        if hasattr(self, "best_score_"):
+            metric = self.refit if isinstance(self.refit, str) else "score"
+            column = f"mean_test_{metric}"
+            if column not in self.cv_results_:
+                column = "mean_test_score"
+            self.best_score_ = self.cv_results_[column][index]
+        self.best_estimator_ = estimator
+        if row is not None:
+            self.refit_time_ = float(run._source.result(row).get("fit_time") or 0.0)
+        if hasattr(estimator, "feature_names_in_"):
+            self.feature_names_in_ = estimator.feature_names_in_
+        return self
+
+    def score_candidates(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        scoring: Any = None,
+        split: int | None = None,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+    ) -> pd.DataFrame:
+        """Score every candidate's model on given data; nothing is fitted.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Data that the search has not seen, such as a test set.
+        y : array-like of shape (n_samples,), default=None
+            Their target.
+        scoring : str, callable or None, default=None
+            None: the search's own; of several metrics the one it refits by.
+        split : int, default=None
+            The split whose models are meant; None: the refits.
+        n_jobs : int, default=None
+            Workers; None: as many as the search has.
+        verbose : int, default=0
+            Progress, as :class:`joblib.Parallel` shows it.
+
+        Returns
+        -------
+        scores : DataFrame
+            A row a candidate, as of :meth:`weightsearch.Run.score_candidates`:
+            cross-validated score and rank beside those on these data;
+            ``scores.attrs["spearman"]`` is their rank correlation.
+        """
+        run = self._stored("score_candidates").run
+        if scoring is None:
+            scorer = self.scorer_
+            if isinstance(scorer, Mapping):
+                scorer = scorer.get(self.refit) if isinstance(self.refit, str) else None
+            scoring = scorer
+        jobs = self.n_jobs if n_jobs is None else n_jobs
+        return run._scored(X, y, self._with_params, scoring, split, jobs, verbose)
+
+    def attach_store(self, path: str | os.PathLike[str]) -> Any:
+        """Say where this search's store lies now.
+
+        For a search that was pickled, and whose store was moved or copied.
+
+        Parameters
+        ----------
+        path : path-like
+            A store that holds this search's run.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        StoreError
+            If there is no store.
+        WeightsNotFoundError
+            If it does not hold the run of this search; nothing has changed then.
+        """
+        self._stored("attach_store").attach(Path(path).expanduser())
+        return self
+
+    def _with_params(self, number: int) -> Any:
+        params = self.cv_results_["params"][number]
+        return clone(self.estimator).set_params(**clone(dict(params), safe=False))
+
+    # -- what a notebook shows ----------------------------------------------------
+
+    @property
+    def _repr_html_(self) -> Callable[[], str]:
+        # Raises AttributeError where scikit-learn is set to show no diagram.
+        diagram = super()._repr_html_
+        return lambda: self._with_store(diagram)
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
+        bundle: dict[str, str] = {"text/plain": repr(self)}
+        if hasattr(self, "_repr_html_"):
+            bundle["text/html"] = self._repr_html_()
+        return bundle
+
+    def _with_store(self, diagram: Callable[[], str]) -> str:
+        try:
+            shown = diagram()
+        except WeightSearchError:
+            # From 1.9 on the diagram lists fitted attributes; ours need the store.
+            # The line below says what is wrong with it.
+            shown = f"<pre>{html.escape(repr(self))}</pre>"
+        reference: StoreReference | None = self.__dict__.get("_reference")
+        return shown if reference is None else f"{shown}<p>{_line(reference)}</p>"
+
 
 def _absolute(store: str | os.PathLike[str]) -> Path:
     """Return the store's path, which a change of the working folder cannot move."""
@@ -257,3 +554,20 @@ def _plain(value: Any) -> Any:
         return int(value)
     # Addresses differ from process to process.
     return re.sub(r" at 0x[0-9A-Fa-f]+", "", repr(value))[:500]
+
+
+def _line(reference: StoreReference) -> str:
+    """Say in HTML where the weights are, of how many candidates, and how large."""
+    try:
+        run = reference.run
+        size = size_text(reference.path.stat().st_size)
+        counts = f"Weights of {run.n_with_weights} of {len(run)} candidates"
+        return f"{counts}: run {escape(run.name)} in {_place(reference)}, {size}"
+    except (WeightSearchError, OSError) as error:
+        return escape(error, 500)
+
+
+def _place(reference: StoreReference) -> str:
+    if reference.private:
+        return "a private store that goes with this object (save_store keeps it)"
+    return f"store {escape(reference.path, 300)}"

@@ -15,8 +15,6 @@ from sklearn.model_selection._search_successive_halving import (
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from weightsearch.search._sklearn._callbacks import CallbackSearch
-from weightsearch.search._sklearn._fit import fit_search
-from weightsearch.search._sklearn._refit import refit_candidates
 from weightsearch.search._sklearn._rows import some_rows
 from weightsearch.search._sklearn._scoring import asks_only, scoring_of
 
@@ -29,8 +27,6 @@ __all__ = [
     "StrOptions",
     "asks_only",
     "fit_context",
-    "fit_search",
-    "refit_candidates",
     "scoring_of",
     "some_rows",
 ]

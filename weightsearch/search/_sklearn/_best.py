@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from weightsearch._copies import copied, is_unchanged
-from weightsearch.search._fits import Recorder
+from weightsearch.search._recorder import SearchRecorder
 from weightsearch.search._sklearn._callbacks import has_callbacks
 
 __all__ = ["BestClone", "forget_fit"]
@@ -23,10 +23,12 @@ class BestClone:
     clone : callable
         scikit-learn's own.
     search : BaseSearchCV
-    recorder : Recorder
+    recorder : SearchRecorder
     """
 
-    def __init__(self, clone: Callable[..., Any], search: Any, recorder: Recorder):
+    def __init__(
+        self, clone: Callable[..., Any], search: Any, recorder: SearchRecorder
+    ):
         self._clone = clone
         self._search = search
         self._recorder = recorder
@@ -73,7 +75,7 @@ class _Refit:
         self,
         estimator: Any,
         search: Any,
-        recorder: Recorder,
+        recorder: SearchRecorder,
         before_fit: Callable[[], None],
     ):
         self._estimator = estimator

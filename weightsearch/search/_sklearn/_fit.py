@@ -21,8 +21,8 @@ from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils.validation import _num_samples
 
 from weightsearch._copies import copied
+from weightsearch._records import Outcome
 from weightsearch.frameworks._capture import (
-    Captured,
     answers_vary,
     capture_unproved,
     preserved_randomness,
@@ -35,9 +35,10 @@ from weightsearch.frameworks._registry import (
     use_extractors,
 )
 from weightsearch.frameworks.keras import ensure_tags
-from weightsearch.search._fits import FitCall, Outcome, PlannedFit, Recorder
+from weightsearch.search._fits import FitCall, PlannedFit
 from weightsearch.search._interrupts import InterruptWatch
-from weightsearch.search._rescoring import StoredModel, load_model, made_again
+from weightsearch.search._rebuilding import StoredModel, load_model, rebuild_model
+from weightsearch.search._recorder import SearchRecorder
 from weightsearch.search._sklearn._best import BestClone, forget_fit
 from weightsearch.search._sklearn._callbacks import has_callbacks, show_as_done
 from weightsearch.search._sklearn._parallel import make_parallel, stream
@@ -47,7 +48,7 @@ __all__ = ["fit_search"]
 
 
 def fit_search(
-    search: Any, X: Any, y: Any, params: Mapping[str, Any], recorder: Recorder
+    search: Any, X: Any, y: Any, params: Mapping[str, Any], recorder: SearchRecorder
 ) -> None:
     """Run scikit-learn's own ``fit`` on `search`, every fit going to `recorder`."""
     plain = BaseSearchCV.fit.__wrapped__
@@ -103,18 +104,18 @@ def _evaluate(
         if model is not None:
             result = _rescore(fit_and_score, model, estimator, X, y, kwargs)
             if result is not None:
-                return position, Outcome(result, None, (), rescored=True)
+                return position, Outcome(result, rescored=True)
         fitting = _Fitting(estimator, captures=captures)
         result = fit_and_score(fitting, X, y, **kwargs)
         result["fit_time"] -= fitting.seconds
         if not captures or result["fit_error"] is not None:
-            return position, Outcome(result, None, ())
+            return position, Outcome(result)
         fitted = fitting.estimator
         rows = functools.partial(
             some_rows, fitted, X, y, kwargs["train"], kwargs["test"]
         )
         captured, drew = fitting.what_it_learned(), fitting.drawn_from()
-        outcome = Outcome(result, *proved(captured, fitted, rows))
+        outcome = proved(captured, fitted, rows)._replace(result=result)
         if outcome.exact and drew and answers_vary(drew, fitted, rows):
             outcome = outcome._replace(exact=False)
     return position, outcome
@@ -130,7 +131,7 @@ def _rescore(
 ) -> dict[str, Any] | None:
     """Score a stored model; None where the fit has to be made after all."""
     params = clone(dict(kwargs["parameters"]), safe=False)
-    again = made_again(model, clone(estimator).set_params(**params))
+    again = rebuild_model(model, clone(estimator).set_params(**params))
     if again is None:
         return None
     fitting = _Fitting(estimator, captures=False, fitted=again)
@@ -153,7 +154,7 @@ class _Fitting:
         self.seconds = 0.0
         self._is_fitted = fitted is not None
         self._captures = captures
-        self._captured: Captured | None = None
+        self._captured: Outcome | None = None
         self._random: dict[str, Any] = {}
 
     def set_params(self, **params: Any) -> Any:
@@ -176,7 +177,7 @@ class _Fitting:
         self.seconds = time.time() - start
         return estimator
 
-    def what_it_learned(self) -> Captured:
+    def what_it_learned(self) -> Outcome:
         """Return weights and state of the fitted model."""
         if self._captured is None:
             # Its class has another way to find its own fit.
@@ -196,7 +197,7 @@ class _Fitting:
 class _RecordingParallel:
     """Stand for ``Parallel`` in ``BaseSearchCV.fit``."""
 
-    def __init__(self, recorder: Recorder, cloning: BestClone, **kwargs: Any):
+    def __init__(self, recorder: SearchRecorder, cloning: BestClone, **kwargs: Any):
         self._recorder = recorder
         self._cloning = cloning
         self._parallel = make_parallel(**kwargs)

@@ -13,14 +13,15 @@ from sklearn.base import clone
 from sklearn.utils.parallel import delayed
 
 from weightsearch._copies import copied
-from weightsearch.frameworks._capture import Captured, capture
+from weightsearch._records import Outcome
+from weightsearch.frameworks._capture import capture
 from weightsearch.frameworks._registry import (
     Extractor,
     registered_extractors,
     use_extractors,
 )
 from weightsearch.frameworks.keras import ensure_tags
-from weightsearch.search._fits import FitCall, Outcome
+from weightsearch.search._fits import FitCall
 from weightsearch.search._interrupts import InterruptWatch
 from weightsearch.search._sklearn._callbacks import Caller, refit_contexts
 from weightsearch.search._sklearn._parallel import make_parallel, stream
@@ -112,7 +113,7 @@ def _outcome(
     X, y, fit_params = copied((X, y, dict(fit_params)))
     start = time.time()
     result: dict[str, Any] = {"fit_error": None}
-    kept = Captured(None, (), None)
+    kept = Outcome(result)
     search = None if caller is None else caller.search
     try:
         if context is not None:
@@ -137,4 +138,4 @@ def _outcome(
     finally:
         if context is not None:
             context.call_on_fit_task_end(estimator=search, X=X, y=y)
-    return Outcome(result, *kept)
+    return kept._replace(result=result)
