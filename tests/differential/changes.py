@@ -33,7 +33,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from threadpoolctl import threadpool_limits
 
-from weightsearch._identity import _origin
+from weightsearch._identity import _environment, _origin
 
 __all__ = ["OTHER_SPLITS", "SPLITS", "TABLE", "Change", "Setup"]
 
@@ -143,7 +143,7 @@ def _forget_what_is_installed() -> None:
     importlib.invalidate_caches()
     # All packages are looked through once for a process, which takes a second.
     _origin._distributions()["somelib"] = ["somelib"]
-    _origin._version.cache_clear()
+    _environment._version.cache_clear()
 
 
 @contextmanager

@@ -45,7 +45,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from weightsearch._identity import (
     SearchIdentity,
     Unidentifiable,
-    _origin,
+    _environment,
     differences,
     digest,
     digest_splitter,
@@ -1195,9 +1195,9 @@ def test_versions_count_wherever_a_library_takes_part(library, monkeypatch):
     known = identify()
     before = [known.fit_key({}), known.fit_key({}, SPLIT), digest_splitter(KFold(3))]
     before.append(known.fit_key(params))
-    real = _origin._version
+    real = _environment._version
     monkeypatch.setattr(
-        _origin, "_version", lambda name: "1.0" if name == library else real(name)
+        _environment, "_version", lambda name: "1.0" if name == library else real(name)
     )
     now = identify()
     after = [now.fit_key({}), now.fit_key({}, SPLIT), digest_splitter(KFold(3))]
@@ -1214,7 +1214,9 @@ def test_version_behind_a_scorer_leaves_refits(monkeypatch):
     keys = []
     for version in ("1", "2"):
         versions = {"pandas": version}
-        monkeypatch.setattr(_origin, "_version", lambda n, v=versions: v.get(n, "0"))
+        monkeypatch.setattr(
+            _environment, "_version", lambda n, v=versions: v.get(n, "0")
+        )
         identity = identify(scorer=scorer)
         keys.append((identity.fit_key({}), identity.fit_key({}, SPLIT)))
     (refit, split), (same_refit, other_split) = keys

@@ -1,4 +1,4 @@
-"""What makes two fits the same fit.
+"""Keys of fits: digests of everything that decides what a fit computes.
 
 A fit is known by the content of everything that decides what it learns: the
 estimator's class and params, the code among them, the candidate's params, the
@@ -21,13 +21,12 @@ from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.metrics import get_scorer
 
 from weightsearch._identity._data import node
+from weightsearch._identity._environment import settings_of, versions_of
 from weightsearch._identity._estimators import (
     deciding_fit_params,
     deciding_params,
     params_of,
 )
-from weightsearch._identity._origin import versions_of
-from weightsearch._identity._settings import settings_of
 from weightsearch._identity._values import Digester, Unidentifiable
 from weightsearch.exceptions import IdentityWarning
 
@@ -101,7 +100,7 @@ def digest_splitter(cv: Any) -> str:
 
 
 def environment(*objects: Any) -> dict[str, str]:
-    """Versions of all that takes part in a fit.
+    """Return the versions of everything that takes part in a fit.
 
     Parameters
     ----------
@@ -285,7 +284,7 @@ class SearchIdentity:
     def _environment(self, distributions: frozenset[str]) -> bytes:
         known = self._environments.get(distributions)
         if known is None:
-            known = _environment(distributions).encode()
+            known = _environment_text(distributions).encode()
             self._environments[distributions] = known
         return known
 
@@ -367,8 +366,8 @@ def identify_search(
         sorted(own.keys() - deciding_params(estimator, own).keys())
     )
     shared = {"scikit-learn", *model.distributions, *data.distributions}
-    parts["environment"] = _environment(shared, of_machine=True)
-    parts["scoring_environment"] = _environment(scoring.distributions)
+    parts["environment"] = _environment_text(shared, of_machine=True)
+    parts["scoring_environment"] = _environment_text(scoring.distributions)
     of_refits = _joined(parts, _OF_EVERY_FIT)
     of_splits = _joined(parts, _OF_EVERY_FIT + _OF_SPLITS)
     for name, words in (("X", _in_words(X)), ("y", given_y)):
@@ -425,7 +424,7 @@ def _identify(parts: dict[str, str], name: str, digester: Digester, obj: Any) ->
 
 
 def _as_named(estimator: Any, scorer: Any) -> Any:
-    """What scores where a search names no scorer: one that has a name, if it can."""
+    """Return the named scorer equal to the estimator's own ``score``, if any."""
     if scorer is not None:
         return scorer
     own = getattr(type(estimator), "score", None)
@@ -441,14 +440,14 @@ def _joined_data(X: str, y: str) -> str:
     return node("data", X.encode(), y.encode()).hex() if X and y else ""
 
 
-def _environment(distributions: Iterable[str], *, of_machine: bool = False) -> str:
+def _environment_text(distributions: Iterable[str], *, of_machine: bool = False) -> str:
     versions = _versions_with if of_machine else versions_of
     known = versions(distributions)
     return json.dumps({"versions": known, "settings": settings_of(known)})
 
 
 def _in_words(data: Any) -> str:
-    """Type, kind of number and shape of data."""
+    """Describe data by type, dtype and shape."""
     shape = getattr(data, "shape", None)
     if shape is None and hasattr(data, "__len__"):
         shape = (len(data),)
@@ -472,7 +471,7 @@ def _warn(what: str, error: Unidentifiable) -> None:
 
 
 def differences(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
-    """Say in plain words in what two searches differ.
+    """Describe in words how two searches differ.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The content of functions, classes and modules: what they do, not where they are.
+"""Digest functions, classes and modules by what they do, not where they are.
 
 Line numbers, file names, comments, blank lines and the words of docstrings are no
 part of it. Python's version is recorded elsewhere, so byte code may be compared.
@@ -71,7 +71,7 @@ _MODULE_NOISE = frozenset(
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Facts:
-    """What a code object, with all code inside it, is and refers to."""
+    """A code object with all code inside it: its content and the names it refers to."""
 
     digest: bytes
     # Names, each with the attributes that are read right from what it stands for.
@@ -160,7 +160,7 @@ def reads_annotations(function: Any) -> bool:
 
 
 def content_of(item: Any) -> Iterator[tuple[str, Any]]:
-    """Say what decides how a function, class or module behaves.
+    """Yield what decides how a function, class or module behaves.
 
     Parameters
     ----------
@@ -225,7 +225,7 @@ def _closure(function: FunctionType) -> dict[str, Any]:
 
 
 def _globals(scope: Mapping[str, Any], facts: _Facts) -> Iterator[tuple[str, Any]]:
-    """The values of now of the global names that code reads."""
+    """Yield the current values of the global names that code reads."""
     for name, attributes in facts.reads:
         if name in scope:
             yield _followed(f"global {name!r}", scope[name], attributes)
@@ -305,7 +305,7 @@ def _pydantic_decorators(infos: Any) -> list[Any]:
 
 
 def _module_content(module: ModuleType) -> Iterator[tuple[str, Any]]:
-    """All that a user's module holds, other modules of the user's included."""
+    """Yield everything in a user's module, other modules of the user included."""
     for name, value in sorted(vars(module).items()):
         if name not in _MODULE_NOISE:
             yield f"attribute {name!r}", value
@@ -321,7 +321,7 @@ def compiled_content(module: str) -> bytes | None:
 
 
 def patches(obj: Any, done: dict[str, list[Any]]) -> list[Any]:
-    """What a user has put into an installed class, or into the module of one.
+    """Return what a user has set on an installed class, or on its module.
 
     Parameters
     ----------
@@ -345,7 +345,7 @@ def patches(obj: Any, done: dict[str, list[Any]]) -> list[Any]:
 
 
 def _own_parts(module: str, owner: Any) -> list[Any]:
-    """What a user has put into an installed module, or into a class of it."""
+    """Yield what a user has set on an installed module, or on one of its classes."""
     if module not in sys.modules or home(module) is None:
         return []
     scope, root = vars(sys.modules[module]), module.partition(".")[0]

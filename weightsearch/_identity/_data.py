@@ -1,4 +1,4 @@
-"""The content of arrays, sparse matrices and tables, at the speed of the hash."""
+"""Digest arrays, sparse matrices and tables at the speed of the hash."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which params of an estimator, and what of its state, decide what it learns."""
+"""Select the params and state of an estimator that decide what it learns."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ _ANY_NEUTRAL = frozenset(
 )
 
 NOT_LEARNED = ("_skl_callbacks", "_sklearn_version")
-"""Attributes that say nothing of what was learned."""
+"""Attributes that are not learned."""
 
 ALWAYS_KEPT = ("_metadata_request", "_sklearn_output_config")
 """Attributes that a clone takes over."""
 
 
 def deciding_params(owner: Any, params: Mapping[str, Any]) -> dict[str, Any]:
-    """Params without those that have no say in what a fit learns.
+    """Return the params that decide what a fit learns.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def deciding_params(owner: Any, params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def deciding_fit_params(owner: Any, params: Mapping[str, Any]) -> dict[str, Any]:
-    """Params of ``fit`` without those that have no say in what it learns."""
+    """Return the params of ``fit`` that decide what it learns."""
     return {
         name: value
         for name, value in params.items()
@@ -84,7 +84,7 @@ def _is_neutral(
     method: str,
     prefix: str = "",
 ) -> bool:
-    """Whether a param means nothing to what a fit learns, by the class that owns it."""
+    """Whether a param does not affect what its owner learns."""
     cls = type(owner)
     known = _ran_only(cls, name, method)  # type: ignore[arg-type]
     if known and not _used_by_own_code(cls, name):
@@ -109,7 +109,7 @@ def _nested(owner: Any, name: str) -> Any:
 
 @lru_cache(maxsize=1024)
 def _ran_only(cls: type, name: str, method: str) -> bool:
-    """Whether the class that takes a param is known to learn nothing by it."""
+    """Whether the class that takes a param is known not to learn from it."""
     neutral = _NEUTRAL if method == "__init__" else _NEUTRAL_IN_FIT
     catching = None
     for base in cls.__mro__[:-1]:

@@ -1,4 +1,4 @@
-"""The content of Keras objects: configuration, user's classes, variables."""
+"""Digest Keras objects: configuration, user's classes, variables."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NUMBERED = re.compile(r"(.+?)_\d+")
 
 
 def keras_content(obj: Any) -> tuple[tuple[str, Any], ...] | None:
-    """Say what decides how a Keras object behaves.
+    """Return what decides how a Keras object behaves.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def _attributes(obj: Any) -> dict[str, Any]:
 
 
 def _untracked(value: Any) -> Any:
-    """A container without Keras' note of who holds it."""
+    """Return a container without Keras' tracking of its owner."""
     if isinstance(value, dict | list | set) and _is_keras(value):
         return next(kind for kind in (dict, list, set) if isinstance(value, kind))(
             value
@@ -110,7 +110,7 @@ def _is_keras(obj: Any) -> bool:
 
 
 def _plain_attributes(obj: Any) -> Iterator[tuple[str, Any]]:
-    """What a user's class has noted in an object, beside what Keras does."""
+    """Yield plain attributes that a user's class has set on an object."""
     for name, value in sorted(vars(obj).items()):
         if name[0] != "_" and name not in ("built", "name") and not _is_keras(value):
             if isinstance(value, str | bytes | int | float | None):
@@ -118,7 +118,7 @@ def _plain_attributes(obj: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _own_names(config: Any) -> dict[str, str]:
-    """Names as Keras would give them in a process that had made no layer yet."""
+    """Return the names that Keras would use in a fresh process."""
     names: dict[str, str] = {}
     counts: dict[str, int] = {}
     for name in _names(config):

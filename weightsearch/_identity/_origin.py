@@ -1,8 +1,8 @@
-"""Where code comes from: an installed distribution, the standard library, or the user.
+"""Find out where code comes from: a distribution, the standard library, or the user.
 
 Installed code is known by its name and version, the user's own code by its content.
-An editable install lies outside ``site-packages`` and counts as the user's own: it
-is code that changes without its version changing.
+An editable install is outside ``site-packages`` and counts as the user's own: its
+code can change without its version.
 """
 
 from __future__ import annotations
@@ -10,25 +10,18 @@ from __future__ import annotations
 import functools
 import sys
 import sysconfig
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
-# What takes part in a fit without a class or function of it being named anywhere.
-_HIDDEN = {
-    "scikit-learn": ("numpy", "scipy"),
-    "skorch": ("torch",),
-    "scikeras": ("keras", "tensorflow"),
-}
-_BACKENDS = {"tensorflow": "tensorflow", "torch": "torch", "jax": "jax"}
 _OURSELVES = __name__.partition(".")[0]
 
 
 def home(module: str) -> tuple[str, ...] | None:
-    """Tell who ships a module.
+    """Return the distributions that contain a module.
 
     Parameters
     ----------
@@ -68,7 +61,7 @@ def _place(module: ModuleType | None) -> str | None:
 
 @cache
 def home_of_file(module: str, place: str) -> tuple[str, ...] | None:
-    """Tell who ships a module, loaded or not, by the file that it lies in."""
+    """Return the distributions that contain a module, loaded or not, by its file."""
     path = Path(place)
     root = module.partition(".")[0]
     if {"site-packages", "dist-packages"} & set(path.parts):
@@ -123,45 +116,3 @@ def resolve(module: str | None, qualname: str) -> Any:
     for part in qualname.split("."):
         found = getattr(found, part, None)
     return found
-
-
-def versions_of(distributions: Iterable[str]) -> dict[str, str]:
-    """Versions of distributions and of what they bring into a fit.
-
-    Parameters
-    ----------
-    distributions : iterable of str
-
-    Returns
-    -------
-    dict of str -> str
-        By name, sorted; ``"unknown"`` where an installation has lost its metadata.
-        With Keras, also ``"keras backend"``.
-    """
-    found: dict[str, str] = {}
-    todo = set(distributions)
-    while todo:
-        name = todo.pop()
-        if name in found:
-            continue
-        found[name] = _version(name)
-        todo.update(_HIDDEN.get(name, ()))
-        if name == "keras":
-            backend = _keras_backend()
-            if backend:
-                found["keras backend"] = backend
-                todo.add(_BACKENDS.get(backend, "keras"))
-    return dict(sorted(found.items()))
-
-
-@cache
-def _version(distribution: str) -> str:
-    try:
-        return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return "unknown"
-
-
-def _keras_backend() -> str | None:
-    config = getattr(sys.modules.get("keras"), "config", None)
-    return str(config.backend()) if config is not None else None

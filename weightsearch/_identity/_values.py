@@ -1,4 +1,4 @@
-"""A digest of any value: of what it holds and does, never of where it lies.
+"""Digest any value by what it holds and does, never by its address.
 
 Equal values have equal digests in every process and on every machine with equal
 versions; what cannot be looked into raises :class:`Unidentifiable`.
@@ -68,7 +68,7 @@ _BITS_OF_TEXT = 4096  # longer integers have no decimal text by default
 
 
 class Unidentifiable(Exception):
-    """Something has state that cannot be looked into.
+    """Raised for an object whose state cannot be inspected.
 
     Attributes
     ----------
@@ -88,7 +88,7 @@ class Unidentifiable(Exception):
 
 
 class Digester:
-    """Makes digests and notes the distributions that took part in them.
+    """Compute digests, and collect the distributions that took part in them.
 
     Attributes
     ----------
@@ -487,7 +487,7 @@ def _is_global_rng(owner: Any) -> bool:
 
 
 def _without_traces_of_use(obj: Any, state: dict[str, Any]) -> dict[str, Any]:
-    """State without what an object computes when it is first asked, and such flags."""
+    """Return state without cached properties and flags that use leaves behind."""
     cls = type(obj)
     kept = {
         name: value

@@ -1,4 +1,4 @@
-"""Searches of scikit-learn that keep what every candidate learned."""
+"""scikit-learn searches that keep the weights of every candidate."""
 
 from weightsearch.search._grid_search import WeightTrackingGridSearchCV
 from weightsearch.search._halving_search import (

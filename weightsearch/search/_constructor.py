@@ -1,4 +1,4 @@
-"""The params of tracking, added to the constructor of any search."""
+"""Add the tracking params to the constructor of any search class."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _DEFAULTS = {
     "resume": True,
     "compression": None,
 }
-"""Names of the params of tracking, in their order, with their defaults."""
+"""Names and defaults of the tracking params, in order."""
 
 
 def take_tracking_params(cls: type, base: type) -> None:
-    """Let a new class of searches take the params of tracking.
+    """Add the tracking params to a new search class.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def take_tracking_params(cls: type, base: type) -> None:
 
 
 def _with_tracking_params(init: Callable[..., None]) -> Callable[..., None]:
-    """Add the params that a constructor does not name itself.
+    """Add the tracking params that a constructor does not already have.
 
     The signature is where ``get_params`` finds the names.
     """

@@ -1,4 +1,4 @@
-"""What the store has of the same search already."""
+"""Find earlier runs of the same search in the store."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["same_run", "superseded", "unfinished_splits", "what_differs"]
 _OF_SPLITS = ("cv", "split_params")
 """Parts of a run's identity that decide its splits, besides its fingerprint."""
 
-# What a header says in words of a part of which the identity has a digest.
+# Settings in a header that describe a part of the identity.
 _SETTINGS = {
     "the scoring": ("scoring",),
     "the splitter": ("cv",),
@@ -26,7 +26,7 @@ _SHORT = 60
 
 
 def what_differs(headers: Iterable[RunHeader], header: RunHeader) -> str | None:
-    """Say what differs from the most similar run of the same estimator.
+    """Describe what differs from the most similar run of the same estimator.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ def same_run(
     kept: Mapping[str, bool],
     best_index: int | None,
 ) -> str | None:
-    """Find a complete run of the store that has all of a new one.
+    """Return a complete run of the store that contains all of a new one.
 
     Parameters
     ----------
@@ -159,7 +159,7 @@ def same_run(
 def superseded(
     session: WriteSession, header: RunHeader, kept: Mapping[str, bool]
 ) -> list[str]:
-    """Unfinished runs of the same identity, all of which the new run has too.
+    """Return the unfinished runs of the same identity that the new run contains.
 
     Parameters
     ----------
@@ -184,7 +184,7 @@ def superseded(
 
 
 def _keys(run: RunSource) -> dict[str, bool]:
-    """Identity, and whether it has weights, of each finished fit of a run."""
+    """Return the keys of a run's finished fits, and whether each has weights."""
     fits = run.fits()
     good = ~fits.failed & (fits.key != b"")
     keys = [key.decode() for key in fits.key[good].tolist()]

@@ -1,4 +1,4 @@
-"""The fits of a search: what they have in common, and what each one is of."""
+"""Descriptions of the fits that a search makes."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Grid keys are checked before the first fit, by asking the estimator itself.
+"""Check the names of a grid before the first fit.
 
-``get_params`` does not tell all: skorch and scikeras accept routed names
-(``module__hidden_units``) that it does not list. So each candidate is set on a
-clone, as the search itself will do it.
+``get_params`` does not list every valid name: skorch and scikeras accept routed names
+such as ``module__hidden_units``. So each candidate is set on a clone, as the search
+will do it.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def check_candidates(estimator: Any, candidates: Iterable[Mapping[str, Any]]) ->
 
 
 def one_of_each(param_distributions: Any) -> Iterator[Mapping[str, Any]]:
-    """Candidates that have every name of what a randomized search draws from.
+    """Yield candidates that cover every name a randomized search draws from.
 
     Lists give their estimators and classes, each of them, or else their first
     value; a distribution gives a value that is drawn from a seed of our own.
@@ -80,7 +80,7 @@ def _has_params(value: Any) -> bool:
 
 
 def _refusal(estimator: Any, params: Mapping[str, Any]) -> ValueError | None:
-    """What the estimator has against these params."""
+    """Return the estimator's error for these params, if it has one."""
     try:
         clone(estimator).set_params(**clone(dict(params), safe=False))
     except ValueError as error:
@@ -110,7 +110,7 @@ def _explain(
 
 
 def _culprit(estimator: Any, params: Mapping[str, Any]) -> str:
-    """The first key without which the others can be set, or that fails alone."""
+    """Return the first key without which the others can be set, or that fails alone."""
     for key in params:
         others = {name: value for name, value in params.items() if name != key}
         if _refusal(estimator, others) is None:
@@ -122,7 +122,7 @@ def _culprit(estimator: Any, params: Mapping[str, Any]) -> str:
 
 
 def _suggestions(estimator: Any, key: str) -> tuple[str, ...]:
-    """Valid keys that are close to `key`, nearest first."""
+    """Return valid keys close to `key`, nearest first."""
     names = _valid_names(estimator)
     last = key.rpartition("__")[2]
     same_end = [name for name in names if name.rpartition("__")[2] == last]
@@ -140,7 +140,7 @@ def _suggestions(estimator: Any, key: str) -> tuple[str, ...]:
 
 
 def _valid_names(estimator: Any) -> list[str]:
-    """Names that ``get_params`` lists, and arguments of the builders among them."""
+    """Return the names in ``get_params``, and the arguments of builders among them."""
     names = []
     for name, value in estimator.get_params(deep=True).items():
         names.append(name)

@@ -1,4 +1,4 @@
-"""Grid search that keeps what every candidate learned."""
+"""Grid search that keeps the weights of every candidate."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class WeightTrackingGridSearchCV(GridSearchCV, TrackedSearch):  # type: ignore[m
     """Grid search that keeps the weights of every candidate.
 
     A :class:`sklearn.model_selection.GridSearchCV` in everything that it does and
-    returns. Besides, what each candidate learned is in an HDF5 store, under its
-    params.
+    returns. In addition, the weights of every candidate are kept in an HDF5 store,
+    under its params.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Searches by successive halving that keep what every candidate learned."""
+"""Successive halving searches that keep the weights of every candidate."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = [
 
 
 class _TrackedHalving(TrackedSearch):
-    """What tracking does otherwise where candidates come in iterations."""
+    """Base class of searches whose candidates come in iterations."""
 
     # Constructors add it: it belongs to halving searches alone.
     refit_iterations: str

@@ -1,4 +1,4 @@
-"""Notice an interrupt that an estimator swallows."""
+"""Detect interrupts that an estimator catches and ignores."""
 
 from __future__ import annotations
 

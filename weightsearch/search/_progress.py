@@ -1,4 +1,4 @@
-"""How far a search has come, how long it still takes, and whether the disk will do."""
+"""Progress, remaining time and a disk-space check."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from weightsearch.exceptions import DiskSpaceWarning
 __all__ = ["Progress"]
 
 _SECONDS = 10.0
-"""Between two lines; a search that is over before says nothing."""
+"""Seconds between two progress lines; a shorter search prints none."""
 _LOOKED_AT = 3
-"""Models whose size is enough to tell that of all."""
+"""Number of models from whose sizes the total is estimated."""
 
 
 class Progress:
-    """Counts fits, and says what follows from it.
+    """Count fits, print the remaining time and check the disk space.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ class Progress:
         self._sizes: list[int] = []
 
     def expect_fits(self, n_candidates: int, n_splits: int, n_reused: int) -> None:
-        """Candidates are about to be evaluated.
+        """Add candidates that are about to be evaluated.
 
         Parameters
         ----------
@@ -73,11 +73,11 @@ class Progress:
             self._planned["refits"] = 1
 
     def expect_refits(self, n_refits: int) -> None:
-        """Known now: so many refits follow."""
+        """Set the number of refits that follow."""
         self._planned["refits"] = self._done["refits"] + n_refits
 
     def count(self, kind: str, outcome: Outcome) -> None:
-        """One more of the ``"fits"`` or ``"refits"`` has finished."""
+        """Count one finished fit of a kind, ``"fits"`` or ``"refits"``."""
         self._done[kind] += 1
         if outcome.weights is not None and len(self._sizes) < _LOOKED_AT:
             self._sizes.append(_nbytes(outcome))
@@ -112,7 +112,7 @@ class Progress:
         return left
 
     def _look_at_disk(self) -> None:
-        """Compare what is to come with the room that there is."""
+        """Warn if the disk has no room for the weights still to come."""
         each = sum(self._sizes) / len(self._sizes)
         left = self._n_to_store()
         stored = sum(self._done.values()) if self._captures_splits else len(self._sizes)

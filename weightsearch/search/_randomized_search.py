@@ -1,4 +1,4 @@
-"""Randomized search that keeps what every candidate learned."""
+"""Randomized search that keeps the weights of every candidate."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ __all__ = ["SearchRecorder"]
 
 
 class SearchRecorder:
-    """Keeps the fits of one ``fit`` call.
+    """Record the fits of one ``fit`` call in the store.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ class SearchRecorder:
         Whether fits get an identity at all; a private store has nothing to reuse.
     verbose : int
     settings : dict
-        What the run's header tells of the search.
+        Settings of the search for the run's header.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class SearchRecorder:
         return self._resume and self._identity is not None and self._session.has_runs
 
     def splitter(self, cv: Any) -> Any:
-        """Keep the splits of a splitter that would not give them again."""
+        """Record the splits of a splitter that would not repeat them."""
         if not self._identify:
             return cv
         self._cv_digest = digest_splitter(cv)
@@ -132,7 +132,7 @@ class SearchRecorder:
         return cv
 
     def split(self, train: Any, test: Any) -> tuple[Any, Any]:
-        """Return the indices to use in the place of those that were drawn."""
+        """Return the indices to use instead of those that were drawn."""
         if self._splitter is None:
             return train, test
         return self._splitter.in_place_of(train, test)
@@ -140,7 +140,7 @@ class SearchRecorder:
     def drawing(
         self, search: Any, X: Any, y: Any, params: Mapping[str, Any]
     ) -> AbstractContextManager[None]:
-        """Let a search without a seed draw again what an unfinished run has drawn."""
+        """Make an unseeded search repeat the draws of its unfinished run."""
         if not self._identify:
             return nullcontext()
         seeded = getattr(search, "random_state", 0) is not None
@@ -148,7 +148,7 @@ class SearchRecorder:
         return drawing(search, X, y, params, headers, self._settings)
 
     def begin(self, call: FitCall) -> None:
-        """Open the run, at the first fit; later calls go on with it."""
+        """Begin the run at the first fit; later calls change nothing."""
         if self._call is not None:
             return
         self._call = call
@@ -189,7 +189,7 @@ class SearchRecorder:
     def set_splits(
         self, first: int, count: int, n_rows: int, pairs: Sequence[tuple[Any, Any]]
     ) -> None:
-        """Keep the splits that the next candidates are evaluated on."""
+        """Store the splits that the next candidates are evaluated on."""
         try:
             rows = [_row_numbers(pair, n_rows) for pair in pairs]
         except (IndexError, TypeError, ValueError):
@@ -198,7 +198,7 @@ class SearchRecorder:
         self._session.set_splits(Splits(first, count, n_rows, rows))
 
     def plan(self, fit: PlannedFit) -> None:
-        """Take a candidate's params in when its first split comes."""
+        """Note a candidate's params at its first split."""
         if fit.candidate == len(self._params):
             self._params.append(encode_params(fit.params))
 
@@ -213,7 +213,7 @@ class SearchRecorder:
         return dict(stored.result)
 
     def find_model(self, fit: PlannedFit) -> StoredFit | None:
-        """Return the same fit's model, if another scorer may be asked about it."""
+        """Return the stored model of the same fit, if this scorer may score it."""
         if self._identity is None:
             return None
         key = self._identity.model_key(fit.params, (fit.train, fit.test))
@@ -254,11 +254,11 @@ class SearchRecorder:
             self._n_reusable += self._resume
 
     def expect(self, n_candidates: int, n_splits: int, n_reused: int) -> None:
-        """Count on fits of so many candidates, some of which are stored."""
+        """Tell the progress how many fits to expect."""
         self._progress.expect_fits(n_candidates, n_splits, n_reused)
 
     def announce(self, n_reused: int, n_rescored: int, n_to_do: int) -> None:
-        """Say how many fits are reused or rescored, or why none is."""
+        """Print how many fits are reused or rescored, or why none is."""
         if self._verbose < 1:
             return
         n_fits = n_reused + n_rescored + n_to_do
@@ -273,7 +273,7 @@ class SearchRecorder:
 
     @property
     def call(self) -> FitCall:
-        """What all fits have in common; known from the first one on."""
+        """What all fits have in common; set by the first one."""
         assert self._call is not None
         return self._call
 
@@ -283,13 +283,13 @@ class SearchRecorder:
 
     @property
     def n_reusable(self) -> int:
-        """Number of new fits that the same call would reuse, as far as is known now."""
+        """Number of new fits that the same call would reuse."""
         return min(self._n_reusable, self._session.n_safe)
 
     # -- refits ---------------------------------------------------------------
 
     def record_best(self, search: Any) -> None:
-        """Keep the weights of the best estimator, which scikit-learn has refit."""
+        """Store the best estimator, which scikit-learn has refit."""
         index = int(search.best_index_)
         key = self._refit_key(search.cv_results_["params"][index])
         if self._best is not None:
@@ -305,7 +305,7 @@ class SearchRecorder:
                 self._n_reusable += self._resume
 
     def recall_best(self, params: Mapping[str, Any]) -> Any:
-        """Return the best estimator from the store, where nothing of it is lost."""
+        """Return the best estimator from the store, if nothing of it is lost."""
         stored = self._find(self._refit_key(params), need_weights=True)
         estimator = None
         if stored is not None:
@@ -323,7 +323,7 @@ class SearchRecorder:
     def refits_to_do(
         self, search: Any, keep: int | str
     ) -> list[tuple[int, Mapping[str, Any]]]:
-        """Candidates still to be refit, best-ranked first, the best one left out."""
+        """Return the other candidates still to be refit, best-ranked first."""
         to_do = []
         reused = 0
         for index in _ranked(search, keep, self._fitted):
@@ -356,7 +356,7 @@ class SearchRecorder:
             self._n_reusable += self._resume
 
     def warn_of_failed_refits(self) -> None:
-        """Say in one warning which refits failed, and why."""
+        """Warn once of all refits that failed, with the reasons."""
         if not self._failed_refits:
             return
         candidates: dict[str, list[int]] = {}
@@ -411,7 +411,7 @@ class SearchRecorder:
         """Leave what was recorded in the log."""
         self._session.close()
 
-    # -- small things ---------------------------------------------------------
+    # -- inside ---------------------------------------------------------------
 
     def _split_key(self, fit: PlannedFit) -> str | None:
         if self._identity is None:
@@ -424,7 +424,7 @@ class SearchRecorder:
         return self._identity.fit_key(params, None)
 
     def _splits_come_again(self, fit: PlannedFit) -> bool:
-        """Whether a resumed search would have the same split."""
+        """Whether a resumed search would get the same split."""
         if self._splitter is None:
             return True
         known = self._cv_digest and self._splitter.params_digest
@@ -443,7 +443,7 @@ class SearchRecorder:
         stored: StoredFit,
         outcome: Outcome | None = None,
     ) -> None:
-        """Refer to a stored fit, or, with what came of scoring it, to its model."""
+        """Refer to a stored fit; with an outcome, to its model alone."""
         self._store_params()
         result = None if outcome is None else outcome.result
         self._session.reuse(candidate, split, key, stored, result=result)
@@ -486,7 +486,7 @@ class SearchRecorder:
 
     @staticmethod
     def _storable(outcome: Outcome) -> Outcome:
-        """Leave out what a store does not hold."""
+        """Drop what a store cannot hold."""
         weights, notes = _storable(outcome.weights, outcome.notes)
         if weights is outcome.weights:
             return outcome
@@ -503,7 +503,7 @@ class SearchRecorder:
             self._n_params_stored = known
 
     def _warn(self, note: Warning) -> None:
-        """Pass a warning on, once for all the candidates that give it."""
+        """Issue a warning once, however many candidates cause it."""
         mark = (type(note), str(note))
         if mark not in self._warned:
             self._warned.add(mark)
@@ -511,7 +511,7 @@ class SearchRecorder:
 
 
 def _row_numbers(pair: tuple[Any, Any], n_rows: int) -> tuple[Array, Array]:
-    """Return (train, test) as numbers of rows, of whatever chooses rows."""
+    """Return (train, test) as row numbers: from indices, masks or slices."""
     train, test = (
         np.arange(n_rows)[rows if isinstance(rows, slice) else np.asarray(rows)]
         for rows in pair
@@ -526,7 +526,7 @@ def _new_header(
     splitting: Mapping[str, str],
     settings: Mapping[str, Any],
 ) -> RunHeader:
-    """Describe a run that is about to start.
+    """Return the header of a run that is about to start.
 
     Parameters
     ----------
@@ -556,7 +556,7 @@ def _new_header(
 
 
 def _describe(estimator: Any) -> dict[str, Any]:
-    """Class and params of an estimator, as text for people."""
+    """Return class and params of an estimator as readable text."""
     cls = type(estimator)
     params = estimator.get_params(deep=False) if hasattr(cls, "get_params") else {}
     return {
@@ -570,7 +570,7 @@ def _short(text: str, limit: int = 500) -> str:
 
 
 def _ranked(search: Any, keep: int | str, fitted: Collection[int]) -> Sequence[int]:
-    """Candidates to refit besides the best one, best-ranked first.
+    """Return the candidates to refit besides the best one, best-ranked first.
 
     Of candidates with equal params, such as those of several iterations, one is
     refit.
@@ -601,7 +601,7 @@ def _ranked(search: Any, keep: int | str, fitted: Collection[int]) -> Sequence[i
 
 
 def _content(params: Mapping[str, Any]) -> Any:
-    """What is equal for params that make equal fits."""
+    """Return a value that is equal for params that make equal fits."""
     try:
         return digest(sorted(params.items()))
     except Unidentifiable:
@@ -611,7 +611,7 @@ def _content(params: Mapping[str, Any]) -> Any:
 def _storable(
     weights: Weights | None, notes: Sequence[Warning]
 ) -> tuple[Weights | None, list[Warning]]:
-    """Leave out arrays of types that a store does not hold, with a note for each."""
+    """Drop arrays whose types a store cannot hold, with a warning for each."""
     if weights is None:
         return None, list(notes)
     refused: dict[str, Warning] = {}
@@ -629,7 +629,7 @@ def _storable(
 
 
 def _all_computed(scores: Any, error_score: Any) -> bool:
-    """Whether every score of a fit could be computed, as far as its value tells.
+    """Whether every score of a fit was computed, judging by the values.
 
     Parameters
     ----------
@@ -646,7 +646,7 @@ def _all_computed(scores: Any, error_score: Any) -> bool:
 
 
 def _numeric_columns(cv_results: Mapping[str, Any]) -> dict[str, Any]:
-    """Columns of ``cv_results_`` but the params, which are stored as text."""
+    """Return the columns of ``cv_results_`` without the params."""
     columns: Iterable[tuple[str, Any]] = (
         (name, np.asarray(column))
         for name, column in cv_results.items()
@@ -659,7 +659,7 @@ _TRIM_BYTES = 32 << 20
 
 
 class _Trimmer:
-    """Gives free memory back to the system, now and then.
+    """Count freed bytes, and return memory to the system after every 32 MB.
 
     glibc puts blocks of up to 32 MB between small ones once some were freed; there they
     cannot be returned, and a search whose models are large grows with every one.
@@ -669,7 +669,7 @@ class _Trimmer:
         self._since = 0
 
     def count(self, nbytes: int) -> None:
-        """So many bytes of weights are no longer needed."""
+        """Count bytes of weights that are no longer needed."""
         self._since += nbytes
         if self._since >= _TRIM_BYTES:
             self._since = 0
@@ -680,7 +680,7 @@ class _Trimmer:
 
 @lru_cache(maxsize=1)
 def _malloc_trim() -> Callable[[int], Any] | None:
-    """Return glibc's function; None where there is another library."""
+    """Return glibc's ``malloc_trim``; None with another C library."""
     try:
         trim: Callable[[int], Any] = ctypes.CDLL(None).malloc_trim
     except (OSError, AttributeError, TypeError):

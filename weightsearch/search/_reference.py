@@ -1,4 +1,4 @@
-"""Where a fitted search finds its run again, also after pickling."""
+"""References from a fitted search to its run, also after pickling."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["PrivateFolder", "StoreReference"]
 
 
 class PrivateFolder:
-    """A temporary folder that goes when nobody holds it any more.
+    """A temporary folder that is removed with its last reference.
 
     Pickling takes the store in it along; unpickling makes a new folder.
     """
@@ -49,7 +49,7 @@ def _remove_own(folder: str, owner: int) -> None:
 
 
 class StoreReference:
-    """A run in a store, opened when somebody asks.
+    """A run in a store, opened on first use.
 
     Parameters
     ----------
@@ -87,8 +87,8 @@ class StoreReference:
             if not self.path.exists():
                 raise StoreError(
                     f"The search was stored in {self.path}, as run {self._run_uid}, "
-                    "and there is no file now. Put it back, or say where it lies: "
-                    "search.attach_store(path).",
+                    "and that file is missing. Put it back, or call "
+                    "search.attach_store(path) with its new path.",
                     str(self.path),
                 )
             self._store = WeightStore(self.path)
@@ -113,7 +113,7 @@ class StoreReference:
         return self._by_params
 
     def attach(self, path: Path) -> None:
-        """Look for the run in another file, and use that one from now on."""
+        """Switch to another file, if it has the run."""
         if not path.exists():
             raise StoreError(f"There is no store at {path}.", str(path))
         other = StoreReference(path, None, self._run_uid)
@@ -129,8 +129,8 @@ class StoreReference:
     def _another_store(self) -> WeightsNotFoundError:
         return WeightsNotFoundError(
             f"{self.path} holds runs, but not the one of this search "
-            f"(uid {self._run_uid}): another file lies in its place. Say where the "
-            "search's store lies: search.attach_store(path)."
+            f"(uid {self._run_uid}): another file is in its place. Call "
+            "search.attach_store(path) with the path of the search's store."
         )
 
     def close(self) -> None:

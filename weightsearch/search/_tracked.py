@@ -1,4 +1,4 @@
-"""The base class of all searches that keep weights."""
+"""Base class of all searches that keep weights."""
 
 from __future__ import annotations
 
@@ -45,14 +45,21 @@ from weightsearch.store import WriteSession
 
 __all__ = ["TrackedSearch"]
 
-_TOLD = ("capture", "keep", "refit", "scoring", "cv", "return_train_score")
-"""What every search has, also one whose constructor decides on it."""
+_RECORDED_SETTINGS = ("capture", "keep", "refit", "scoring", "cv", "return_train_score")
+"""Settings that are recorded for every search."""
 
-_NOT_TOLD = {"estimator", "store", "resume", "compression", "n_jobs", "verbose"} | {
+_UNRECORDED_SETTINGS = {
+    "estimator",
+    "store",
+    "resume",
+    "compression",
+    "n_jobs",
+    "verbose",
+} | {
     "pre_dispatch",
     "search_spaces",
 }
-"""Params that change nothing in what is stored, or that are stored elsewhere."""
+"""Params that do not affect what is stored, or that are stored elsewhere."""
 
 _Place = tuple[Path, PrivateFolder | None]
 
@@ -113,7 +120,7 @@ class TrackedSearch(CallbackSearch):
         resume: bool,
         compression: str | Mapping[str, Any] | None,
     ) -> None:
-        """Take the params of a constructor that names them."""
+        """Set the tracking params, for constructors that name them."""
         self.store = store
         self.capture = capture
         self.keep = keep
@@ -180,11 +187,11 @@ class TrackedSearch(CallbackSearch):
         return bool(self.refit) and self.capture != "splits"
 
     def _known_candidates(self) -> Iterable[Mapping[str, Any]]:
-        """Candidates that can be named before the search starts."""
+        """Return the candidates that are known before the search starts."""
         return ()
 
     def _refit_order(self, ranked: Array) -> Array:
-        """Candidates that may be refit, the first to be kept first.
+        """Return the candidates that may be refit, in order of preference.
 
         Parameters
         ----------
@@ -235,9 +242,13 @@ class TrackedSearch(CallbackSearch):
         recorder.close()
 
     def _settings(self) -> dict[str, Any]:
-        """What the store tells of this search, as text where it is no plain value."""
+        """Return the search's settings for the store, as JSON-able values."""
         own = [name for name in self.get_params(deep=False) if name[:6] != "param_"]
-        names = dict.fromkeys(name for name in (*_TOLD, *own) if name not in _NOT_TOLD)
+        names = dict.fromkeys(
+            name
+            for name in (*_RECORDED_SETTINGS, *own)
+            if name not in _UNRECORDED_SETTINGS
+        )
         return {
             "search": type(self).__name__,
             **{name: _plain(getattr(self, name)) for name in names},
@@ -295,7 +306,7 @@ class TrackedSearch(CallbackSearch):
         return reference.weights_by_params(self.cv_results_["params"])
 
     def save_store(self, path: str | os.PathLike[str]) -> Path:
-        """Keep the store of this search in a file of its own.
+        """Copy the store of this search to a file.
 
         Parameters
         ----------
@@ -338,7 +349,7 @@ class TrackedSearch(CallbackSearch):
     def estimator_for(
         self, params: Mapping[str, Any] | int, split: int | None = None
     ) -> Any:
-        """Make a candidate a fitted estimator again, without training it.
+        """Rebuild a candidate's fitted estimator, without training.
 
         Parameters
         ----------
@@ -482,7 +493,7 @@ class TrackedSearch(CallbackSearch):
         return run._scored(X, y, self._with_params, scoring, split, jobs, verbose)
 
     def attach_store(self, path: str | os.PathLike[str]) -> Any:
-        """Say where this search's store lies now.
+        """Set the path of this search's store.
 
         For a search that was pickled, and whose store was moved or copied.
 
@@ -535,7 +546,7 @@ class TrackedSearch(CallbackSearch):
 
 
 def _absolute(store: str | os.PathLike[str]) -> Path:
-    """Return the store's path, which a change of the working folder cannot move."""
+    """Return the store's absolute path."""
     try:
         return Path(store).expanduser().resolve()
     except (OSError, RuntimeError) as error:
@@ -557,7 +568,7 @@ def _plain(value: Any) -> Any:
 
 
 def _line(reference: StoreReference) -> str:
-    """Say in HTML where the weights are, of how many candidates, and how large."""
+    """Return an HTML line: candidates with weights, run, store and size."""
     try:
         run = reference.run
         size = size_text(reference.path.stat().st_size)

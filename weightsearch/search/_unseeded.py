@@ -35,7 +35,7 @@ _UNDECIDING = frozenset(
     {"store", "capture", "keep", "resume", "compression", "refit", "refit_iterations"}
     | {"n_iter", "n_jobs", "pre_dispatch", "verbose"}
 )
-"""Params of a search without a say in what it draws; `n_iter` says how much."""
+"""Params of a search that do not affect what it draws; `n_iter` decides how much."""
 
 
 @contextmanager
@@ -47,7 +47,7 @@ def drawing(
     headers: Sequence[RunHeader],
     settings: dict[str, Any],
 ) -> Iterator[None]:
-    """Let a search without a seed draw, while the block runs, as its unfinished run.
+    """Make an unseeded search draw what its unfinished run has drawn, in this block.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def drawing(
 
 
 def _global_state() -> dict[str, Any] | None:
-    """State of numpy's global generator, JSON-able; None if it is another kind."""
+    """Return the state of numpy's global generator as JSON-able values, or None."""
     state = np.random.get_state(legacy=False)
     if state["bit_generator"] != "MT19937":
         return None
@@ -91,7 +91,7 @@ def _global_state() -> dict[str, Any] | None:
 
 
 def _digest(search: Any, params: Mapping[str, Any]) -> str:
-    """Digest of what decides the draws but the data; empty where it has none."""
+    """Digest what decides the draws besides the data; empty if impossible."""
     chosen = search.get_params(deep=False)
     estimator = clone(chosen.pop("estimator"))
     for name in _UNDECIDING:
@@ -105,7 +105,7 @@ def _digest(search: Any, params: Mapping[str, Any]) -> str:
 def _unfinished_state(
     headers: Sequence[RunHeader], of_search: str, X: Any, y: Any
 ) -> dict[str, Any] | None:
-    """State from which the newest unfinished run of this search has drawn.
+    """Return the state from which the newest unfinished run of this search has drawn.
 
     None where there is none, or where it was resumed and has ended.
     """
@@ -165,7 +165,7 @@ def is_unrepeatable(cv: Any) -> bool:
 
 
 class RecordedSplitter:
-    """A splitter that keeps the splits that it drew first.
+    """A splitter that records the splits it drew first.
 
     An unfinished run of the same search may have others to use in their place. Which
     run that is can only be told after the draw, from the first fit; so these are drawn
@@ -203,7 +203,7 @@ class RecordedSplitter:
         return getattr(self._cv, name)
 
     def get_n_splits(self, *args: Any, **kwargs: Any) -> int:
-        """Return the number of splits, as the user's splitter has it."""
+        """Return the number of splits of the user's splitter."""
         return int(self._cv.get_n_splits(*args, **kwargs))
 
     def split(self, X: Any, y: Any = None, **params: Any) -> Iterator[tuple[Any, Any]]:
@@ -216,18 +216,18 @@ class RecordedSplitter:
         yield from splits
 
     def replace(self, splits: Pairs) -> None:
-        """Use other splits in the place of those that were drawn first."""
+        """Use other splits instead of those that were drawn first."""
         self.splits = splits
 
     def in_place_of(self, train: Any, test: Any) -> tuple[Any, Any]:
-        """Return what to use for a pair that was drawn."""
+        """Return the pair to use instead of a drawn one."""
         for drawn, used in zip(self._drawn, self.splits or (), strict=True):
             if drawn[0] is train:
                 return used
         return train, test
 
     def has_kept(self, train: Any) -> bool:
-        """Whether these indices are of the splits that are kept."""
+        """Whether these indices belong to the recorded splits."""
         return any(train is kept for kept, _ in self.splits or ())
 
 

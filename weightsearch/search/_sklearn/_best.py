@@ -1,4 +1,4 @@
-"""The refit of the best candidate, left out where the store has it already."""
+"""Take the best candidate's refit from the store, if it is there."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["BestClone", "forget_fit"]
 
 
 class BestClone:
-    """Stand for ``clone`` in ``BaseSearchCV.fit``.
+    """Replacement for ``clone`` in ``BaseSearchCV.fit``.
 
     There scikit-learn clones the estimator once before the fits, in each of them, and
     once more for the refit, which is the only one that can be had from the store.
@@ -50,13 +50,13 @@ class BestClone:
         return _Refit(cloned, self._search, self._recorder, self._keep_data)
 
     def _keep_data(self) -> None:
-        """Keep the data for the other refits: this one is fitted on the caller's."""
+        """Copy the data for the other refits; this one uses the caller's."""
         if self._search._has_more_tasks:
             call = self._recorder.call
             self._given = copied((call.X, call.y, dict(call.fit_params)))
 
     def give_data_back(self) -> None:
-        """Let the other refits see the data as they were, if the best one changed them.
+        """Restore the data for the other refits, if the best one changed them.
 
         The caller's own stay changed, as scikit-learn leaves them.
         """
@@ -69,7 +69,7 @@ class BestClone:
 
 
 class _Refit:
-    """Stand for the estimator between being cloned and getting the best params."""
+    """Placeholder for the estimator from its clone until it gets the best params."""
 
     def __init__(
         self,
@@ -95,7 +95,7 @@ class _Refit:
 
 
 def forget_fit(search: Any, refit_time: float | None) -> None:
-    """Give an estimator from the store its own ``fit`` back.
+    """Restore the own ``fit`` of an estimator from the store.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Callbacks of scikit-learn 1.9 and later, which see the refits as tasks too."""
+"""Callbacks of scikit-learn 1.9 and later: refits are tasks too."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ if CallbackContext is not None:
             return False
 
         def release(self) -> None:
-            """Tell the callbacks what scikit-learn's ``fit`` told at its end."""
+            """Pass the end of scikit-learn's ``fit`` on to the callbacks."""
             if self._end is not None:
                 super().call_on_fit_task_end(**self._end)
 
 
 class CallbackSearch(BaseSearchCV):  # type: ignore[misc]
-    """A search whose callbacks (scikit-learn >= 1.9) see one task more at its end."""
+    """A search with one more task for callbacks (scikit-learn >= 1.9): the refits."""
 
     @property
     def _has_more_tasks(self) -> bool:
@@ -61,14 +61,14 @@ class CallbackSearch(BaseSearchCV):  # type: ignore[misc]
         return context
 
     def _end_callbacks(self) -> None:
-        """Let the search end for its callbacks."""
+        """Tell the callbacks that the search has ended."""
         context = vars(self).get("_callback_fit_ctx")
         if context is not None:
             context.release()
 
 
 class Caller:
-    """The search, which goes to other processes without what it has learned.
+    """The search without its fitted attributes, to be sent to other processes.
 
     Its best estimator may be large, or one that cannot be pickled.
     """
@@ -86,7 +86,7 @@ class Caller:
 def refit_contexts(
     search: Any, estimator: Any, n_candidates: int
 ) -> tuple[Any, list[Any]]:
-    """Tasks for the callbacks of scikit-learn >= 1.9: one above all, one a refit."""
+    """Return callback contexts (scikit-learn >= 1.9): the parent, and one per refit."""
     root = getattr(search, "_callback_fit_ctx", None)
     if root is None or not has_callbacks(search, estimator):
         return None, [None] * n_candidates
@@ -110,7 +110,7 @@ def has_callbacks(search: Any, estimator: Any) -> bool:
 
 
 def show_as_done(kwargs: Mapping[str, Any]) -> None:
-    """Let callbacks count a fit that is reused, or a progress bar never ends."""
+    """Report a reused fit to callbacks, so that progress bars reach their end."""
     context = kwargs.get("callback_ctx")
     if context is not None:
         context.call_on_fit_task_begin(estimator=kwargs["caller"])

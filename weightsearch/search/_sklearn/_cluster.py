@@ -1,4 +1,4 @@
-"""What joblib's backends for clusters lack.
+"""Workarounds for joblib's Dask and Ray backends.
 
 On Dask, a worker dies and takes with it the data that only it had, or it cannot load a
 task at all; joblib's backend (joblib 1.4 to 1.6) would wait for such tasks without end.
@@ -27,7 +27,7 @@ _NEEDS = (
 
 
 def losses() -> tuple[type[Exception], ...]:
-    """Return the errors that mean that a worker is lost, not that a fit is wrong."""
+    """Return the errors that mean a lost worker rather than a failed fit."""
     found: list[type[Exception]] = [CancelledError]  # Dask's, when data is lost
     ray = sys.modules.get("ray")
     if ray is not None:
@@ -36,7 +36,7 @@ def losses() -> tuple[type[Exception], ...]:
 
 
 def mend_backend() -> None:
-    """Mend joblib's Dask backend, if it is the active one."""
+    """Patch the active backend, if it is joblib's Dask backend."""
     backend, _ = get_active_backend()
     if not _is_dask(backend):
         return
@@ -83,7 +83,7 @@ def mend_backend() -> None:
 
 
 def check_workers(task: _Task) -> None:
-    """Let every Dask worker load a task without its data.
+    """Check that every Dask worker can load a task.
 
     A worker that cannot load a task loses its connection over it, is restarted and
     loses it again, and its error is to be found in its log only.
@@ -107,7 +107,7 @@ def check_workers(task: _Task) -> None:
 
 
 def sharing() -> Callable[[_Task], _Task]:
-    """Return what makes of a task one that has its data from Ray's object store.
+    """Return a function that puts a task's data into Ray's object store.
 
     What is passed by position but the estimator, and what has a name in ``_SHARED``, is
     put there once for all tasks. On other backends tasks stay as they are.

@@ -1,10 +1,10 @@
-"""scikit-learn's own ``fit``, with every fit of a search passing through our hands.
+"""Run scikit-learn's own ``fit`` and record every fit of a search.
 
-``BaseSearchCV.fit`` is used as it is: its code object runs with three of its
-global names bound to ours. ``_fit_and_score`` calls the original and takes the
-weights out of the model while it is still in the worker; ``Parallel`` hands
-every finished fit to the recorder and leaves out those that are stored already;
-``check_cv`` lets an unfinished run go on with its own splits.
+The code object of ``BaseSearchCV.fit`` runs with four of its global names bound to
+ours. ``_fit_and_score`` calls the original and extracts the weights in the worker;
+``Parallel`` passes every finished fit to the recorder and skips those that are stored;
+``check_cv`` lets an unfinished run resume with its own splits; ``clone`` takes the best
+estimator from the store.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def _evaluate(
     model: StoredModel | None = None,
     **kwargs: Any,
 ) -> tuple[int, Outcome]:
-    """Stand for ``_fit_and_score`` in the worker."""
+    """Replacement for ``_fit_and_score`` in the worker."""
     ensure_tags()
     use_extractors(extractors)
     # Of X, y and what goes with their rows, scikit-learn takes a copy of a part.
@@ -129,7 +129,7 @@ def _rescore(
     y: Any,
     kwargs: Mapping[str, Any],
 ) -> dict[str, Any] | None:
-    """Score a stored model; None where the fit has to be made after all."""
+    """Score a stored model; None if it must be fitted after all."""
     params = clone(dict(kwargs["parameters"]), safe=False)
     again = rebuild_model(model, clone(estimator).set_params(**params))
     if again is None:
@@ -143,10 +143,10 @@ def _rescore(
 
 
 class _Fitting:
-    """Stand for the estimator until it has its params, and see its fit.
+    """Placeholder for the estimator that captures it between fit and score.
 
-    What it has learned is taken between ``fit`` and the first question of a scorer,
-    which might change it. A model that is fitted already takes its place.
+    A scorer might change what the estimator has learned. With `fitted`, that model is
+    scored and nothing is fitted.
     """
 
     def __init__(self, estimator: Any, *, captures: bool, fitted: Any = None):
@@ -186,7 +186,7 @@ class _Fitting:
         return self._captured
 
     def drawn_from(self) -> set[str]:
-        """Libraries from whose global generators something was drawn since the fit."""
+        """Return the libraries whose global generators were used since the fit."""
         return {
             name
             for name, state in randomness().items()
@@ -195,7 +195,7 @@ class _Fitting:
 
 
 class _RecordingParallel:
-    """Stand for ``Parallel`` in ``BaseSearchCV.fit``."""
+    """Replacement for ``Parallel`` in ``BaseSearchCV.fit``."""
 
     def __init__(self, recorder: SearchRecorder, cloning: BestClone, **kwargs: Any):
         self._recorder = recorder
@@ -250,7 +250,7 @@ class _RecordingParallel:
         return [results[position] for position in range(len(fits))]
 
     def _keep_splits(self, tasks: Iterator[Any], call: FitCall) -> Iterator[Any]:
-        """Give the recorder the splits; a candidate's tasks come one after another."""
+        """Record the splits, from the tasks of the first candidate."""
         ahead = list(islice(tasks, call.n_splits))
         of_first = [kw for *_, kw in ahead if kw["candidate_progress"][0] == 0]
         pairs = [self._recorder.split(kw["train"], kw["test"]) for kw in of_first]
@@ -297,7 +297,7 @@ class _RecordingParallel:
 
 
 def _with_model(task: Any) -> Any:
-    """Read the model of a task that has one, when it is about to be sent."""
+    """Read the stored model of a task just before it is sent."""
     function, args, kwargs = task
     if "model" in kwargs:
         kwargs = {**kwargs, "model": load_model(kwargs["model"])}
@@ -321,7 +321,7 @@ def _fit_call(args: Sequence[Any], kwargs: Mapping[str, Any]) -> FitCall:
 
 
 def _without_callbacks(kwargs: Mapping[str, Any], estimator: Any) -> dict[str, Any]:
-    """What a task can do without where no callback listens.
+    """Return task arguments that are not needed without callbacks.
 
     scikit-learn 1.9 sends with each task a tree of all tasks: nothing to a small
     grid, but a time that grows with the square of a large one.

@@ -1,4 +1,4 @@
-"""joblib's workers, whose results are taken one by one as they finish."""
+"""Stream results from joblib's workers as they finish."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ __all__ = ["make_parallel", "stream"]
 _Task = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
 
 _BATCH = 4
-"""Tasks a worker in a batch, where joblib cannot stream."""
+"""Tasks per worker in a batch, where joblib cannot stream."""
 
 _LOSSES = 3
-"""Losses in a row, without a result between them, that are put up with."""
+"""Consecutive losses without a result between them that are tolerated."""
 
 _LARGE = 1 << 18
-"""Bytes of a result from which on each is sent back alone, however quick its fit."""
+"""Results of this size and larger are sent back one at a time."""
 
 _WAITING_BYTES = 64 << 20
-"""Results that may wait for being stored."""
+"""Bytes of results that may wait to be stored."""
 
 _PAUSE = 0.05
-"""Seconds that a worker waits where more of them do."""
+"""Seconds that a worker pauses while more bytes are waiting."""
 
 
 def make_parallel(**kwargs: Any) -> Parallel:
@@ -71,7 +71,7 @@ def stream(
     number : int
     something : object
     """
-    sent = _Sent(tasks, key)
+    sent = _RetryableTasks(tasks, key)
     n_lost = 0
     checked = False
     # joblib refuses an empty iterator on some backends.
@@ -117,13 +117,13 @@ def _results(parallel: Parallel, tasks: Iterator[_Task]) -> Iterator[tuple[int, 
 
 
 def _pause(seconds: float) -> tuple[None, None]:
-    """Stand for a task, in a worker that is to wait."""
+    """Pause a worker: a task that does nothing."""
     time.sleep(seconds)
     return None, None
 
 
-class _Sent:
-    """Tasks, of which those that have been taken can be taken once more.
+class _RetryableTasks:
+    """Tasks that can be sent again if their workers are lost.
 
     joblib takes them in threads of its own; one of an aborted call may still do so
     when the next call has begun. It takes one for each that has finished, whether or
@@ -157,11 +157,11 @@ class _Sent:
 
     @property
     def n_flying(self) -> int:
-        """Number of tasks that were taken and have not landed."""
+        """Number of tasks that were sent and have not finished."""
         return len(self._flying)
 
     def peek(self) -> _Task | None:
-        """Return the next task, and leave it there."""
+        """Return the next task without taking it."""
         with self._lock:
             first = next(self._tasks, None)
             if first is not None:
@@ -169,14 +169,14 @@ class _Sent:
             return first
 
     def landed(self, number: int, nbytes: int) -> None:
-        """Forget a task, whose result is there and has so many bytes."""
+        """Forget a finished task, whose result has so many bytes."""
         with self._lock:
             self._flying.pop(number, None)
             if nbytes:
                 self._most_waiting = max(1, _WAITING_BYTES // nbytes)
 
     def again(self) -> None:
-        """Give out once more all that has not landed."""
+        """Send every unfinished task again."""
         with self._lock:
             flying, self._flying = self._flying, {}
             self._tasks = chain(flying.values(), self._tasks)

@@ -1,4 +1,4 @@
-"""Rows of the data that a stored model is asked about."""
+"""Rows of the data for comparing a stored model with the fitted one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["some_rows"]
 def some_rows(
     estimator: Any, X: Any, y: Any, train: Any = None, test: Any = None
 ) -> Any:
-    """A few rows of the data, as the estimator is asked about them.
+    """Return a few rows of the data as the estimator gets them.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What a search's scorer is made of, and what it may ask of an estimator."""
+"""Inspect the scorer of a search."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ from sklearn.metrics._scorer import (
     _PassthroughScorer,
 )
 
+from weightsearch._identity._origin import is_own
+
 __all__ = ["asks_only", "scoring_of"]
 
 
 def asks_only(scorer: Any) -> bool:
     """Whether a scorer calls methods of an estimator and looks at nothing else of it.
 
-    So does what ``make_scorer`` returns, and the estimator's own ``score``; a
-    function of the user's may read anything.
+    True for what ``make_scorer`` returns and for scikit-learn's own ``score`` methods.
+    A user's function, or a ``score`` of the user's own class, may read any attribute.
 
     Parameters
     ----------
@@ -26,7 +28,11 @@ def asks_only(scorer: Any) -> bool:
     """
     if isinstance(scorer, _MultimetricScorer):
         return all(map(asks_only, scorer._scorers.values()))
-    return isinstance(scorer, _BaseScorer | _PassthroughScorer)
+    if isinstance(scorer, _PassthroughScorer):
+        estimator = scorer._estimator
+        parts = [estimator, *estimator.get_params(deep=True).values()]
+        return not any(is_own(getattr(type(part), "score", len)) for part in parts)
+    return isinstance(scorer, _BaseScorer) and not is_own(type(scorer))
 
 
 def scoring_of(scorer: Any) -> Any:

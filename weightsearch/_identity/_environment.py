@@ -1,4 +1,4 @@
-"""Global settings of the libraries that take part in a fit.
+"""Versions and global settings of the libraries that take part in a fit.
 
 Only settings that decide what a fit computes, or whether it fails: not how it is
 shown, and not how many threads it uses. No library is imported to read them.
@@ -9,8 +9,17 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib import metadata
 from typing import Any
 
+# What takes part in a fit without a class or function of it being named anywhere.
+_HIDDEN = {
+    "scikit-learn": ("numpy", "scipy"),
+    "skorch": ("torch",),
+    "scikeras": ("keras", "tensorflow"),
+}
+_BACKENDS = {"tensorflow": "tensorflow", "torch": "torch", "jax": "jax"}
 # By the first word of a distribution's name: where each setting is read, as
 # module:attribute. What can be called is called; a dict is a setting per key.
 _SOURCES: Mapping[str, tuple[str, ...]] = {
@@ -74,7 +83,7 @@ _PREFIXES = ("get_", "is_", "are_", "config.", "options.", "backends.")
 
 
 def settings_of(distributions: Iterable[str]) -> dict[str, str]:
-    """Settings of libraries that decide what a fit computes.
+    """Return the settings of libraries that decide what a fit computes.
 
     Parameters
     ----------
@@ -117,3 +126,45 @@ def _values(module: str, dotted: str) -> Iterable[tuple[str, Any]]:
     for prefix in _PREFIXES:
         dotted = dotted.removeprefix(prefix)
     return [(dotted, value)]
+
+
+def versions_of(distributions: Iterable[str]) -> dict[str, str]:
+    """Return the versions of distributions and of those they imply.
+
+    Parameters
+    ----------
+    distributions : iterable of str
+
+    Returns
+    -------
+    dict of str -> str
+        By name, sorted; ``"unknown"`` where an installation has lost its metadata.
+        With Keras, also ``"keras backend"``.
+    """
+    found: dict[str, str] = {}
+    todo = set(distributions)
+    while todo:
+        name = todo.pop()
+        if name in found:
+            continue
+        found[name] = _version(name)
+        todo.update(_HIDDEN.get(name, ()))
+        if name == "keras":
+            backend = _keras_backend()
+            if backend:
+                found["keras backend"] = backend
+                todo.add(_BACKENDS.get(backend, "keras"))
+    return dict(sorted(found.items()))
+
+
+@cache
+def _version(distribution: str) -> str:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return "unknown"
+
+
+def _keras_backend() -> str | None:
+    config = getattr(sys.modules.get("keras"), "config", None)
+    return str(config.backend()) if config is not None else None
