@@ -250,7 +250,7 @@ def test_unknown_weight(run):
 
 def test_unknown_params(run):
     """Params that no candidate has are named."""
-    with pytest.raises(WeightsNotFoundError, match="no candidate with the params"):
+    with pytest.raises(WeightsNotFoundError, match="No candidate has the params"):
         WeightHeatmapDisplay.from_run(run, candidate={"alpha": 5.0})
 
 

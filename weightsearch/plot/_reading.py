@@ -135,14 +135,7 @@ def candidate_number(run: Run, candidate: int | Mapping[str, Any] | None) -> int
     if candidate is None:
         # Without a best candidate, the first one.
         return 0 if run.best_index is None else run.best_index
-    if not isinstance(candidate, Mapping):
-        return int(candidate)
-    for number in range(len(run)):
-        if run.params(number) == candidate:
-            return number
-    raise WeightsNotFoundError(
-        f"Run {run.name} has no candidate with the params {dict(candidate)!r}."
-    )
+    return run._number(candidate)
 
 
 def main_weight(weights: StoredWeights) -> str:
