@@ -44,7 +44,9 @@ def select(
         if soft:
             answers = found.observations.answers("predict_proba")
         else:
-            answers = vote_shares(found.observations.answers("predict"), found.classes)
+            predicted = found.observations.answers("predict")
+            shape = (len(found.candidates), len(found.rows))
+            answers = vote_shares(predicted.reshape(shape), found.classes)
     elif found.kind == "regressor":
         answers = found.observations.answers("predict")
         if answers.ndim > 2 and answers.shape[2] > 1:

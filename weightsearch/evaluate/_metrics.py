@@ -142,9 +142,10 @@ def _fast(name: str, observations: Observations) -> Weighted | None:
     if y.ndim != 1:
         return None
     if name in ("accuracy", "balanced_accuracy"):
-        correct = observations.answers("predict") == y
-        if correct.ndim != 2:
+        predicted = observations.answers("predict")
+        if predicted.ndim != 2:
             return None
+        correct = predicted == y
         if name == "accuracy":
             return _mean_of(correct.astype(float))
         return _mean_recall(correct.astype(float), y)
