@@ -247,6 +247,22 @@ def test_a_scorer_that_draws_finds_what_a_fit_leaves(tmp_path):
     assert_equal(second, plain(forest, scoring=draws, refit=False).fit(X, y))
 
 
+def test_models_that_cannot_be_scored_after_all_are_counted(tmp_path, capsys):
+    """Whether a scorer draws is known when it was asked; the fits are then made."""
+
+    def draws(estimator, X, y):
+        return float(np.random.random())
+
+    search(tmp_path / "a.h5").fit(X, y)
+    np.random.seed(1)
+    second = search(tmp_path / "a.h5", scoring=draws).fit(X, y)
+    said = capsys.readouterr().out
+    np.random.seed(1)
+
+    assert_equal(second, plain(scoring=draws).fit(X, y))
+    assert "6 of the fits to rescore were made again" in said
+
+
 def test_a_scorer_of_networks_that_reads_more_than_answers(tmp_path, capsys):
     """A split's network lacks its optimizer, which a user's function may look at."""
 

@@ -99,6 +99,7 @@ class SearchRecorder:
         self._n_params_stored = 0
         self._n_new = 0
         self._n_reusable = 0
+        self._n_not_rescored = 0
         self._fitted: set[int] = set()
         self._failed_refits: list[tuple[int, str]] = []
         self._kept_keys: dict[str, bool] = {}
@@ -236,6 +237,7 @@ class SearchRecorder:
         if outcome.rescored and stored is not None:
             self._reuse(fit.candidate, fit.split, key, stored, outcome)
         else:
+            self._n_not_rescored += stored is not None
             outcome = self._storable(outcome)
             model_key = None
             if outcome.exact and outcome.state is not None and self._identity:
@@ -270,6 +272,14 @@ class SearchRecorder:
             reasons = what_differs(self._session.newest_headers, self._header)
             if reasons:
                 print(reasons)
+
+    def announce_not_rescored(self) -> None:
+        """Print how many stored models were fitted again instead of scored."""
+        if self._verbose >= 1 and self._n_not_rescored:
+            print(
+                f"{self._n_not_rescored} of the fits to rescore were made again: their "
+                "models cannot be rebuilt with this estimator, or draw random numbers"
+            )
 
     @property
     def call(self) -> FitCall:

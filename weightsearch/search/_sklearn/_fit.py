@@ -245,6 +245,8 @@ class _RecordingParallel:
         for position, outcome in stream(self._parallel, pending, "position"):
             recorder.record_split(fits[position], outcome)
             results[position] = outcome.result
+        if recalls:
+            recorder.announce_not_rescored()
         if fits:
             self._n_candidates = fits[-1].candidate + 1
         return [results[position] for position in range(len(fits))]
