@@ -232,13 +232,12 @@ class CheckedGroup:
         return gid, place
 
 
-def dangers(root: h5g.GroupID, path: str, place: str) -> Iterator[CorruptStoreError]:
+def dangers(root: CheckedGroup) -> Iterator[CorruptStoreError]:
     """Walk a group, and yield an error for each refused link or dataset."""
-    todo: list[tuple[Any, str]] = [(root, place)]
-    seen = {h5o.get_info(root).addr}
+    path, todo = root.path, [root]
+    seen = {h5o.get_info(root.gid).addr}
     while todo:
-        gid, here = todo.pop()
-        group = CheckedGroup(gid, path, here)
+        group = todo.pop()
         for name in group.names(2**31):
             try:
                 oid, where = group._open(name)
@@ -250,7 +249,7 @@ def dangers(root: h5g.GroupID, path: str, place: str) -> Iterator[CorruptStoreEr
                         if h5o.get_info(oid).addr in seen:
                             raise corrupt("has another name too", path, where)
                         seen.add(h5o.get_info(oid).addr)
-                        todo.append((oid, where))
+                        todo.append(CheckedGroup(oid, path, where))
             except CorruptStoreError as exc:
                 yield exc
 

@@ -10,7 +10,7 @@ import threading
 import time
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -27,7 +27,7 @@ from weightsearch.store import _json
 from weightsearch.store import _log as fmt
 from weightsearch.store._beside import is_at, open_ours
 from weightsearch.store._checked import corrupt
-from weightsearch.store._run import StoredArray
+from weightsearch.store._run import StoredArray, parse_header
 from weightsearch.store._schema import BLOCK_BYTES
 from weightsearch.store._specs import Packing, as_array
 
@@ -332,7 +332,10 @@ class LogFile:
             for number, text in enumerate(meta["params"], _count(meta["start"])):
                 run.params[number] = str(text)
         elif event == fmt.BEGIN:
-            run.header = _header(_json.loads(lines[0])["header"], uid)
+            header = parse_header(_json.loads(lines[0])["header"])
+            if header.uid != uid:
+                raise ValueError("the header of another run")
+            run.header = header
         elif event == fmt.SPLITS:
             numbers = (meta[n] for n in ("first", "count", "n_rows", "n_splits"))
             first, count, n_rows, n_splits = map(_count, numbers)
@@ -487,21 +490,6 @@ def _note_fit(
     number = _count(meta["number"])
     about = number, candidate, split, failed, has_weights, key, model_key
     run.fits.append(Fit(*about, frame, arrays, blobs, origin))
-
-
-_MAPPINGS = {"environment", "estimator", "settings", "identity"}
-
-
-def _header(value: Any, uid: str) -> RunHeader:
-    """Make a run's header of its JSON value."""
-    known = {one.name: value[one.name] for one in fields(RunHeader)}
-    for name, item in known.items():
-        missing = name == "fingerprint" and item is None
-        if not (missing or isinstance(item, dict if name in _MAPPINGS else str)):
-            raise TypeError(f"the header's {name} is {item!r:.100}")
-    if known["uid"] != uid:
-        raise ValueError("the header of another run")
-    return RunHeader(**known)
 
 
 def _count(value: Any) -> int:

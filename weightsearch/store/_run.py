@@ -12,6 +12,7 @@ from weightsearch._records import (
     REFIT,
     Array,
     FitTable,
+    RunHeader,
     RunSource,
     Weights,
     WeightSpec,
@@ -24,7 +25,15 @@ from weightsearch.exceptions import (
 )
 from weightsearch.store import _json
 
-__all__ = ["Referring", "Resolve", "Run", "StoredArray", "stack_of", "unlike"]
+__all__ = [
+    "Referring",
+    "Resolve",
+    "Run",
+    "StoredArray",
+    "parse_header",
+    "stack_of",
+    "unlike",
+]
 
 StoredArray = tuple[WeightSpec, Array, int]
 """An array's spec, its bytes as they are kept (uint8, 1-D), and their checksum."""
@@ -209,6 +218,25 @@ class Run(RunSource):
 
 Resolve = Callable[[str], Run | None]
 """Returns the run of a uid, or None."""
+
+
+_HEADER: dict[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("uid", "name", "status", "started", "finished"), str),
+    **dict.fromkeys(("environment", "estimator", "settings", "identity"), dict),
+    "fingerprint": (str, type(None)),
+}
+
+
+def parse_header(value: Any) -> RunHeader:
+    """Return a run's header, given its JSON value; refuse others by a ValueError."""
+    wrong = [
+        key
+        for key, kind in _HEADER.items()
+        if not isinstance(value, dict) or not isinstance(value.get(key, 0), kind)
+    ]
+    if wrong:
+        raise ValueError(f"the header lacks {wrong}, or has them wrong")
+    return RunHeader(**{key: value[key] for key in _HEADER})
 
 
 class Referring:

@@ -143,8 +143,7 @@ def specs_json(
 ) -> str:
     """Serialize the names, types and shapes of arrays.
 
-    In a ragged architecture, only the number of axes of each shape counts. The log has
-    no paths.
+    In a ragged architecture, the lengths of all axes are -1. The log has no paths.
     """
     listed = []
     for index, spec in enumerate(specs.arrays):
@@ -154,10 +153,7 @@ def specs_json(
         structured = spec.dtype.startswith("{")
         item[names.J_DTYPE] = json.loads(spec.dtype) if structured else spec.dtype
         item[names.J_ORDER] = spec.order
-        if kind == names.STACKED:
-            item[names.J_SHAPE] = list(spec.shape)
-        else:
-            item[names.J_NDIM] = len(spec.shape)
+        item[names.J_SHAPE] = list(spec.shape)
         listed.append(item)
     return _json.dumps(
         {
@@ -202,16 +198,13 @@ def _array(item: Any, kind: str) -> WeightSpec:
     name, order, dtype = (item[key] for key in ("name", "order", "dtype"))
     if not isinstance(name, str) or order not in ("C", "F"):
         raise ValueError(f"{name!r} has no name or no memory order")
-    if kind == names.STACKED:
-        shape = item[names.J_SHAPE]
-        good = isinstance(shape, list) and all(
-            type(length) is int and 0 <= length < 2**62 for length in shape
-        )
-    else:
-        ndim = item[names.J_NDIM]
-        good = type(ndim) is int and 0 <= ndim <= names.MAX_NDIM
-        shape = [-1] * ndim if good else []
-    if not good or len(shape) > names.MAX_NDIM:
+    shape = item[names.J_SHAPE]
+    low, high = (0, 2**62) if kind == names.STACKED else (-1, 0)
+    if (
+        not isinstance(shape, list)
+        or not all(type(length) is int and low <= length < high for length in shape)
+        or len(shape) > names.MAX_NDIM
+    ):
         raise ValueError(f"{name!r} has no possible shape")
     text = json.dumps(dtype) if isinstance(dtype, dict) else dtype
     try:

@@ -22,26 +22,12 @@ from weightsearch.store import _schema as names
 from weightsearch.store._catalog import CatalogEntry
 from weightsearch.store._checked import CheckedGroup, dangers
 from weightsearch.store._columns import read_column, read_json, read_texts
-from weightsearch.store._run import Resolve, Run, StoredArray, stack_of
+from weightsearch.store._run import Resolve, Run, StoredArray, parse_header, stack_of
 from weightsearch.store._splits import unpack_splits
 from weightsearch.store._stacks import StoredArchitecture
 from weightsearch.store._states import StoredStates
 
 __all__ = ["Hdf5Run"]
-
-_HEADER: dict[str, Any] = {
-    "uid": str,
-    "name": str,
-    "status": str,
-    "started": str,
-    "finished": str,
-    "environment": dict,
-    "estimator": dict,
-    "settings": dict,
-    "fingerprint": (str, type(None)),
-    "identity": dict,
-}
-
 
 _SPLIT_COLUMNS = {
     *(names.D_FOLD, names.D_TRAIN, names.D_TRAIN_OFFSET),
@@ -86,22 +72,20 @@ class Hdf5Run(Run):
 
     def check_safe(self) -> None:
         """Look at all that the run holds and refuse what a store must not hold."""
-        for danger in dangers(self.group.gid, self.path, self.group.place):
+        for danger in dangers(self.group):
             raise danger
 
     @cached_property
     def header(self) -> RunHeader:
         """What is known of the run."""
-        value = read_json(self.group, names.D_HEADER, dict)
-        wrong = [
-            key for key, kind in _HEADER.items() if not isinstance(value.get(key), kind)
-        ]
-        if wrong:
-            raise self.group.refuse(f"lacks {wrong}, or has them wrong", names.D_HEADER)
-        uids = {value["uid"], self.uid, self.group.text(names.A_UID)}
-        if len(uids) > 1 or value["name"] != self.name:
+        try:
+            header = parse_header(read_json(self.group, names.D_HEADER, dict))
+        except ValueError as exc:
+            raise self.group.refuse(str(exc), names.D_HEADER) from exc
+        uids = {header.uid, self.uid, self.group.text(names.A_UID)}
+        if len(uids) > 1 or header.name != self.name:
             raise self.group.refuse("belongs to another run", names.D_HEADER)
-        return RunHeader(**{key: value[key] for key in _HEADER})
+        return header
 
     @cached_property
     def n_candidates(self) -> int:

@@ -43,7 +43,7 @@ def verify_file(path: Path | str | BinaryIO) -> list[Problem]:
 
 
 def _problems(store: Hdf5Store) -> Iterator[Problem]:
-    for danger in dangers(store.root.gid, store.path, "/"):
+    for danger in dangers(store.root):
         yield _problem(danger)
     yield from map(_problem, store.catalog.problems())
     referrers: dict[str, int] = {}
