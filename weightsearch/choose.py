@@ -146,9 +146,10 @@ class NotSignificantlyWorse:
 
     Each candidate's scores are compared with the best one's in the same splits by the
     corrected resampled t-test [1]_, one-sided. Splits share training data, so that
-    their scores depend on each other; the test counts on that by the variance
-    :math:`s^2 (1/K + n_{test}/n_{train})`. All that is not rejected at the level
-    `alpha` counts as good as the best. The level holds for each comparison by itself.
+    their scores depend on each other; the test allows for this by the variance
+    :math:`s^2 (1/K + n_{test}/n_{train})`. A candidate that is not rejected at level
+    `alpha` is taken to be as good as the best. The level holds for each comparison by
+    itself.
 
     Parameters
     ----------

@@ -68,8 +68,8 @@ ax.set_ylim(0.75, 1)
 ax.legend()
 
 # %%
-# Is a candidate worse at all? The corrected resampled t-test counts on it that the
-# splits share training data, and the Bayesian one gives probabilities.
+# Is a candidate worse at all? The corrected resampled t-test allows for the overlap of
+# the training sets, and the Bayesian one gives probabilities.
 
 table = search.run_.compare_scores(best, rope=0.01)
 table.insert(0, "n_components", n_components[table.index])
