@@ -54,6 +54,8 @@ ELSEWHERE = {
             "plot_91_optimism",
             "plot_92_one_standard_error",
             "plot_93_greedy_ensemble",
+            "plot_94_another_metric",
+            "plot_95_intervals",
         )
     },
 }

@@ -381,7 +381,7 @@ def test_failed_fits(tmp_path: Any) -> None:
         warnings.simplefilter("ignore")
         search = searched(tmp_path, FailingOnce(), {"total": [0.0, total]}, cv=cv)
 
-    with pytest.warns(FitFailedWarning, match=r"1 fits failed.* 1 \(split 0\)"):
+    with pytest.warns(FitFailedWarning, match=r"1 fit failed.* 1 \(split 0\)"):
         found = search.run_.predictions(X, y, trusted=[FailingOnce])
 
     missing = np.isnan(found).all(axis=2)

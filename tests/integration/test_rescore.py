@@ -25,7 +25,10 @@ from sklearn.model_selection import (
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from weightsearch import WeightTrackingGridSearchCV
+from weightsearch import (
+    WeightTrackingGridSearchCV,
+    WeightTrackingHalvingGridSearchCV,
+)
 from weightsearch.exceptions import EvaluationError, WeightsNotFoundError
 
 CANCER = load_breast_cancer(return_X_y=True)
@@ -112,6 +115,28 @@ def test_overlapping_splits_and_regression(tmp_path: Path) -> None:
     found = search.run_.rescore(*DIABETES, "neg_mean_absolute_error")
 
     assert_like_a_fresh_search(found, search, DIABETES, "neg_mean_absolute_error")
+
+
+def test_halving_search(tmp_path: Path) -> None:
+    """Candidates of each round are scored on the rows of their round."""
+    search = WeightTrackingHalvingGridSearchCV(
+        LOGISTIC,
+        {"logisticregression__C": [1e-3, 0.1, 10.0]},
+        cv=StratifiedKFold(3),
+        min_resources=60,
+        random_state=0,
+        store=tmp_path / "store.h5",
+        capture="splits",
+    ).fit(*CANCER)
+
+    found = search.run_.rescore(*CANCER)
+
+    assert len(set(search.cv_results_["n_resources"])) > 1
+    for name in found.filter(regex=r"^(split\d|mean|std)_test"):
+        assert np.array_equal(found[name], search.cv_results_[name])
+    missing = np.isnan(search.run_.predictions(*CANCER)).all(axis=2)
+    tested = search.cv_results_["n_resources"]
+    assert (missing.sum(axis=1) >= len(CANCER[1]) - tested).all()
 
 
 def test_search_without_a_target(tmp_path: Path) -> None:

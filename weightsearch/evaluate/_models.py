@@ -219,9 +219,9 @@ class SplitModels:
             )
         shown = ", ".join(f"{c} (split {s})" for c, s in failed[:_SHOWN])
         more = f" and {len(failed) - _SHOWN} more" if len(failed) > _SHOWN else ""
+        fits = "1 fit" if len(failed) == 1 else f"{len(failed)} fits"
         warnings.warn(
-            f"{len(failed)} fits failed, so they have no answers: candidates {shown}"
-            f"{more}.",
+            f"{fits} failed and cannot be asked: candidate {shown}{more}.",
             FitFailedWarning,
             stacklevel=5,
         )
@@ -308,7 +308,8 @@ def _check_data(run: Any, X: Any, y: Any, *, needs_y: bool) -> None:
     if unknown:
         warnings.warn(
             f"Cannot tell whether {' and '.join(unknown)} are the data that run "
-            f"{run.name} was fitted on: they have no digest. Make sure that they are.",
+            f"{run.name} was fitted on, since their content has no digest. Make sure "
+            "that they are.",
             IdentityWarning,
             stacklevel=4,
         )
