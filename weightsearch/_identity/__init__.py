@@ -1,6 +1,6 @@
 """Keys of fits: digests of everything that decides what a fit computes.
 
-A fit is known by the content of everything that decides what it learns: the
+A fit is identified by the content of everything that decides what it learns: the
 estimator's class and params, the code among them, the candidate's params, the
 data, the split and the versions of the libraries. ``docs/identity.md`` says what
 is noticed and what is not.
@@ -72,7 +72,7 @@ def digest(obj: Any) -> str:
     Returns
     -------
     str of 32 hexadecimal digits
-        Equal for equal content, in every process; versions are no part of it.
+        Equal for equal content, in every process; does not include versions.
 
     Raises
     ------
@@ -322,7 +322,7 @@ def identify_search(
     Parameters
     ----------
     estimator : estimator
-        Not fitted, or to be cloned: what it has learned is no part of it.
+        Not fitted, or to be cloned: what it has learned does not count.
     X, y : array-like of shape (n_samples, ...), or None
     fit_params, score_params : mapping of str to object
         Such as ``sample_weight``.

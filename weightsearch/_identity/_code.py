@@ -282,7 +282,7 @@ def _class_content(cls: type) -> Iterator[tuple[str, Any]]:
         ):
             continue
         if name == "__annotations__" and not value:
-            # Made when somebody asks a class that has none.
+            # Created on access, for a class that has none.
             continue
         if isinstance(value, staticmethod | classmethod):
             yield f"attribute {name!r}", (type(value).__name__, value.__func__)
@@ -393,7 +393,7 @@ def _read_module(name: str, taken: tuple[str, ...], seen: dict[str, Any]) -> Non
         _read_module(parent, (), seen)
     if name not in seen and not isinstance(seen.get(parent), ModuleName):
         loaded = sys.modules.get(name)
-        # Without a place, all there is to a module is what it holds.
+        # Without a file, a module is what it contains.
         own = loaded is not None and home(name) is None
         seen[name] = loaded if own else ("module", name)
         spec = _find_spec(name) or getattr(loaded, "__spec__", None)

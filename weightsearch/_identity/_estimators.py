@@ -174,8 +174,8 @@ def is_frozen(obj: Any) -> bool:
 def state_of(obj: Any) -> Mapping[str, Any]:
     """Return what an estimator holds besides its params, by name.
 
-    Outside scikit-learn's base class, an estimator that says itself what its state
-    is may hold a compiled model that nobody else can look into, as CatBoost's do.
+    Outside scikit-learn's base class, an estimator with its own ``__getstate__``
+    may hold a compiled model that cannot be inspected otherwise, as CatBoost's do.
     """
     held: dict[str, Any] = getattr(obj, "__dict__", {})
     custom = getattr(type(obj), "__getstate__", None)

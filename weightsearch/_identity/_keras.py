@@ -30,7 +30,7 @@ def keras_content(obj: Any) -> tuple[tuple[str, Any], ...] | None:
     Notes
     -----
     Pickling would store an archive with its time of making. Keras numbers layers
-    per process, so the numbers in names start anew here.
+    per process, so the numbers in names restart here.
     """
     keras = sys.modules.get("keras")
     saving = getattr(keras, "saving", None)
@@ -53,7 +53,7 @@ def keras_content(obj: Any) -> tuple[tuple[str, Any], ...] | None:
 
 
 def _attributes(obj: Any) -> dict[str, Any]:
-    # Where no seed was given, an initializer draws one; the configuration tells.
+    # Where no seed was given, an initializer draws one; the configuration says so.
     drawn = {"name", "seed"} if "_init_seed" in vars(obj) else {"name"}
     return {k: _untracked(v) for k, v in vars(obj).items() if k not in drawn}
 
@@ -72,7 +72,7 @@ def _value(variable: Any) -> Any:
 
 
 def _is_drawn(variable: Any) -> bool:
-    # The configuration tells a seed that was given; another one is drawn each time.
+    # The configuration has a given seed; otherwise one is drawn each time.
     return str(getattr(variable, "path", "")).endswith("seed_generator_state")
 
 

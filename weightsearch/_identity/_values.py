@@ -75,7 +75,7 @@ class Unidentifiable(Exception):
     reason : str
         What it is and why, for people.
     path : str
-        How to get there from the object asked about, such as ``.params['f']``.
+        Path from the digested object, such as ``.params['f']``.
     """
 
     def __init__(self, reason: str, path: str = ""):

@@ -37,7 +37,7 @@ def take_tracking_params(cls: type, base: type) -> None:
     TypeError
         If a search comes after `base` in the bases, which would skip its ``fit``.
     """
-    # By __mro__, not issubclass: abstract classes note its answers for ever, and for
+    # By __mro__, not issubclass: abstract classes cache its answers, and for
     # a class that is still being made they are wrong.
     above = cls.__mro__[1:]
     for late in above[above.index(base) + 1 :]:

@@ -93,7 +93,7 @@ def unfinished_splits(
     Returns
     -------
     list of (train, test) or None
-        None where there is none, or where that cannot be told.
+        None if there is none, or if that is unknown.
     """
     if header.fingerprint is None or not all(
         header.identity[name] for name in _OF_SPLITS

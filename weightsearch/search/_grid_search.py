@@ -17,8 +17,8 @@ __all__ = ["WeightTrackingGridSearchCV"]
 class WeightTrackingGridSearchCV(GridSearchCV, TrackedSearch):  # type: ignore[misc]
     """Grid search that keeps the weights of every candidate.
 
-    A :class:`sklearn.model_selection.GridSearchCV` in everything that it does and
-    returns. In addition, the weights of every candidate are kept in an HDF5 store,
+    Does and returns everything that :class:`sklearn.model_selection.GridSearchCV`
+    does. In addition, the weights of every candidate are kept in an HDF5 store,
     under its params.
 
     Parameters
@@ -38,9 +38,9 @@ class WeightTrackingGridSearchCV(GridSearchCV, TrackedSearch):  # type: ignore[m
         With ``refit=False`` there are no refits, so ``capture="refit"`` keeps
         nothing but scores.
     cv : int, cross-validation generator or an iterable, default=None
-        How the data is split.
+        The cross-validation splitting strategy.
     verbose : int, default=0
-        From 1 on, also says how many fits were reused.
+        From 1 on, also prints how many fits were reused or rescored.
     pre_dispatch : int, or str, default='2*n_jobs'
         Number of fits that are sent to the workers ahead.
     error_score : 'raise' or numeric, default=np.nan
@@ -49,20 +49,21 @@ class WeightTrackingGridSearchCV(GridSearchCV, TrackedSearch):  # type: ignore[m
     return_train_score : bool, default=False
         Whether ``cv_results_`` has training scores.
     store : path-like or None, default=None
-        The HDF5 file, made if it is not there; earlier runs in it are kept. None: a
-        private temporary file that lives as long as the search, see
+        The HDF5 file, created if it does not exist; earlier runs in it are kept.
+        None: a private temporary file that exists as long as the search, see
         :meth:`save_store`.
     capture : {"refit", "splits", "both"}, default="refit"
-        Which models' weights are kept. ``"refit"``: every candidate is refit on all
+        Models whose weights are kept. ``"refit"``: every candidate is refit on all
         the data, as scikit-learn does it with the best one. ``"splits"``: the models
         that cross-validation fits anyway, without any extra fit. ``"both"``: both.
         The best estimator's weights are kept in any case.
     keep : int or "all", default="all"
-        How many candidates, the best-ranked ones, are refit and kept.
+        Number of candidates to refit and keep, the best-ranked ones.
     resume : bool, default=True
-        Whether fits of the same identity that `store` holds already are reused: of
-        an unfinished run, of a smaller grid, of the same script run before. Their
-        times are the stored ones. Fits that failed run again.
+        Whether equal fits in `store` are reused: of an unfinished run, a smaller
+        grid, or an earlier run of the same script. Stored models of splits are
+        scored by another `scoring` without a fit. Fit times are the stored ones.
+        Failed fits run again.
     compression : {"gzip", "lzf"}, dict or None, default=None
         How the store's arrays are compressed; a dict goes to
         :meth:`h5py.Group.create_dataset` as it is.
@@ -72,7 +73,7 @@ class WeightTrackingGridSearchCV(GridSearchCV, TrackedSearch):  # type: ignore[m
     best_weights_ : dict of str -> ndarray
         Weights of ``best_estimator_``, bit for bit.
     weights_by_params_ : Mapping
-        From a candidate's params to its weights, read when asked for.
+        From a candidate's params to its weights, read on access.
     store_ : WeightStore
         The store, open for reading.
     run_ : Run
@@ -89,8 +90,8 @@ class WeightTrackingGridSearchCV(GridSearchCV, TrackedSearch):  # type: ignore[m
     -----
     With ``capture="refit"`` there are ``n_candidates * n_splits + n_candidates``
     fits, with ``"splits"`` exactly those of `GridSearchCV`. The refits of the
-    other candidates run after all that scikit-learn does, so that whatever draws
-    from a global random state gives what it gave before.
+    other candidates run after everything that scikit-learn does, so draws from a
+    global random state are the same as without them.
 
     Examples
     --------

@@ -27,7 +27,7 @@ __all__ = [
 class _TrackedHalving(TrackedSearch):
     """Base class of searches whose candidates come in iterations."""
 
-    # Constructors add it: it belongs to halving searches alone.
+    # Constructors set it: only halving searches have it.
     refit_iterations: str
 
     _tracking_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -37,7 +37,7 @@ class _TrackedHalving(TrackedSearch):
 
     def _refit_order(self, ranked: Array) -> Array:
         iterations = np.asarray(self.cv_results_["iter"])[ranked]
-        # Scores compare within an iteration; who got further is better than others.
+        # Scores compare within an iteration; candidates of later ones are better.
         order = ranked[np.argsort(-iterations, kind="stable")]
         if self.refit_iterations == "all":
             return order
@@ -50,9 +50,9 @@ class WeightTrackingHalvingGridSearchCV(
 ):
     """Grid search by successive halving that keeps the weights of its candidates.
 
-    A :class:`sklearn.model_selection.HalvingGridSearchCV` in everything that it does
-    and returns, with a store as :class:`WeightTrackingGridSearchCV` has it. It needs
-    no ``enable_halving_search_cv``.
+    Does and returns everything that
+    :class:`sklearn.model_selection.HalvingGridSearchCV` does, with a store as in
+    :class:`WeightTrackingGridSearchCV`. Does not need ``enable_halving_search_cv``.
 
     Parameters
     ----------
@@ -63,19 +63,19 @@ class WeightTrackingHalvingGridSearchCV(
         Names of parameters with the values to try. Every name is checked on the
         estimator before the first fit.
     factor : int or float, default=3
-        One candidate of so many gets into the next iteration.
+        One candidate out of `factor` survives each iteration.
     resource : ``'n_samples'`` or str, default='n_samples'
-        What grows with each iteration: the samples, or a param of the estimator.
+        The resource that grows with each iteration: the samples, or a param.
     max_resources : int, default='auto'
-        The most that a candidate may use in an iteration.
+        The most resources that a candidate may use in an iteration.
     min_resources : {'exhaust', 'smallest'} or int, default='exhaust'
-        What each candidate uses in the first iteration.
+        Resources of each candidate in the first iteration.
     aggressive_elimination : bool, default=False
         Whether the first iteration is repeated until few enough candidates remain.
     cv : int, cross-validation generator or iterable, default=5
-        How the data is split; each time the same.
+        The splitting strategy; must give the same splits each time.
     scoring : str or callable, default=None
-        How predictions on the test set are evaluated; one metric.
+        The metric on the test set; a single one.
     refit : bool or callable, default=True
         Whether the best candidate of the last iteration is refit on all the data.
     error_score : 'raise' or numeric, default=np.nan
@@ -83,9 +83,8 @@ class WeightTrackingHalvingGridSearchCV(
     return_train_score : bool, default=True
         Whether ``cv_results_`` has training scores.
     random_state : int, RandomState instance or None, default=None
-        From where subsamples are drawn. With None an unfinished run in `store` is
-        gone on with by its own draws; fits of a complete one are not reused, but
-        for refits.
+        Seed of the subsamples. With None, an unfinished run in `store` is resumed
+        with its own draws; of a complete run only refits are reused.
     n_jobs : int or None, default=None
         Number of fits that run in parallel, refits included.
     verbose : int, default=0
@@ -96,25 +95,25 @@ class WeightTrackingHalvingGridSearchCV(
     capture : {"refit", "splits", "both"}, default="refit"
         Which models' weights are kept.
     keep : int or "all", default="all"
-        How many candidates are refit and kept: of those of `refit_iterations` the
-        best, the last iteration's first.
+        Number of candidates to refit and keep: the best of `refit_iterations`, the
+        last iteration's first.
     resume : bool, default=True
-        Whether fits that `store` holds are reused. In a grown grid an iteration has
-        other resources, so fits of its splits are reused only where
-        `min_resources` is a number; refits are in any case.
+        Whether fits in `store` are reused. With a larger grid, iterations have other
+        resources, so fits on splits are reused only if `min_resources` is a number;
+        refits always are.
     compression : {"gzip", "lzf"}, dict or None, default=None
         How the store's arrays are compressed.
     refit_iterations : {"last", "all"}, default="last"
-        Of which iterations candidates are refit on all the data. With ``"all"``
-        those that were eliminated are too. Params that come in several iterations
-        are refit once, as the candidate of the last one of these; where `resource`
-        is a param, they differ in it and each is refit.
+        Iterations whose candidates are refit on all the data; ``"all"`` includes
+        eliminated ones. Params that occur in several iterations are refit once, as
+        the candidate of the last one; if `resource` is a param, they differ in it
+        and each is refit.
 
     Attributes
     ----------
     best_weights_, weights_by_params_, store_, run_
-        As in :class:`WeightTrackingGridSearchCV`. Params that come in several
-        iterations stand for the candidate of the last one.
+        As in :class:`WeightTrackingGridSearchCV`. Params that occur in several
+        iterations refer to the candidate of the last one.
     cv_results_, best_estimator_, best_score_, best_params_, best_index_, ...
         As in :class:`~sklearn.model_selection.HalvingGridSearchCV`.
 
@@ -126,8 +125,8 @@ class WeightTrackingHalvingGridSearchCV(
     Notes
     -----
     A candidate is a row of ``cv_results_``: params that reach the third iteration
-    are three candidates, told apart by ``iter`` and ``n_resources``, which are
-    columns of ``run_.candidates`` too.
+    are three candidates, distinguished by ``iter`` and ``n_resources``, which are
+    also columns of ``run_.candidates``.
 
     Examples
     --------
@@ -202,9 +201,9 @@ class WeightTrackingHalvingRandomSearchCV(
 ):
     """Randomized search by successive halving that keeps its candidates' weights.
 
-    A :class:`sklearn.model_selection.HalvingRandomSearchCV` in everything that it
-    does and returns, with a store as :class:`WeightTrackingGridSearchCV` has it. It
-    needs no ``enable_halving_search_cv``.
+    Does and returns everything that
+    :class:`sklearn.model_selection.HalvingRandomSearchCV` does, with a store as in
+    :class:`WeightTrackingGridSearchCV`. Does not need ``enable_halving_search_cv``.
 
     Parameters
     ----------
@@ -220,10 +219,10 @@ class WeightTrackingHalvingRandomSearchCV(
 error_score, return_train_score, n_jobs, verbose
         As in :class:`WeightTrackingHalvingGridSearchCV`.
     min_resources : {'exhaust', 'smallest'} or int, default='smallest'
-        What each candidate uses in the first iteration.
+        Resources of each candidate in the first iteration.
     random_state : int, RandomState instance or None, default=None
-        From where candidates and subsamples are drawn. With None an unfinished run
-        in `store` is gone on with by its own draws.
+        Seed of candidates and subsamples. With None, an unfinished run in `store` is
+        resumed with its own draws.
     store, capture, keep, resume, compression, refit_iterations
         As in :class:`WeightTrackingHalvingGridSearchCV`.
 

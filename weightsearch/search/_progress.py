@@ -119,7 +119,7 @@ class Progress:
         try:
             free = shutil.disk_usage(self._path.parent).free
         except OSError:
-            # Not every file system tells; then nothing can be said.
+            # Not every file system reports its free space.
             return
         whole = each * (left + stored)
         # Once in the log, then in the file too, until the log is removed.
@@ -131,7 +131,7 @@ class Progress:
                 f"The weights of {left} more fits, some {size_text(each)} each, need "
                 f"about {size_text(needed)} in {self._path.parent} until they are in "
                 f"the store, and {size_text(free)} are free there. What has finished "
-                "stays safe when the disk is full, and the same call goes on. To need "
+                "stays safe when the disk is full, and the same call resumes. To need "
                 "less, keep fewer (keep=10), or put the store on another disk.",
                 DiskSpaceWarning,
                 stacklevel=2,

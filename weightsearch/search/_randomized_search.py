@@ -21,8 +21,8 @@ class WeightTrackingRandomizedSearchCV(
 ):
     """Randomized search that keeps the weights of every candidate.
 
-    A :class:`sklearn.model_selection.RandomizedSearchCV` in everything that it does
-    and returns, with a store as :class:`WeightTrackingGridSearchCV` has it.
+    Does and returns everything that :class:`sklearn.model_selection.RandomizedSearchCV`
+    does, with a store as in :class:`WeightTrackingGridSearchCV`.
 
     Parameters
     ----------
@@ -41,14 +41,14 @@ class WeightTrackingRandomizedSearchCV(
     refit : bool, str, or callable, default=True
         Whether, and by which score, the best candidate is refit on all the data.
     cv : int, cross-validation generator or an iterable, default=None
-        How the data is split.
+        The cross-validation splitting strategy.
     verbose : int, default=0
         From 1 on, also says how many fits were reused.
     pre_dispatch : int, or str, default='2*n_jobs'
         Number of fits that are sent to the workers ahead.
     random_state : int, RandomState instance or None, default=None
-        From where candidates are drawn. With None an unfinished run in `store` is
-        gone on with by its own draws.
+        Seed of the candidates. With None, an unfinished run in `store` is resumed
+        with its own draws.
     error_score : 'raise' or numeric, default=np.nan
         The score of a fit that fails.
     return_train_score : bool, default=False
@@ -57,15 +57,14 @@ class WeightTrackingRandomizedSearchCV(
         The HDF5 file; this and the following as in
         :class:`WeightTrackingGridSearchCV`.
     capture : {"refit", "splits", "both"}, default="refit"
-        Which models' weights are kept. Candidates that were drawn twice are refit
+        Models whose weights are kept. Candidates that were drawn twice are refit
         once.
     keep : int or "all", default="all"
-        How many candidates, the best-ranked ones, are refit and kept.
+        Number of candidates to refit and keep, the best-ranked ones.
     resume : bool, default=True
-        Whether fits that `store` holds are reused. With a seed and a distribution
-        among the params, a larger `n_iter` goes on from where a smaller one ended;
-        lists alone are sampled without replacement, which a larger `n_iter` does
-        anew.
+        Whether fits in `store` are reused. With a seed and at least one distribution,
+        a larger `n_iter` continues where a smaller one ended; lists alone are
+        sampled without replacement, so a larger `n_iter` draws from scratch.
     compression : {"gzip", "lzf"}, dict or None, default=None
         How the store's arrays are compressed.
 

@@ -49,15 +49,8 @@ _RECORDED_SETTINGS = ("capture", "keep", "refit", "scoring", "cv", "return_train
 """Settings that are recorded for every search."""
 
 _UNRECORDED_SETTINGS = {
-    "estimator",
-    "store",
-    "resume",
-    "compression",
-    "n_jobs",
-    "verbose",
-} | {
-    "pre_dispatch",
-    "search_spaces",
+    *("estimator", "store", "resume", "compression"),
+    *("n_jobs", "pre_dispatch", "verbose", "search_spaces"),
 }
 """Params that do not affect what is stored, or that are stored elsewhere."""
 
@@ -67,13 +60,12 @@ _Place = tuple[Path, PrivateFolder | None]
 class TrackedSearch(CallbackSearch):
     """Base class of searches that keep the weights of every candidate.
 
-    It makes any search that comes from scikit-learn's ``BaseSearchCV`` one that keeps
-    weights, also one with a ``_run_search`` of its own. In the list of bases it comes
-    last, so that it runs ``BaseSearchCV.fit`` for the search before it, and every
-    finished fit goes to the store.
+    It makes any search derived from scikit-learn's ``BaseSearchCV`` keep weights, also
+    one with its own ``_run_search``. It must be the last base: it runs
+    ``BaseSearchCV.fit`` for the search before it and stores every finished fit.
 
-    A class that derives from it takes `store`, `capture`, `keep`, `resume` and
-    `compression` in its constructor, without naming them, and has all attributes of
+    A derived class accepts `store`, `capture`, `keep`, `resume` and `compression` in
+    its constructor, without naming them, and has all attributes of
     :class:`WeightTrackingGridSearchCV`.
 
     Raises
@@ -87,7 +79,7 @@ class TrackedSearch(CallbackSearch):
     >>> from sklearn.linear_model import LogisticRegression
     >>> from weightsearch import TrackedSearch
     >>> class DoublingSearch(TrackedSearch):
-    ...     '''Doubles C as long as it helps.'''
+    ...     '''Double C as long as it helps.'''
     ...
     ...     def _run_search(self, evaluate_candidates):
     ...         C, scores = 0.01, []
@@ -160,11 +152,11 @@ class TrackedSearch(CallbackSearch):
                 "capture='refit' keeps only those. Pass capture='splits' to keep the "
                 "models of cross-validation.",
                 NoWeightsWarning,
-                # The caller of fit, whose decorator is a frame of its own.
+                # The caller of fit; its decorator adds a frame.
                 stacklevel=3,
             )
-        # During the fit the search itself may travel to the workers, so that it
-        # must hold neither an open file nor an earlier fit's store.
+        # The search may be sent to workers, so it must not hold an open file or an
+        # earlier fit's store.
         self.__dict__.pop("_reference", None)
         with self._recording(X, y, params) as (recorder, place):
             fit_search(self, X, y, params, recorder)
@@ -311,7 +303,7 @@ class TrackedSearch(CallbackSearch):
         Parameters
         ----------
         path : path-like
-            Where to put it. A file that is there already is not overwritten.
+            Path of the copy. An existing file is not overwritten.
 
         Returns
         -------
@@ -321,7 +313,7 @@ class TrackedSearch(CallbackSearch):
         Raises
         ------
         StoreWriteError
-            If there is a file already, or none can be written.
+            If the file exists, or cannot be written.
         """
         source = self._stored("save_store").path
         target = Path(path).expanduser()
@@ -335,7 +327,7 @@ class TrackedSearch(CallbackSearch):
                 os.fsync(new.fileno())
         except FileExistsError as error:
             raise StoreWriteError(
-                f"{target} is there already; choose another path, or remove it first.",
+                f"{target} exists already; choose another path, or remove it first.",
                 str(target),
             ) from error
         except OSError as error:
@@ -356,7 +348,7 @@ class TrackedSearch(CallbackSearch):
         params : dict or int
             The candidate's params, or its row in ``cv_results_``.
         split : int, default=None
-            The cross-validation split whose model is meant; None: the refit.
+            The cross-validation split of the model; None: the refit.
 
         Returns
         -------
@@ -367,9 +359,9 @@ class TrackedSearch(CallbackSearch):
         Raises
         ------
         WeightsNotFoundError
-            If no such candidate, or no model of it, was kept.
+            If there is no such candidate, or its model was not kept.
         RebuildError
-            If it holds what cannot be stored without pickle.
+            If it contains something that cannot be stored without pickle.
         """
         run = self._stored("estimator_for").run
         number = run._number(params)
@@ -470,7 +462,7 @@ class TrackedSearch(CallbackSearch):
         scoring : str, callable or None, default=None
             None: the search's own; of several metrics the one it refits by.
         split : int, default=None
-            The split whose models are meant; None: the refits.
+            The split of the models; None: the refits.
         n_jobs : int, default=None
             Workers; None: as many as the search has.
         verbose : int, default=0
@@ -479,7 +471,7 @@ class TrackedSearch(CallbackSearch):
         Returns
         -------
         scores : DataFrame
-            A row a candidate, as of :meth:`weightsearch.Run.score_candidates`:
+            One row per candidate, as in :meth:`weightsearch.Run.score_candidates`:
             cross-validated score and rank beside those on these data;
             ``scores.attrs["spearman"]`` is their rank correlation.
         """
@@ -495,12 +487,12 @@ class TrackedSearch(CallbackSearch):
     def attach_store(self, path: str | os.PathLike[str]) -> Any:
         """Set the path of this search's store.
 
-        For a search that was pickled, and whose store was moved or copied.
+        For a pickled search whose store was moved or copied.
 
         Parameters
         ----------
         path : path-like
-            A store that holds this search's run.
+            A store that has this search's run.
 
         Returns
         -------
@@ -511,7 +503,7 @@ class TrackedSearch(CallbackSearch):
         StoreError
             If there is no store.
         WeightsNotFoundError
-            If it does not hold the run of this search; nothing has changed then.
+            If it does not have the run of this search; nothing is changed.
         """
         self._stored("attach_store").attach(Path(path).expanduser())
         return self
@@ -550,10 +542,10 @@ def _absolute(store: str | os.PathLike[str]) -> Path:
     try:
         return Path(store).expanduser().resolve()
     except (OSError, RuntimeError) as error:
-        # A loop of links, or a ~ of nobody.
+        # A loop of links, or a ~ of an unknown user.
         raise StoreError(
             f"The store's path {os.fspath(store)!r} cannot be resolved: {error}. "
-            "Give another path.",
+            "Use another path.",
             os.fspath(store),
         ) from error
 

@@ -181,7 +181,7 @@ class RecordedSplitter:
     splits : list of (train, test) or None
         None before the first draw.
     params_digest : str
-        Digest of what the splitter was told besides the data, such as ``groups``;
+        Digest of the splitter's arguments besides the data, such as ``groups``;
         empty where there is none.
     """
 
@@ -199,7 +199,7 @@ class RecordedSplitter:
         return repr(self._cv)
 
     def __getattr__(self, name: str) -> Any:
-        # A halving search asks for shuffle and random_state.
+        # A halving search reads shuffle and random_state.
         return getattr(self._cv, name)
 
     def get_n_splits(self, *args: Any, **kwargs: Any) -> int:

@@ -89,7 +89,7 @@ class _Refit:
         if stored is None:
             self._before_fit()
             return self._estimator.set_params(**params)
-        # scikit-learn goes on to fit it, which is done already.
+        # scikit-learn calls fit next, which is done already.
         stored.fit = lambda *args, **kwargs: stored
         return stored
 

@@ -62,7 +62,7 @@ def stream(
     parallel : Parallel
         From :func:`make_parallel`.
     tasks : iterator of (function, args, kwargs)
-        Each returns a pair of its number and something that tells its ``nbytes``.
+        Each returns its number and a result that has ``nbytes``.
     key : str
         The keyword argument that is a task's number.
 
