@@ -274,10 +274,11 @@ def randomness() -> dict[str, Any]:
     Any draw changes them.
     """
     state = np.random.get_state(legacy=False)
-    numpy: Any = repr(state)
+    inner = state["state"]
     if state["bit_generator"] == "MT19937":
-        inner = state["state"]
-        numpy = inner["pos"], state["gauss"], inner["key"].tobytes()
+        numpy: Any = inner["pos"], state["gauss"], inner["key"].tobytes()
+    else:
+        numpy = repr(state)
     found: dict[str, Any] = {"random": random.getstate(), "numpy": numpy}
     torch = sys.modules.get("torch")
     if torch is not None:
