@@ -167,14 +167,16 @@ def test_kills_at_random_instants_cost_nothing_finished(path, writers):
     whole = time.monotonic() - begun
     check_everything(path, 1, output)
     during = 0
-    for number in range(2, KILLS + 2):
+    while during < KILLS:
         # Few runs are checked faster than many.
         path.write_bytes(before)
-        output = kill_after(writers, chance.random() * whole, path, number, COUNT)
-        during += writers.code == -signal.SIGKILL
-        check_everything(path, number, output)
-
-    assert during >= KILLS // 2, "too many children ended before they were killed"
+        output = kill_after(writers, chance.random() * whole, path, 1, COUNT)
+        if writers.code == -signal.SIGKILL:
+            during += 1
+        else:
+            # The machine has become faster.
+            whole *= 0.9
+        check_everything(path, 1, output)
 
 
 def test_kills_during_recovery_cost_nothing(path, writers):

@@ -140,6 +140,20 @@ def test_a_kill_at_any_step_of_a_new_file(tmp_path: Path, step: str, new: bool):
 
 
 @posix
+def test_a_redo_file_under_two_names(tmp_path: Path):
+    """A writer that dies while it names its redo file has committed, says a reader."""
+    path = good_store(tmp_path / "a.h5")
+    assert killed(_steps.REDO_WRITTEN, lambda: durably(path, more(1)))
+    redo_path(path).with_name(f"a.h5.{'0' * 16}.tmp").hardlink_to(redo_path(path))
+
+    expected = [FIRST, "2026-000001"]
+    assert runs_of(path) == expected
+    recover(path)
+    assert runs_of(path) == expected
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@posix
 @pytest.mark.slow
 def test_random_kills_lose_nothing(tmp_path: Path):
     """60 kills at any instant of adding: what was told as added is there."""

@@ -390,7 +390,8 @@ def _read_redo(redo: Path, file: io.FileIO) -> dict[int, bytes]:
     Where something else has its name, a StoreWriteError is raised.
     """
     size = os.fstat(file.fileno()).st_size
-    with io.FileIO(open_ours(redo, write=False)) as source:
+    # Its writer may have died before it removed the name that it was written under.
+    with io.FileIO(open_ours(redo, write=False, names=2)) as source:
         total = os.fstat(source.fileno()).st_size
         head = source.read(_HEAD.size + _CRC.size)
         if head[: len(_MAGIC)] != _MAGIC[: len(head)]:

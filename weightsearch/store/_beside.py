@@ -89,7 +89,7 @@ def _take_over(handle: int, like: os.stat_result) -> int:
     return mode
 
 
-def open_ours(path: Path, *, write: bool = True) -> int:
+def open_ours(path: Path, *, write: bool = True, names: int = 1) -> int:
     """Open a file that an earlier writer has left beside the store.
 
     Raises
@@ -97,15 +97,15 @@ def open_ours(path: Path, *, write: bool = True) -> int:
     FileNotFoundError
         If there is none.
     StoreWriteError
-        If it is not a plain file with one name.
+        If it is not a plain file with at most so many names.
     OSError
         If it cannot be opened.
     """
     flags = (os.O_RDWR if write else os.O_RDONLY) | _PLAIN | _NO_WAIT
-    if not is_plain(os.lstat(path)):
+    if not is_plain(os.lstat(path), names):
         raise in_the_way(path)
     handle = os.open(path, flags)
-    if not is_plain(os.fstat(handle)):
+    if not is_plain(os.fstat(handle), names):
         os.close(handle)
         raise in_the_way(path)
     return handle
@@ -119,9 +119,9 @@ def is_at(handle: int, path: Path) -> bool:
         return False
 
 
-def is_plain(status: os.stat_result) -> bool:
-    """Whether a file is a plain one with at most one name."""
-    return stat.S_ISREG(status.st_mode) and status.st_nlink <= 1
+def is_plain(status: os.stat_result, names: int = 1) -> bool:
+    """Whether a file is a plain one with at most so many names."""
+    return stat.S_ISREG(status.st_mode) and status.st_nlink <= names
 
 
 def in_the_way(path: Path) -> StoreWriteError:
