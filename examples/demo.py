@@ -1,9 +1,9 @@
-"""Three searches in three frameworks, one store, and what can be read from it.
+"""Three searches in three frameworks, written to one store and shown.
 
     python examples/demo.py [folder]
 
-Runs the three examples beside this file on data that comes with scikit-learn, all
-into one store, and shows the candidates with their weights, best first. Without the
+Runs the three examples in this folder on data that comes with scikit-learn, all with
+one store, and shows the candidates with their weights, best first. Without the
 frameworks, `weightsearch demo` does the same with scikit-learn alone.
 """
 
@@ -47,7 +47,7 @@ def network(run, candidate):
 
 
 def weights_table(run):
-    """Return a table with one row a weight, candidates from the best to the last."""
+    """Return a table with one row per weight, the best candidate first."""
     rows = []
     for place, candidate in enumerate(ranked(run), start=1):
         score = run.candidates.loc[candidate, "mean_test_score"]
@@ -76,7 +76,7 @@ def pair_to_compare(run):
 
 
 def show(path):
-    """Print what a person wants to see of a store."""
+    """Print each run's candidates and weights, and compare two candidates."""
     with WeightStore(path) as store:
         for run, example in zip(store.runs.values(), EXAMPLES, strict=True):
             print(f"\n=== {example.NAME}: run {run.name}\n")
@@ -96,7 +96,7 @@ def main(folder=None):
     folder = Path(folder or tempfile.mkdtemp(prefix="weightsearch-demo-"))
     path = folder / "demo.h5"
     if path.exists():
-        sys.exit(f"{path} is there already; name another folder.")
+        sys.exit(f"{path} already exists: name another folder.")
     begin = time.perf_counter()
     run_searches(path)
     show(path)

@@ -2,8 +2,8 @@
 scikit-learn: every network of a grid
 =====================================
 
-``GridSearchCV`` leaves one fitted model. Here six multilayer perceptrons are tried on
-the wine data, and the weights of all six are there afterwards.
+``GridSearchCV`` leaves one fitted model. Here six multilayer perceptrons are fitted to
+the wine data, and the weights of all six are kept.
 """
 
 from sklearn.datasets import load_wine

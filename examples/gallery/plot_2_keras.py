@@ -2,9 +2,9 @@
 Keras: layers have the same names in every model
 ================================================
 
-Keras numbers layers by process: the second model of a search has a layer ``dense_2``
-where the first one had ``dense``. In a store names count from the beginning in each
-model, so that a layer can be followed through all candidates.
+Keras numbers layers per process: the second model of a search has a layer ``dense_2``
+where the first one had ``dense``. In a store the numbers start again in each model, so a
+layer has the same name in all candidates.
 """
 
 import keras

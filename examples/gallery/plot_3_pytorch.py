@@ -3,7 +3,7 @@ PyTorch: which features does each candidate use?
 ================================================
 
 Networks of skorch on the breast cancer data. Names of weights are those of the
-module's ``state_dict``, behind the name of the pipeline's step.
+module's ``state_dict``, after the name of the pipeline's step.
 """
 
 import tempfile

@@ -2,9 +2,9 @@
 How alpha shapes the first layer
 ================================
 
-``alpha`` of an ``MLPClassifier`` is its penalty on large weights. What it does is best
-seen in the first layer of networks that read digits: each hidden unit has a weight for
-each pixel, and so is an image.
+``alpha`` of an ``MLPClassifier`` is its penalty on large weights. Its effect is visible
+in the first layer of networks for digits: each hidden unit has a weight per pixel, and
+can be shown as an image.
 """
 
 import matplotlib.pyplot as plt

@@ -1,9 +1,9 @@
 """
-A search that was killed goes on
+A search that was killed resumes
 ================================
 
-Every finished fit is safe at once. Here a search runs in a process of its own, which is
-killed in the middle with ``SIGKILL``: the signal that no program can catch, and that a
+Every finished fit is stored at once. Here a search runs in a process of its own, which is
+killed in the middle with ``SIGKILL``, the signal that no program can catch and that a
 system out of memory sends. Then the same search runs again.
 """
 

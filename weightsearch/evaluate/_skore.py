@@ -34,12 +34,12 @@ def to_skore(
         from skore import ComparisonReport, CrossValidationReport
     except ImportError as error:
         raise ImportError(
-            "run.to_skore needs skore: pip install 'weightsearch[skore]'."
+            "run.to_skore needs skore: pip install 'skore>=0.28'"
         ) from error
     if not hasattr(CrossValidationReport, "from_dict"):
         raise ImportError(
             "run.to_skore needs a skore whose CrossValidationReport has from_dict: "
-            "pip install --upgrade 'weightsearch[skore]'."
+            "pip install --upgrade skore"
         )
     models = SplitModels(run, X, y, candidates, needs_y=True, **brought)
     numbers = list(dict.fromkeys(models.candidates))
@@ -113,7 +113,7 @@ def _check_version(state: dict[str, Any]) -> None:
         raise ImportError(
             f"skore {version('skore')} keeps reports in version {found} of its state, "
             f"and weightsearch knows version {_STATE_VERSION}. Install another skore: "
-            "pip install 'weightsearch[skore]'."
+            "pip install 'skore>=0.28'"
         )
 
 

@@ -1588,8 +1588,7 @@ default="average"
         Raises
         ------
         ImportError
-            If skore is not installed, or of a version that is not known:
-            ``pip install 'weightsearch[skore]'``.
+            If skore is not installed, or of a version that is not known.
         EvaluationError
             If `X` or `y` are other data, or a fit of a candidate failed.
         WeightsNotFoundError
