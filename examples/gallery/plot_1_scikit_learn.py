@@ -30,7 +30,7 @@ for name, weight in search.best_weights_.items():
     print(f"{name:30} {weight.shape}")
 
 # %%
-# Those of any other one are found by its params.
+# Other candidates are found by their params.
 
 params = {
     "mlpclassifier__hidden_layer_sizes": (20, 20),
@@ -39,7 +39,7 @@ params = {
 search.weights_by_params_[params]["mlpclassifier/coefs_/1"].shape
 
 # %%
-# The run is a table of candidates that can be asked for its weights.
+# The run has a table of candidates, and their weights.
 
 run = search.run_
 run.candidates[["rank_test_score", *grid]]

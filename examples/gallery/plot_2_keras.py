@@ -48,7 +48,7 @@ for params, weights in search.weights_by_params_.items():
     print(dict(params), {name: weights[name].shape for name in weights})
 
 # %%
-# A query finds candidates; an array is read when it is asked for.
+# A query finds candidates; an array is read on access.
 
 run = search.run_
 wide = run.query("model__hidden_units == 16")
@@ -61,13 +61,13 @@ for candidate in wide.index:
     )
 
 # %%
-# What each hidden unit of the best network looks at: blue pixels speak against it, red
-# ones for it.
+# The pixels of each hidden unit of the best network: blue ones have negative weights, red
+# ones positive.
 
 WeightImageDisplay.from_search(search, "dense/kernel", shape=(8, 8), vmax=1.0)
 
 # %%
-# And of the penalised network of the same size, on the same scale.
+# The penalised network of the same size, on the same scale.
 
 penalised = {"model__hidden_units": 16, "model__penalty": 0.01}
 WeightImageDisplay.from_search(

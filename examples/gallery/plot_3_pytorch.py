@@ -56,8 +56,8 @@ for name, weight in search.best_weights_.items():
     print(f"{name:34} {weight.dtype} {weight.shape}")
 
 # %%
-# How strongly a network looks at a feature: the norm of the feature's column in the
-# first layer, as a share of all. One row a candidate, the best at the top.
+# How much a network uses a feature: the norm of the feature's column in the first layer,
+# as a share of all. One row per candidate, the best at the top.
 
 run = search.run_
 order = run.candidates.sort_values("rank_test_score", kind="stable").index
@@ -78,7 +78,7 @@ ax.set_xticks(range(30), data.feature_names, rotation=60, ha="right", fontsize=8
 figure.colorbar(image, label="Share of the first layer")
 
 # %%
-# The weights go to any program that reads PyTorch's files; no pickle is in them.
+# The exported file can be read by any program that reads PyTorch's files.
 
 with tempfile.TemporaryDirectory() as folder:
     path = run.export(search.best_index_, Path(folder) / "best.pt")

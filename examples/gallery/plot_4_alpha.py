@@ -29,12 +29,12 @@ for candidate, ax in enumerate(axes.flat):
     ax.set_title(f"alpha = {row['alpha']:g}, accuracy {row['mean_test_score']:.3f}")
 
 # %%
-# All four networks started from the same weights, as they have one seed: a unit stands
-# at the same place in each. With a small penalty much of the random start is left, also
+# All four networks have one seed and started from the same weights: a unit is at the
+# same place in each. With a small penalty much of the random start is left, also
 # at the edge, where digits have no ink. With a larger one units become strokes, then
-# vanish one after the other.
+# vanish.
 #
-# Numbers say the same. The *effective rank* counts how many directions the layer uses,
+# The statistics agree. The *effective rank* counts how many directions the layer uses,
 # and the share of zeros stays 0: this penalty makes weights small, never exactly zero.
 
 stats = run.stats()

@@ -48,7 +48,7 @@ ax.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
 # What is missing up to 1 goes with combinations of params.
 #
 # Does the norm of the first layer go with the score? The title has Spearman's rank
-# correlation. It is no cause: norm and score both follow from the params, as colours
+# correlation. It is not a cause: norm and score both follow from the params, as colours
 # show.
 
 ScoreStatisticDisplay.from_run(run, "coefs_/0", "l2", color_by="alpha")

@@ -55,7 +55,7 @@ figure.colorbar(draw(ax, scores, "Three folds"), label="Hidden units")
 # %%
 # Another way to cross-validate: five random splits with little to train on. The refits
 # are the same, since they do not depend on the splits; only the order that
-# cross-validation foresees differs.
+# cross-validation predicts differs.
 
 few = ShuffleSplit(5, train_size=60, random_state=0)
 other = WeightTrackingGridSearchCV(mlp, grid, cv=few).fit(X, y)

@@ -81,7 +81,7 @@ with WeightStore(folder / "search.h5") as store:
     print(run.status, n_complete, "candidates,", run.n_with_weights, "with weights")
 
 # %%
-# Fits that were safe while the first process lived:
+# Fits that were stored before the first process was killed:
 
 seconds, counts = zip(*n_fits, strict=True)
 figure, ax = plt.subplots(figsize=(7, 3.2), layout="constrained")

@@ -36,15 +36,15 @@ print(f"soup of four: {soup.score(X_test, y_test):.3f}")
 print(f"ensemble of four: {ensemble.score(X_test, y_test):.3f}")
 
 # %%
-# A soup costs one prediction, an ensemble one a member. What both need is in the store,
-# so they can be made years later, by whoever has the file. Neither is sure to be better
-# than the best member, and here neither is: a small search over a small network.
+# A soup costs one prediction, an ensemble one per member. Both need only the store.
+# Neither is always better than the best member, and here neither is: a small search over
+# a small network.
 #
 # Where a soup goes wrong
 # -----------------------
 # Networks that started from different weights have their hidden units in another order,
-# and lie in different valleys. Their mean is no network at all. ``align=True`` puts the
-# units into one order first, which helps and does not mend it.
+# and are in different minima. Their mean predicts badly. ``align=True`` puts the units
+# into one order first, which helps but is not enough.
 
 seeds = WeightTrackingGridSearchCV(
     MLPClassifier((32,), tol=0.01, n_iter_no_change=3, learning_rate_init=0.005),

@@ -46,7 +46,7 @@ print(corrected)
 print(f"accuracy on {len(y_all) - 80} other rows: {truth:.4g}")
 
 # %%
-# One bootstrap sample after the other picks the candidate that is best on the sample,
+# Each bootstrap sample picks the candidate that is best on the sample,
 # and scores it on the rows that are not in it. That the winner changes from sample to
 # sample is the reason for the optimism.
 
@@ -85,5 +85,5 @@ ax.axhline(0, color="C2", lw=1)
 ax.set_ylabel("Too high by")
 
 # %%
-# Rows that belong together, such as those of one patient, are drawn together with
+# Rows that belong together, such as those of a patient, are drawn together with
 # ``groups=``; rows in order of time in stretches of ``block_length=``.
