@@ -3,8 +3,8 @@ Keras: layers have the same names in every model
 ================================================
 
 Keras numbers layers per process: the second model of a search has a layer ``dense_2``
-where the first one had ``dense``. In a store the numbers start again in each model, so a
-layer has the same name in all candidates.
+where the first one had ``dense``. In a store the numbers start again in each model, so
+a layer has the same name in all candidates.
 """
 
 import keras
@@ -61,8 +61,8 @@ for candidate in wide.index:
     )
 
 # %%
-# The pixels of each hidden unit of the best network: blue ones have negative weights, red
-# ones positive.
+# The pixels of each hidden unit of the best network: blue ones have negative weights,
+# red ones positive.
 
 WeightImageDisplay.from_search(search, "dense/kernel", shape=(8, 8), vmax=1.0)
 

@@ -56,8 +56,8 @@ for name, weight in search.best_weights_.items():
     print(f"{name:34} {weight.dtype} {weight.shape}")
 
 # %%
-# How much a network uses a feature: the norm of the feature's column in the first layer,
-# as a share of all. One row per candidate, the best at the top.
+# How much a network uses a feature: the norm of the feature's column in the first
+# layer, as a share of all. One row per candidate, the best at the top.
 
 run = search.run_
 order = run.candidates.sort_values("rank_test_score", kind="stable").index

@@ -3,9 +3,10 @@ Does the rank in cross-validation hold on new data?
 ===================================================
 
 A search picks the candidate with the best cross-validated score. To know whether it is
-also the best one on new data, *all* candidates must be scored there (`scikit-learn issue 16765
-<https://github.com/scikit-learn/scikit-learn/issues/16765>`_ asks for it, to choose a
-cross-validation strategy). Their models are in the store, so nothing is fitted again.
+also the best one on new data, *all* candidates must be scored there (`scikit-learn
+issue 16765 <https://github.com/scikit-learn/scikit-learn/issues/16765>`_ asks for it,
+to choose a cross-validation strategy). Their models are in the store, so nothing is
+fitted again.
 """
 
 import matplotlib.pyplot as plt

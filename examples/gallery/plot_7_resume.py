@@ -2,9 +2,9 @@
 A search that was killed resumes
 ================================
 
-Every finished fit is stored at once. Here a search runs in a process of its own, which is
-killed in the middle with ``SIGKILL``, the signal that no program can catch and that a
-system out of memory sends. Then the same search runs again.
+Every finished fit is stored at once. Here a search runs in a process of its own, which
+is killed in the middle with ``SIGKILL``, the signal that no program can catch and that
+a system out of memory sends. Then the same search runs again.
 """
 
 import os

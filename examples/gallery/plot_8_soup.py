@@ -37,8 +37,8 @@ print(f"ensemble of four: {ensemble.score(X_test, y_test):.3f}")
 
 # %%
 # A soup costs one prediction, an ensemble one per member. Both need only the store.
-# Neither is always better than the best member, and here neither is: a small search over
-# a small network.
+# Neither is always better than the best member, and here neither is: a small search
+# over a small network.
 #
 # Where a soup goes wrong
 # -----------------------
