@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 from typing import Any
 
 import pytest
@@ -11,6 +12,10 @@ import pytest
 # Read by TensorFlow and by matplotlib when they are first imported.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MPLBACKEND", "agg")
+
+# A shell's background jobs ignore Ctrl+C, which the tests of interrupts send.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 FRAMEWORKS = {"keras": ("tensorflow", "scikeras"), "torch": ("torch", "skorch")}
 

@@ -30,7 +30,7 @@ row = TABLE.row
 OBJECTS = "a file holds no functions, classes or objects"
 
 
-@row(data.iris_words, quick=True, capture="both", rescored={"scoring": "neg_log_loss"})
+@row(data.iris_words, capture="both", rescored={"scoring": "neg_log_loss"})
 def scikeras_classifier():
     from own_keras import classifier
 
@@ -195,7 +195,7 @@ def keras_and_others_by_turns():
     ]
 
 
-@row(data.iris, quick=True)
+@row(data.iris)
 def keras_wrappers_classifier():
     from keras.wrappers import SKLearnClassifier
     from own_keras import build_from_data

@@ -29,14 +29,14 @@ OBJECTS = "a file holds no functions, classes or objects"
 single = FunctionTransformer(np.float32)
 
 
-@row(data.floats32, quick=True, capture="both", rescored={"scoring": "neg_log_loss"})
+@row(data.floats32, capture="both", rescored={"scoring": "neg_log_loss"})
 def skorch_classifier():
     from own_torch import net
 
     return net(), {"module__units": [3, 5], "lr": [0.01, 0.1]}
 
 
-@row(data.floats32, quick=True)
+@row(data.floats32)
 def skorch_in_a_pipeline():
     from own_torch import net
 
@@ -68,7 +68,7 @@ def skorch_with_validation():
     return net(train_split=ValidSplit(3)), {"batch_size": [16, 128]}
 
 
-@row(data.floats32, refused_by_file=OBJECTS, quick=True)
+@row(data.floats32, refused_by_file=OBJECTS)
 def functions_of_torch_in_the_grid():
     import torch
     from own_torch import net
@@ -94,7 +94,7 @@ def lambda_of_the_module():
     return net(module__activation=lambda X: torch.relu(X) - 1), {"lr": [0.01, 0.1]}
 
 
-@row(data.floats32, refused_by_file=OBJECTS, quick=True)
+@row(data.floats32, refused_by_file=OBJECTS)
 def modules_in_the_grid():
     from own_torch import Deep, Net, Tied, net
 
@@ -133,7 +133,7 @@ def initialised_module():
     return net(Net(5)), {"lr": [0.01, 0.1]}
 
 
-@row(data.floats32, refused_by_file=OBJECTS, quick=True)
+@row(data.floats32, refused_by_file=OBJECTS)
 def optimizers_and_losses():
     import torch
     from own_torch import OwnLoss, net
@@ -163,7 +163,7 @@ def tensors_in_the_grid():
     }
 
 
-@row(data.floats32, refused_by_file=OBJECTS, quick=True)
+@row(data.floats32, refused_by_file=OBJECTS)
 def callbacks_in_the_grid():
     from own_torch import Slower, net
     from skorch.callbacks import LRScheduler
@@ -177,7 +177,7 @@ def callbacks_in_the_grid():
     }
 
 
-@row(data.floats32, fits_again=CALLBACKS, quick=True)
+@row(data.floats32, fits_again=CALLBACKS)
 def callbacks_switched_off():
     from own_torch import net
     from skorch.callbacks import EarlyStopping
@@ -239,7 +239,7 @@ def one_vs_rest_over_nets():
     return OneVsRestClassifier(net()), {"estimator__module__units": [3, 5]}
 
 
-@row(data.floats32, quick=True)
+@row(data.floats32)
 def bagging_of_nets():
     from own_torch import net
 

@@ -30,14 +30,6 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.fixture(autouse=True)
-def interruptible():
-    """Ctrl+C interrupts, even where the tests run in a shell's background."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 GRID = {"C": [0.1, 1.0, 10.0]}
 SIGNALS = {
     "signal": lambda: signal.raise_signal(signal.SIGINT),
