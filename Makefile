@@ -34,7 +34,7 @@ help:
 	@echo "make test          unit and integration tests, doctests, README, parity"
 	@echo "make test-parity   scikit-learn's own tests of GridSearchCV with our class"
 	@echo "make test-crash    what make test leaves out: killed processes, slow tests"
-	@echo "make test-compat   integration tests and parity, on scikit-learn $(COMPAT_VERSIONS)"
+	@echo "make test-compat   tests of searches and parity, on scikit-learn $(COMPAT_VERSIONS)"
 	@echo "make lint          ruff: rules and format"
 	@echo "make typecheck     mypy --strict"
 	@echo "make test-lowest   all that needs no framework, on the lowest versions"
@@ -69,10 +69,11 @@ test-crash: $(READY)
 
 test-compat: $(COMPAT_VERSIONS:%=test-compat-%)
 
-# Unit tests know little of scikit-learn; they run on its lowest and its last version.
+# What reaches into scikit-learn's searches; the rest runs on its lowest and last version.
+OF_SEARCHES := $(addprefix tests/integration/test_,search.py every_search.py \
+	own_search.py callbacks.py rescoring.py)
 test-compat-%: .venvs/sklearn-%/.ready
-	.venvs/sklearn-$*/$(BIN)/python -m pytest -n $(WORKERS) -m "$(FAST)" \
-		tests/integration
+	.venvs/sklearn-$*/$(BIN)/python -m pytest -n $(WORKERS) -m "$(FAST)" $(OF_SEARCHES)
 	.venvs/sklearn-$*/$(BIN)/python tests/parity/run.py -n $(WORKERS)
 
 .venvs/sklearn-%/.ready: pyproject.toml constraints/compat.txt
