@@ -53,13 +53,42 @@ def _blocks(document: str) -> list[Block]:
     ]
 
 
+class Session:
+    """A folder and a namespace that the blocks of one document share."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.namespace = {"__name__": "__main__"}
+        self.has_run = set()
+
+    def run(self, block):
+        """Run a block once, after those before it, but slow ones only for slow ones."""
+        for earlier in _blocks(block.document):
+            if earlier.line > block.line:
+                break
+            if _lacks(earlier) or (_is_slow(earlier) and not _is_slow(block)):
+                continue
+            if earlier.line not in self.has_run:
+                self.has_run.add(earlier.line)
+                # Blank lines before it give errors the document's own line numbers.
+                code = "\n" * (earlier.line - 1) + earlier.code
+                with contextlib.chdir(self.folder):
+                    exec(compile(code, block.document, "exec"), self.namespace)
+
+
+def _lacks(block):
+    """Names of the packages that a block needs and that are not installed."""
+    return [name for name in block.needs if importlib.util.find_spec(name) is None]
+
+
+def _is_slow(block):
+    return "tensorflow" in block.needs
+
+
 @pytest.fixture(scope="module")
 def sessions(tmp_path_factory):
-    """Return a folder and a namespace for each document, shared by its blocks."""
-    return {
-        document: (tmp_path_factory.mktemp("document"), {"__name__": "__main__"})
-        for document in DOCUMENTS
-    }
+    """Return a session for each document."""
+    return {name: Session(tmp_path_factory.mktemp("document")) for name in DOCUMENTS}
 
 
 # tests/conftest.py keeps them in one process, since a block builds on those before it.
@@ -69,7 +98,7 @@ def sessions(tmp_path_factory):
         pytest.param(
             block,
             id=f"{block.document}:{block.line}",
-            marks=[pytest.mark.slow] if "tensorflow" in block.needs else [],
+            marks=[pytest.mark.slow] if _is_slow(block) else [],
         )
         for document in DOCUMENTS
         for block in _blocks(document)
@@ -77,17 +106,12 @@ def sessions(tmp_path_factory):
 )
 def test_block_runs(block, sessions):
     """A block of code runs without an error or a warning, after those before it."""
-    missing = [name for name in block.needs if importlib.util.find_spec(name) is None]
-    if missing:
+    if missing := _lacks(block):
         pytest.skip(f"needs {' and '.join(missing)}")
-    folder, namespace = sessions[block.document]
-    # Blank lines before the code give errors the document's own line numbers.
-    code = compile("\n" * (block.line - 1) + block.code, block.document, "exec")
-
-    with contextlib.chdir(folder), warnings.catch_warnings():
+    with warnings.catch_warnings():
         # Ignored in our other tests; here a reader would see it.
         warnings.simplefilter("error", ConvergenceWarning)
-        exec(code, namespace)
+        sessions[block.document].run(block)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
