@@ -221,7 +221,7 @@ class _Writer:
             return
         if (
             isinstance(run, Hdf5Run)
-            and not run.fits().origin.any()
+            and not (run.fits().origin != b"").any()
             and self._free_name(run.name) == run.name
         ):
             self.copy(run)
@@ -423,7 +423,7 @@ def _write_fits(
     write_column(table, names.D_SPLIT, fits.split.astype("<i8"))
     write_column(table, names.D_FAILED, fits.failed.astype(bool))
     write_column(table, names.D_KEY, fits.key.astype("S32"))
-    if fits.model_key.any():
+    if (fits.model_key != b"").any():
         write_column(table, names.D_MODEL_KEY, fits.model_key.astype("S32"))
     write_column(table, names.D_ARCHITECTURE, number_of)
     write_column(table, names.D_ROW, row_in)
