@@ -44,6 +44,8 @@ def _copied(data: Any) -> Any:
         if type(data) is np.memmap:
             return np.array(data, order="K")
         return data.copy(order="K")
+    if type(data) is pd.DataFrame:
+        return _copied_frame(data)
     if sparse.issparse(data) or isinstance(data, pd.DataFrame | pd.Series):
         return data.copy()
     if type(data) is dict:
@@ -59,6 +61,17 @@ def _copied(data: Any) -> Any:
             # It cannot be copied, so it is shared, as in scikit-learn.
             return data
     return data
+
+
+def _copied_frame(data: pd.DataFrame) -> pd.DataFrame:
+    dtypes = set(data.dtypes)
+    dtype = dtypes.pop() if len(dtypes) == 1 else None
+    if not isinstance(dtype, np.dtype) or dtype.kind not in "biufc":
+        return data.copy()
+    # Sums depend on the order in memory, which copies of older pandas do not keep.
+    values = np.array(data.to_numpy(), order="K")
+    frame = pd.DataFrame(values, data.index, data.columns, copy=False)
+    return frame.__finalize__(data)
 
 
 def is_unchanged(data: Any, before: Any) -> bool:

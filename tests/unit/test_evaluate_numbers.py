@@ -247,9 +247,9 @@ def test_greedy_selection_is_its_definition(three_classes, scoring):
 
     assert (found.order - 10).tolist() == chosen
     assert found.scores == pytest.approx(path)
-    best = int(np.argmax(path)) + 1
+    best = int(np.argmax(np.array(path) >= max(path) - 1e-12)) + 1
     assert found.votes.sum() == best
-    assert found.score == max(found.scores)
+    assert found.score == pytest.approx(max(found.scores))
     votes = dict(zip(found.candidates - 10, found.votes, strict=True))
     assert votes == {c: chosen[:best].count(c) for c in set(chosen[:best])}
 

@@ -171,7 +171,9 @@ def greedy_selection(
     path = np.array(scores)
     considered = np.where(np.isnan(path), -np.inf, path)
     considered[: n_init - 1] = -np.inf
-    n_members = int(np.argmax(considered)) + 1
+    # The mean of equal answers differs from them in its last bits.
+    best = float(considered.max())
+    n_members = int(np.argmax(considered >= best - 1e-12 * abs(best))) + 1
     members, first, votes = np.unique(
         chosen[:n_members], return_index=True, return_counts=True
     )

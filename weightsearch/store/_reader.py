@@ -299,6 +299,8 @@ def _open(source: Path | str | BinaryIO, path: str) -> tuple[Any, h5py.File]:
             )
         try:
             return file, h5py.File(file, "r")
+        except StoreError:
+            raise
         except TROUBLE as exc:
             if "already open for write" not in str(exc):
                 raise translate(exc, path, "/") from exc
