@@ -70,8 +70,8 @@ test-crash: $(READY)
 test-compat: $(COMPAT_VERSIONS:%=test-compat-%)
 
 # What reaches into scikit-learn's searches; the rest runs on its lowest and last version.
-OF_SEARCHES := $(addprefix tests/integration/test_,search.py every_search.py \
-	own_search.py callbacks.py rescoring.py)
+OF_SEARCHES := $(addprefix tests/integration/test_,search.py own_search.py callbacks.py)
+
 test-compat-%: .venvs/sklearn-%/.ready
 	.venvs/sklearn-$*/$(BIN)/python -m pytest -n $(WORKERS) -m "$(FAST)" $(OF_SEARCHES)
 	.venvs/sklearn-$*/$(BIN)/python tests/parity/run.py -n $(WORKERS)
