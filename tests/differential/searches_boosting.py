@@ -61,7 +61,7 @@ def absolute(y, said):
 # -- XGBoost ---------------------------------------------------------------------------
 
 
-@XGBOOST.row(data.iris, quick=True, capture="both")
+@XGBOOST.row(data.iris, quick=True, capture="both", fits_rescored=1)
 def xgboost_classifier():
     return xgb(), {"learning_rate": [0.1, 0.5], "booster": ["gbtree", "dart"]}
 
@@ -124,7 +124,7 @@ def xgboost_weighted():
 # -- LightGBM --------------------------------------------------------------------------
 
 
-@LIGHTGBM.row(data.iris_words, quick=True, capture="both")
+@LIGHTGBM.row(data.iris_words, quick=True, capture="both", fits_rescored=1)
 def lightgbm_classifier():
     return lgbm(), {
         "boosting_type": ["gbdt", "dart"],
@@ -167,7 +167,7 @@ def lightgbm_chain():
 # -- CatBoost --------------------------------------------------------------------------
 
 
-@CATBOOST.row(data.iris_words, quick=True, capture="both")
+@CATBOOST.row(data.iris_words, quick=True, capture="both", fits_rescored=1)
 def catboost_classifier():
     return cat(), {"learning_rate": [0.1, 0.5]}
 
