@@ -39,6 +39,7 @@ __all__ = [
     "Stopwatch",
     "alternate",
     "main",
+    "put_into_page",
 ]
 
 REPEATS = 5
@@ -260,6 +261,18 @@ def main(
     else:
         given.output.parent.mkdir(parents=True, exist_ok=True)
         given.output.write_text(text, encoding="utf-8")
+
+
+def put_into_page(page: Path, table: str, begin: str, end: str) -> None:
+    """Replace what is between two marks of a page."""
+    text = page.read_text(encoding="utf-8")
+    before, begun, rest = text.partition(begin)
+    _, ended, after = rest.partition(end)
+    if not (begun and ended):
+        raise SystemExit(f"{page} lacks the marks {begin} and {end}")
+    page.write_text(
+        f"{before}{begin}\n{table.rstrip()}\n{end}{after}", encoding="utf-8"
+    )
 
 
 # -- the machine ------------------------------------------------------------------

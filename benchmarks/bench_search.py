@@ -20,7 +20,6 @@ from _harness import Alternative, Figure, Settings, Stopwatch, alternate, main
 from _models import digits_net, network
 from sklearn.base import clone
 from sklearn.datasets import load_digits, make_classification
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV, ParameterGrid, cross_validate
 from sklearn.neural_network import MLPClassifier
 
@@ -396,5 +395,4 @@ def _child(
 
 
 if __name__ == "__main__":
-    warnings.simplefilter("ignore", ConvergenceWarning)
     main("search", measure, __doc__)

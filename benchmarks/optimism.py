@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from _harness import put_into_page
 from sklearn.datasets import load_breast_cancer, load_digits, make_classification
 from sklearn.model_selection import (
     GridSearchCV,
@@ -96,9 +97,7 @@ def main() -> int:
     table = _table(errors, seconds, options.sets, inside)
     print(table)
     if options.write:
-        text = PAGE.read_text(encoding="utf-8")
-        before, after = text.split(BEGIN)[0], text.split(END)[1]
-        PAGE.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}", encoding="utf-8")
+        put_into_page(PAGE, table, BEGIN, END)
     return 0
 
 

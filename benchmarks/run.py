@@ -18,6 +18,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from _harness import put_into_page
+
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results"
 PAGE = HERE.parent / "docs" / "benchmarks.md"
@@ -67,7 +69,7 @@ def run() -> int:
         print("Targets without a figure in this run:", ", ".join(missing))
     print(f"{time.perf_counter() - start:.0f} seconds")
     if not given.no_page:
-        _put_into_page(table)
+        put_into_page(PAGE, table, BEGIN, END)
     return 0
 
 
@@ -77,15 +79,6 @@ def _environment() -> dict[str, str]:
     paths = [str(HERE.parent), *filter(None, [environment.get("PYTHONPATH")])]
     environment["PYTHONPATH"] = os.pathsep.join(paths)
     return environment
-
-
-def _put_into_page(table: str) -> None:
-    text = PAGE.read_text(encoding="utf-8")
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise SystemExit(f"{PAGE} lacks the marks {BEGIN} and {END}")
-    PAGE.write_text(f"{before}{BEGIN}\n{table}{END}{after}", encoding="utf-8")
 
 
 # -- the table --------------------------------------------------------------------

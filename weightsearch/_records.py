@@ -291,6 +291,10 @@ class Splits:
     pairs: Sequence[tuple[Array, Array]]
     """(train, test) row numbers of each split, int64"""
 
+    def hold_for(self, candidate: int) -> bool:
+        """Whether a candidate was evaluated on them."""
+        return 0 <= candidate - self.first < self.count
+
 
 @dataclass(frozen=True)
 class RunResults:

@@ -356,9 +356,19 @@ def corrected_variance(differences: _Array, test_to_train: float) -> _Array:
 # -- inside --------------------------------------------------------------------------
 
 
-def _metrics(cv_results: Mapping[str, Any]) -> list[str]:
+def metrics_of(cv_results: Mapping[str, Any]) -> list[str]:
+    """Return the names of a search's metrics."""
     prefix = "mean_test_"
     return [name[len(prefix) :] for name in cv_results if name.startswith(prefix)]
+
+
+def split_scores(cv_results: Mapping[str, Any], metric: str) -> _Array:
+    """Return the test scores of a metric, of shape (n_candidates, n_splits)."""
+    columns: list[_Array] = []
+    while (name := f"split{len(columns)}_test_{metric}") in cv_results:
+        columns.append(np.asarray(cv_results[name], dtype=float))
+    n_candidates = len(cv_results[f"mean_test_{metric}"])
+    return np.column_stack(columns) if columns else np.empty((n_candidates, 0))
 
 
 def _scores(cv_results: Mapping[str, Any], metric: str | None) -> tuple[_Array, _Array]:
@@ -366,10 +376,10 @@ def _scores(cv_results: Mapping[str, Any], metric: str | None) -> tuple[_Array, 
 
     Means are nan for candidates that failed or ended in an earlier iteration.
     """
-    metrics = _metrics(cv_results)
+    metrics = metrics_of(cv_results)
     if metric is None and len(metrics) == 1:
         metric = metrics[0]
-    if metric not in metrics:
+    if metric is None or metric not in metrics:
         known = ", ".join(map(repr, metrics)) or "none"
         problem = "metric is not given" if metric is None else f"No metric {metric!r}"
         raise ValueError(f"{problem}: the search has {known}. Pass metric=...")
@@ -377,11 +387,7 @@ def _scores(cv_results: Mapping[str, Any], metric: str | None) -> tuple[_Array, 
     means[~_in_last_iteration(cv_results)] = np.nan
     if np.isnan(means).all():
         raise ValueError(f"No candidate has a mean {metric!r}: all fits failed.")
-    columns: list[_Array] = []
-    while (name := f"split{len(columns)}_test_{metric}") in cv_results:
-        columns.append(np.asarray(cv_results[name], dtype=float))
-    scores = np.column_stack(columns) if columns else np.empty((len(means), 0))
-    return means, scores
+    return means, split_scores(cv_results, metric)
 
 
 def _in_last_iteration(cv_results: Mapping[str, Any]) -> _Array:
@@ -418,7 +424,7 @@ def _cost(cv_results: Mapping[str, Any], aim: str) -> _Array:
     """An aim as something that is to be small."""
     name = aim.removeprefix("-")
     metric = name.removeprefix("mean_test_")
-    if metric in _metrics(cv_results):
+    if metric in metrics_of(cv_results):
         score = np.array(cv_results[f"mean_test_{metric}"], dtype=float)
         return score if aim != name else -score
     return _column(cv_results, aim)

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from weightsearch._records import Array
+from weightsearch.choose import metrics_of, split_scores
 from weightsearch.evaluate._agreement import Agreement, agreement_of
 from weightsearch.evaluate._bootstrap import (
     BiasCorrectedScore,
@@ -121,7 +122,8 @@ def compare_scores(
 ) -> ScoreComparison | pd.DataFrame:
     """Implement :meth:`weightsearch.Run.compare_scores`."""
     first = run._number(a)
-    scores = split_scores(run, metric)
+    name = main_metric(run, metric)
+    scores = split_scores(run._source.cv_results(), name)
     if b is not None:
         second = run._number(b)
         ratio = _test_to_train(run, first, second)
@@ -163,16 +165,6 @@ def holm(p_values: Array) -> Array:
     return adjusted
 
 
-def split_scores(run: Any, metric: str | None) -> Array:
-    """Test scores of all candidates, of shape (n_candidates, n_splits)."""
-    name = main_metric(run, metric)
-    results = run._source.cv_results()
-    columns: list[Array] = []
-    while (column := f"split{len(columns)}_test_{name}") in results:
-        columns.append(np.asarray(results[column], dtype=float))
-    return np.column_stack(columns)
-
-
 def _same_splits(run: Any, first: int, second: int) -> bool:
     return all(
         a is b or np.array_equal(a, b)
@@ -206,8 +198,7 @@ def main_metric(run: Any, metric: str | None) -> str:
         raise EvaluationError(
             f"Run {run.name} is {run.status}: its results are not complete."
         )
-    prefix = "mean_test_"
-    known = [name[len(prefix) :] for name in results if name.startswith(prefix)]
+    known = metrics_of(results)
     if metric is None:
         refit = run.settings.get("refit")
         metric = refit if refit in known else known[0] if len(known) == 1 else None

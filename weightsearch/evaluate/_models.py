@@ -95,11 +95,7 @@ class SplitModels:
 
     def splits(self, candidate: int) -> Sequence[tuple[Array, Array]]:
         """Return the (train, test) row numbers of a candidate's splits."""
-        return next(
-            group.pairs
-            for group in self._groups
-            if 0 <= candidate - group.first < group.count
-        )
+        return next(group.pairs for group in self._groups if group.hold_for(candidate))
 
     @property
     def tests_rows_once(self) -> bool:
@@ -328,15 +324,13 @@ def _check_data(run: Any, X: Any, y: Any, *, needs_y: bool) -> None:
 def _splits(run: Any, candidates: Sequence[int], n_samples: int) -> list[Splits]:
     """Return the splits of candidates; more than one where they had different ones."""
     groups = [
-        group
-        for group in run._source.splits()
-        if any(0 <= number - group.first < group.count for number in candidates)
+        group for group in run._source.splits() if any(map(group.hold_for, candidates))
     ]
     known = {
         number
         for group in groups
         for number in candidates
-        if 0 <= number - group.first < group.count and group.n_rows == n_samples
+        if group.hold_for(number) and group.n_rows == n_samples
     }
     unknown = sorted(set(candidates) - known)
     if unknown or {len(group.pairs) for group in groups} != {run.settings["n_splits"]}:

@@ -25,6 +25,7 @@ __all__ = [
     "column_of",
     "main_score",
     "main_weight",
+    "main_weight_of",
     "read_weights",
     "shorten",
     "title_of",
@@ -142,6 +143,13 @@ def main_weight(weights: StoredWeights) -> str:
     """Return the first weight with two dimensions or more, else the first of all."""
     shapes = weights.shapes
     return next((name for name, s in shapes.items() if len(s) > 1), next(iter(shapes)))
+
+
+def main_weight_of(
+    run: Run, candidates: Iterable[int] | None, split: int | None
+) -> str:
+    """Return the main weight of the first of some candidates."""
+    return main_weight(next(weights_of(run, candidates, split))[1])
 
 
 def main_score(run: Run) -> str | None:

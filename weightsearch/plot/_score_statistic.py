@@ -19,10 +19,9 @@ from weightsearch.plot._reading import (
     column_label,
     column_of,
     main_score,
-    main_weight,
+    main_weight_of,
     read_weights,
     shorten,
-    weights_of,
 )
 
 if TYPE_CHECKING:
@@ -221,7 +220,7 @@ class ScoreStatisticDisplay(Display):
         if candidates is not None:
             candidates = list(candidates)
         if name is None:
-            name = main_weight(next(weights_of(run, candidates, split))[1])
+            name = main_weight_of(run, candidates, split)
         values = {
             number: statistics_of(name, weight)[statistic]
             for number, weight in read_weights(run, name, candidates, split)

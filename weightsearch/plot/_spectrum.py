@@ -13,10 +13,9 @@ from weightsearch.plot._colors import OKABE_ITO, add_key, colors_of
 from weightsearch.plot._numbers import singular_values
 from weightsearch.plot._reading import (
     color_values,
-    main_weight,
+    main_weight_of,
     read_weights,
     shorten,
-    weights_of,
 )
 
 if TYPE_CHECKING:
@@ -190,7 +189,7 @@ class SpectrumDisplay(Display):
         if candidates is not None:
             candidates = list(candidates)
         if name is None:
-            name = main_weight(next(weights_of(run, candidates, split))[1])
+            name = main_weight_of(run, candidates, split)
         spectra = {
             number: singular_values(name, weight, units_axis)
             for number, weight in read_weights(run, name, candidates, split)

@@ -297,7 +297,7 @@ class Run:
         number = None if candidate is None else self._number(candidate)
         found = self._source.splits()
         if number is not None:
-            found = [one for one in found if 0 <= number - one.first < one.count]
+            found = [one for one in found if one.hold_for(number)]
         if not found:
             of_it = "" if number is None else f" of candidate {number}"
             raise WeightsNotFoundError(

@@ -75,8 +75,6 @@ def corrupt(message: str, path: str, place: str) -> CorruptStoreError:
 
 def translate(exc: Exception, path: str, place: str) -> StoreError:
     """Turn what h5py raised into an error of this package."""
-    if isinstance(exc, StoreError):
-        return exc
     if isinstance(exc, OSError) and exc.errno in _LOST:
         return StoreError(f"{path}: cannot be read any more: {exc}", path)
     if _CLOSED.search(str(exc)):
