@@ -142,6 +142,7 @@ def networks() -> dict[str, tuple[Any, dict[str, list[Any]], Any, Any]]:
     import keras_builders
     import torch
     from keras.wrappers import SKLearnClassifier
+    from own_networks import OwnKerasClassifier, TorchClassifier
     from scikeras.wrappers import KerasClassifier, KerasRegressor
     from skorch import NeuralNetClassifier, NeuralNetRegressor
     from skorch.callbacks import LRScheduler
@@ -213,6 +214,9 @@ def networks() -> dict[str, tuple[Any, dict[str, list[Any]], Any, Any]]:
             X_r,
             y_r[:, None],
         ),
+        "own_torch": (TorchClassifier(), {"hidden": [3, 4]}, X, words),
+        "own_torch_layers": (TorchClassifier(own=False), {"hidden": [3, 4]}, X, words),
+        "own_keras": (OwnKerasClassifier(), {"hidden": [3, 4]}, X, words),
     }
 
 

@@ -105,6 +105,33 @@ def test_torch(networks, name):
 
 
 @pytest.mark.torch
+@pytest.mark.parametrize("name", ["own_torch", "own_torch_layers", "own_keras"])
+def test_networks_in_estimators_of_ones_own(networks, name):
+    """A network that another estimator holds is rebuilt with it, its values too."""
+    estimator, _, X, y = rebuild_cases.networks()[name]
+    check_case(networks, name, estimator, X, y)
+    with WeightStore(networks / f"{name}.h5") as store:
+        with pytest.raises(RebuildError, match="estimator="):
+            store.run().load_estimator(0)
+
+
+@pytest.mark.torch
+def test_networks_of_changed_code_are_refused(networks, monkeypatch):
+    """A module whose class has changed since is not rebuilt."""
+    import own_networks
+
+    class Tagger(own_networks.Tagger):
+        def forward(self, x):
+            return -super().forward(x)
+
+    monkeypatch.setattr(own_networks, "Tagger", Tagger)
+    with WeightStore(networks / "own_torch.h5") as store:
+        assert {"mean_", "model_/layers.0.weight"} <= set(store.run().weights(0))
+        with pytest.raises(RebuildError, match="differs"):
+            store.run().load_estimator(0, own_networks.TorchClassifier())
+
+
+@pytest.mark.torch
 def test_nets_need_their_module(networks):
     """Without the caller's estimator a net is refused; the error says what helps."""
     with WeightStore(networks / "skorch.h5") as store:

@@ -265,10 +265,20 @@ def _rebuild(
     return estimator
 
 
+def _describe_model(model: Any, complete: bool) -> tuple[dict[str, Any], bool]:
+    return {"config": _config(model)}, False
+
+
+def _rebuild_model(
+    cls: Any, attributes: Mapping[str, Any], weights: Mapping[str, Array]
+) -> Any:
+    return _model(None, attributes["config"], weights)
+
+
 def _model(estimator: Any, config: str | None, weights: Mapping[str, Array]) -> Any:
     """Make a model with these weights, by the builder or else the configuration."""
     reasons = []
-    for make in (_build, _load):
+    for make in (_build, _load) if estimator is not None else (_load,):
         try:
             model = make(estimator, config)
             if model is not None:
@@ -485,6 +495,17 @@ _ALONE = frozenset(
 )
 
 REBUILDERS = {
+    "keras.src.models.model.Model": Rebuilder(
+        _describe_model,
+        _rebuild_model,
+        frozenset(
+            {
+                "keras.src.models.functional.Functional",
+                "keras.src.models.model.Model",
+                "keras.src.models.sequential.Sequential",
+            }
+        ),
+    ),
     "keras.src.wrappers.sklearn_wrapper.SKLBase": Rebuilder(
         _describe, _rebuild, _ALONE
     ),

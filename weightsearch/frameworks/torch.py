@@ -6,7 +6,8 @@ changes the array too. Copy what must outlive that.
 
 A net is made of classes: the module, the criterion, the optimizer. They are the
 caller's, so a net is only rebuilt with the caller's own estimator; the store adds the
-weights, which are loaded strictly, and what the fit has found out.
+weights, which are loaded strictly, and what the fit has found out. A bare module that
+another estimator holds is rebuilt from the attributes of its parts.
 """
 
 from __future__ import annotations
@@ -342,6 +343,157 @@ _OF_MODULES = frozenset(
 """Attributes that every module has, and that training and use change."""
 
 
+def _describe_module(module: Any, complete: bool) -> tuple[dict[str, Any], bool]:
+    parts = list(module.modules())
+    number = {id(part): n for n, part in enumerate(parts)}
+    tensors: dict[int, int] = {}
+    stored: list[dict[str, Any]] = []
+
+    def kept(entries: Mapping[str, Any]) -> dict[str, Any]:
+        """Numbers of tensors, each stored once."""
+        for tensor in entries.values():
+            if tensor is not None and id(tensor) not in tensors:
+                tensors[id(tensor)] = len(stored)
+                stored.append(_described(tensor))
+        return {name: tensors.get(id(tensor)) for name, tensor in entries.items()}
+
+    described = []
+    for part in parts:
+        hooks = [
+            name for name, value in vars(part).items() if "_hooks" in name and value
+        ]
+        if hooks or _is_compiled(part):
+            raise TypeError(f"{type(part).__name__} has hooks, or was compiled")
+        described.append(
+            {
+                "class": type(part),
+                "training": part.training,
+                "parameters": kept(part._parameters),
+                "buffers": kept(part._buffers),
+                "unsaved": sorted(part._non_persistent_buffers_set),
+                "modules": {
+                    name: None if child is None else number[id(child)]
+                    for name, child in part._modules.items()
+                },
+                "own": {
+                    name: value
+                    for name, value in vars(part).items()
+                    if name not in _OF_MODULES
+                },
+            }
+        )
+    # An optimizer is not a part of the module.
+    return {"parts": described, "tensors": stored}, False
+
+
+def _described(tensor: Any) -> dict[str, Any]:
+    import torch
+
+    array = _to_array("", tensor)
+    if array is None or tensor.layout != torch.strided:
+        raise TypeError(f"a {type(tensor).__name__} cannot be an array")
+    return {
+        "array": array,
+        "dtype": _text_of(tensor.dtype),
+        "device": str(tensor.device),
+        "is_parameter": isinstance(tensor, torch.nn.Parameter),
+        "requires_grad": tensor.requires_grad,
+    }
+
+
+def _text_of(dtype: Any) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def _rebuild_module(
+    cls: Any, attributes: Mapping[str, Any], weights: Mapping[str, Array]
+) -> Any:
+    from torch import nn
+
+    parts = []
+    for described in attributes["parts"]:
+        made_of = described["class"]
+        missing = not_stored([made_of, described["own"]])
+        if missing:
+            raise RebuildError(
+                f"its module needs {missing[0].name}, which is not stored: pass "
+                "estimator=, the estimator as it was searched"
+            )
+        if not (isinstance(made_of, type) and issubclass(made_of, nn.Module)):
+            raise ValueError(f"{made_of!r} is not a module")
+        part = made_of.__new__(made_of)
+        nn.Module.__init__(part)
+        parts.append(part)
+    if type(parts[0]) is not cls:
+        raise ValueError("the first part of a module is not the module")
+    tensors = [_made(described) for described in attributes["tensors"]]
+    for part, described in zip(parts, attributes["parts"], strict=True):
+        if not _OF_MODULES.isdisjoint(described["own"]):
+            raise ValueError("attributes of every module are given as a module's own")
+        vars(part).update(described["own"])
+        part.training = bool(described["training"])
+        for name, number in described["parameters"].items():
+            part.register_parameter(name, _of(tensors, number))
+        for name, number in described["buffers"].items():
+            keep = name not in described["unsaved"]
+            part.register_buffer(name, _of(tensors, number), persistent=keep)
+        for name, number in described["modules"].items():
+            part.add_module(name, _of(parts, number))
+    for part in parts:
+        if isinstance(part, nn.RNNBase):
+            part._init_flat_weights()  # the list of tensors that its kernels read
+    return parts[0]
+
+
+def _of(things: list[Any], number: int | None) -> Any:
+    return None if number is None else things[number]
+
+
+def _made(described: Mapping[str, Any]) -> Any:
+    import torch
+
+    dtype = _dtype(described["dtype"])
+    tensor = _tensor(described["array"], torch.empty(0, dtype=dtype))
+    if tensor.dtype != dtype:
+        raise ValueError(f"a tensor is not of type {dtype}")
+    tensor = tensor.to(_device(described["device"]))
+    requires_grad = bool(described["requires_grad"])
+    if described["is_parameter"]:
+        return torch.nn.Parameter(tensor, requires_grad)
+    return tensor.requires_grad_(requires_grad)
+
+
+def _dtype(text: str) -> Any:
+    import torch
+
+    dtype = getattr(torch, text, None)
+    if not isinstance(dtype, torch.dtype):
+        raise ValueError(f"{text!r} is not a type of torch's")
+    return dtype
+
+
+def _device(text: str) -> Any:
+    """The device, or the processor where this machine lacks it."""
+    import torch
+
+    try:
+        return torch.empty(0, device=text).device
+    except (RuntimeError, AssertionError):
+        return torch.device("cpu")
+
+
+def _value(
+    name: str, take: Callable[[Any], Any], make: Callable[[Any], Any]
+) -> Rebuilder:
+    """Rebuilder of a type of values, such as devices."""
+    return Rebuilder(
+        lambda value, complete: ({"value": take(value)}, True),
+        lambda cls, attributes, weights: make(attributes["value"]),
+        frozenset({name}),
+        has_weights=False,
+    )
+
+
 def _load_weights(net: Any, weights: Mapping[str, Array]) -> None:
     left = dict(weights)
     for prefix, part in _trained_parts(net):
@@ -428,10 +580,22 @@ def _restore_optimizer(optimizer: Any, state: Mapping[str, Any]) -> None:
 EXTRACTORS: dict[str, Callable[[Any], Weights]] = {
     "skorch.net.NeuralNet": extract_skorch,
     "torch.nn.modules.module.Module": extract_module,
+    "torch.Tensor": lambda tensor: _collect(iter([("", tensor)])),
+    "torch.device": lambda device: Weights(),
+    "torch.dtype": lambda dtype: Weights(),
 }
 """Qualified class name -> function; subclasses included."""
 
-REBUILDERS = {"skorch.net.NeuralNet": Rebuilder(_describe, _rebuild)}
+REBUILDERS = {
+    "skorch.net.NeuralNet": Rebuilder(_describe, _rebuild),
+    "torch.nn.modules.module.Module": Rebuilder(_describe_module, _rebuild_module),
+    "torch.nn.parameter.Parameter": _value(
+        "torch.nn.parameter.Parameter", _described, _made
+    ),
+    "torch.Tensor": _value("torch.Tensor", _described, _made),
+    "torch.device": _value("torch.device", str, _device),
+    "torch.dtype": _value("torch.dtype", _text_of, _dtype),
+}
 """Qualified class name -> how it is rebuilt; subclasses included."""
 
 CONTENTS = {"torch.nn.modules.module.Module": _module_content}

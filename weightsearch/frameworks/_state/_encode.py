@@ -256,7 +256,7 @@ class _Encoder:
         if isinstance(value, _NAMED):
             return self._global(value)
         if self._has_parts and rebuilder_of(kind) is not None:
-            return self._part(value)
+            return self._opaque(value) if self._is_brought(value) else self._part(value)
         if special_type_of(kind) is not None:
             return self._special(value)
         if _is_known_by_name(value):
@@ -455,7 +455,9 @@ class _Encoder:
             ]
         self._whole &= whole
         weights: Mapping[str, Array] | None = self._weights
-        if value is not self._root:
+        if not rebuilder.has_weights:
+            weights = {}
+        elif value is not self._root:
             weights, _ = collect_weights(value)
         if weights is None:
             raise _Unstorable(f"the weights of {self._where()} could not be extracted")
@@ -490,7 +492,7 @@ class _Encoder:
         ):
             return False
         if self._brought is None:
-            self._brought = CallerObjects(self._root)
+            self._brought = CallerObjects(self._root, fitted=False)
         try:
             content = content_digest(value)
             name = qualified_name(type(value))

@@ -37,11 +37,14 @@ class Rebuilder:
         have a :class:`NotStored` for what the caller has not passed.
     alone : frozenset of str
         Qualified names of classes that can be rebuilt without the caller's estimator.
+    has_weights : bool
+        Whether its objects have weights; others are values, such as a device.
     """
 
     describe: Callable[[Any, bool], tuple[dict[str, Any], bool]]
     rebuild: Callable[[Any, Mapping[str, Any], Mapping[str, Array]], Any]
     alone: frozenset[str] = frozenset()
+    has_weights: bool = True
 
 
 class NotStored:

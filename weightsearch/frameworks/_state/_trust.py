@@ -138,6 +138,9 @@ def trusted_object(name: str) -> Any:
         found = _resolved(name)
         is_type = isinstance(found, type) and issubclass(found, np.generic)
         return found if is_type or isinstance(found, np.ufunc) else None
+    if name.startswith("torch.nn.modules."):
+        found = _resolved(name)
+        return found if isinstance(found, type) and _is_layer(found) else None
     if root not in ("sklearn", "imblearn") or any(
         part in _CLOSED for part in name.split(".")
     ):
@@ -146,6 +149,13 @@ def trusted_object(name: str) -> Any:
     if isinstance(found, type):
         return found if _is_safe_class(found) else None
     return found if _is_public_function(found) else None
+
+
+def _is_layer(cls: type) -> bool:
+    return any(qualified_name(base) == _MODULE for base in cls.__mro__)
+
+
+_MODULE = "torch.nn.modules.module.Module"
 
 
 def _is_safe_class(cls: type) -> bool:
@@ -325,12 +335,16 @@ class CallerObjects:
         An estimator, or a tuple of estimators and values of params.
     trusted : iterable of str or type
         Further types that the caller trusts.
+    fitted : bool, default=True
+        Whether what estimators hold besides their params counts.
     """
 
-    def __init__(self, root: Any, trusted: Iterable[str | type] = ()):
+    def __init__(
+        self, root: Any, trusted: Iterable[str | type] = (), *, fitted: bool = True
+    ):
         self._found: dict[str, list[Any]] = {}
         self._digests: dict[int, str | None] = {}
-        for item in _held(root):
+        for item in _held(root, fitted=fitted):
             self._add(item)
         # By the whole name: others may have the same last part.
         self._trusted = {
@@ -376,7 +390,7 @@ class CallerObjects:
             known = self._trusted[name]
             found.append(_resolved(known) if isinstance(known, str) else known)
         if not found:
-            found = self._beside(_last(name))
+            found = self._beside(_last(name)) or self._of_package(name)
         for item in found:
             if self._digest(item) == content:
                 return item
@@ -405,6 +419,19 @@ class CallerObjects:
             and item.__module__ in modules
         ]
 
+    def _of_package(self, name: str) -> list[Any]:
+        """The class of that name, if its package has a class that was passed."""
+        module, _, last = name.rpartition(".")
+        root = module.partition(".")[0]
+        found = getattr(sys.modules.get(module), last, None)
+        passed = (item for items in self._found.values() for item in items)
+        if isinstance(found, type) and any(
+            isinstance(item, type) and item.__module__.partition(".")[0] == root
+            for item in passed
+        ):
+            return [found]
+        return []
+
     def trusts(self, name: str) -> bool:
         """Whether the caller has named a type in ``trusted``."""
         return name in self._trusted
@@ -430,7 +457,7 @@ def _has_name(item: Any) -> bool:
     )
 
 
-def _held(root: Any) -> Iterator[Any]:
+def _held(root: Any, *, fitted: bool) -> Iterator[Any]:
     """Yield the objects in an estimator's params, each with its class.
 
     Includes the content of containers and of plain objects.
@@ -462,6 +489,8 @@ def _held(root: Any) -> Iterator[Any]:
             yield cls
             if hasattr(item, "get_params"):
                 todo += item.get_params(deep=False).values()
+                if not fitted:
+                    continue
             # Attributes too: a fitted one may hold more than its params.
             if rebuilder_of(cls) is None and plain_class(cls):
                 todo += getattr(item, "__dict__", {}).values()
