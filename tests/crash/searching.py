@@ -1,8 +1,7 @@
-"""The child of the crash tests: one search, told by its command line."""
+"""The child of the crash tests: one search, forked from a server."""
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import warnings
@@ -14,6 +13,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 from crash_dying import Dying
+from joblib.externals.loky import get_reusable_executor
 from search_estimators import CountingClassifier
 from sklearn.datasets import load_digits, load_iris
 from sklearn.model_selection import KFold
@@ -68,18 +68,23 @@ def keras_search(log):
     return model, {"model__hidden": [2, 3]}, X, y
 
 
-def main() -> None:
-    store, log, kind, capture, n_jobs, shuffle = sys.argv[1:]
+def main(told, log, die_after, store, kind, capture, n_jobs, shuffle=False) -> None:
+    """Search in a process group of its own; tell when it begins and what it found."""
+    os.setsid()
+    # The log's name is an environment variable's value: as a param it would make
+    # each run another search, and orphans of a killed run must not write into it.
+    os.environ |= {"FITS_LOG": log, "DIE_AFTER": str(die_after)}
+    np.random.seed()  # forked processes would draw the same subsamples
     warnings.simplefilter("ignore")
     estimator, grid, X, y = {
         "sklearn": sklearn_search,
         "halving": halving_search,
         "torch": torch_search,
         "keras": keras_search,
-    }[kind](log)
+    }[kind]("$FITS_LOG")
     settings = {
-        "cv": KFold(3, shuffle=True, random_state=0) if shuffle == "1" else 3,
-        "n_jobs": int(n_jobs),
+        "cv": KFold(3, shuffle=True, random_state=0) if shuffle else 3,
+        "n_jobs": n_jobs,
         "capture": capture,
         "store": store,
     }
@@ -90,7 +95,7 @@ def main() -> None:
         )
     else:
         search = WeightTrackingGridSearchCV(estimator, grid, **settings)
-    print("ready", flush=True)
+    told.send("ready")
     search.fit(X, y)
     results = {
         name: np.asarray(column, dtype=float).tolist()
@@ -104,8 +109,7 @@ def main() -> None:
         }
         for params, weights in search.weights_by_params_.items()
     }
-    print(json.dumps({"results": results, "weights": weights}), flush=True)
-
-
-if __name__ == "__main__":
-    main()
+    told.send({"results": results, "weights": weights})
+    if n_jobs > 1:
+        # A forked process would wait for its idle workers.
+        get_reusable_executor().shutdown()

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
+import multiprocessing
 import os
 import random
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
+import searching
 
 from weightsearch import StoreError, WeightStore
 from weightsearch._records import REFIT
@@ -21,31 +22,60 @@ pytestmark = [
     pytest.mark.skipif(os.name != "posix", reason="kills process groups"),
 ]
 
-CHILD = Path(__file__).parent / "searching.py"
 TOTAL = {"refit": 24, "splits": 19, "both": 24}
+# Importing takes longer than searching, so that one process does it for all.
+SERVER = multiprocessing.get_context("forkserver")
 
 
-def start(store, log, kind, capture, n_jobs, shuffle=0, die_after=0):
-    """Start a search in a process group of its own."""
-    # The log's name is an environment variable's value: as a param it would make
-    # each run another search, and orphans of a killed run must not write into it.
-    args = [sys.executable, CHILD, store, "$FITS_LOG", kind, capture, n_jobs, shuffle]
-    return subprocess.Popen(
-        [str(arg) for arg in args],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        env={**os.environ, "FITS_LOG": str(log), "DIE_AFTER": str(die_after)},
-    )
+class Child:
+    """A search in a process group of its own."""
+
+    def __init__(self, store, log, *what, die_after=0):
+        self._told, other = SERVER.Pipe(duplex=False)
+        args = (other, str(log), die_after, str(store), *what)
+        self.process = SERVER.Process(target=searching.main, args=args)
+        self.process.start()
+        other.close()
+        self.pid = self.process.pid
+
+    def tells(self):
+        """Return the next thing that it tells; None if it ends before."""
+        try:
+            return self._told.recv()
+        except EOFError:
+            return None
+
+    def end(self):
+        """Wait until it has ended, and return its exit code."""
+        self.process.join(120)
+        return self.process.exitcode
+
+    def kill(self, *, group):
+        """Kill the process, or its whole group, unless it has ended."""
+        with contextlib.suppress(ProcessLookupError):
+            (os.killpg if group else os.kill)(self.pid, signal.SIGKILL)
+        self.end()
 
 
-def finish(*args):
+@pytest.fixture(scope="module", autouse=True)
+def server():
+    """The process that the searches are forked from."""
+    with pytest.MonkeyPatch.context() as patch:
+        # It must not have threads of its own, and finds modules as this process does.
+        patch.setenv("OMP_NUM_THREADS", "1")
+        patch.setenv("OPENBLAS_NUM_THREADS", "1")
+        patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+        SERVER.set_forkserver_preload(["searching"])
+        yield
+
+
+def finish(store, log, *what):
     """Run a search to its end and return what it found."""
-    child = start(*args)
-    out, err = child.communicate()
-    assert child.returncode == 0, err
-    return json.loads(out.splitlines()[-1])
+    child = Child(store, log, *what)
+    assert child.tells() == "ready"
+    found = child.tells()
+    assert child.end() == 0
+    return found
 
 
 def stored_fits(store):
@@ -79,22 +109,18 @@ def workers_of(parent):
     return [int(pid) for pid in found.stdout.split()]
 
 
-def kill(child, who, rng):
+def kill(child, who):
     if who == "worker":
         for pid in workers_of(child.pid):
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
-        child.wait(timeout=120)
-        os.killpg(child.pid, signal.SIGKILL) if child.poll() is None else None
+        if child.end() is None:
+            child.kill(group=True)
     elif who == "parent":
-        child.kill()
-        child.wait()
+        child.kill(group=False)
         # Orphaned workers end by themselves; the next run must not wait for them.
     else:
-        os.killpg(child.pid, signal.SIGKILL)
-        child.wait()
+        child.kill(group=True)
 
 
 @pytest.fixture(scope="module")
@@ -118,13 +144,11 @@ def test_killed_at_a_random_instant(tmp_path, reference, seed):
     who = rng.choice(["parent", "worker", "all"]) if n_jobs == 2 else "parent"
     store, log = tmp_path / "s.h5", tmp_path / "second.log"
     what = ("sklearn", capture, n_jobs)
-    child = start(store, tmp_path / "first.log", *what)
-    assert child.stdout.readline() == "ready\n"
-    time.sleep(rng.uniform(0.0, 0.9 if n_jobs == 1 else 1.8))
+    child = Child(store, tmp_path / "first.log", *what)
+    assert child.tells() == "ready"
+    time.sleep(rng.uniform(0.0, 0.7 if n_jobs == 1 else 1.8))
     seen = stored_fits(store)
-    kill(child, who, rng)
-    child.stdout.close()
-    child.stderr.close()
+    kill(child, who)
 
     kept = stored_fits(store)
     assert seen <= kept
@@ -148,16 +172,15 @@ def test_networks_go_on_after_a_kill(tmp_path, kind, total):
     """PyTorch and Keras searches go on where they were killed."""
     pytest.importorskip({"torch": "skorch", "keras": "scikeras"}[kind])
     store, log = tmp_path / "s.h5", tmp_path / "first.log"
-    what = (kind, "both", 1, 1)
-    child = start(store, log, *what)
+    what = (kind, "both", 1, True)
+    child = Child(store, log, *what)
     deadline = time.monotonic() + 120
     # A line per network that is built: the first of each kind is built once more, to
     # prove that it can be rebuilt; the best one is a kind of its own.
     proofs = 2
     while lines(log) < total // 2 + proofs and time.monotonic() < deadline:
         time.sleep(0.02)
-    os.killpg(child.pid, signal.SIGKILL)
-    child.communicate()
+    child.kill(group=True)
     kept = stored_fits(store)
     assert total // 2 <= len(kept) < total
     again = tmp_path / "second.log"
@@ -173,9 +196,9 @@ def test_a_halving_search_goes_on_after_a_kill(tmp_path, n_jobs, after):
     total = 3 * (9 + 3 + 1) + 9
     store, log = tmp_path / "s.h5", tmp_path / "first.log"
     what = ("halving", "both", n_jobs)
-    child = start(store, log, *what, die_after=after)
-    out, err = child.communicate()
-    assert (out, child.returncode) == ("ready\n", -signal.SIGKILL), err
+    child = Child(store, log, *what, die_after=after)
+    assert child.end() == -signal.SIGKILL
+    assert (child.tells(), child.tells()) == ("ready", None)
     kept = stored_fits(store)
     # joblib hands workers several short fits at once, and takes them back at once.
     assert len(kept) == after if n_jobs == 1 else 0 < len(kept) < total
