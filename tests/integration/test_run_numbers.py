@@ -19,7 +19,12 @@ from sklearn.tree import DecisionTreeClassifier
 
 import weightsearch
 from weightsearch import WeightStore, WeightTrackingGridSearchCV
-from weightsearch.compare import STATISTICS, linear_cka, weight_stats
+from weightsearch.compare import (
+    STATISTICS,
+    linear_cka,
+    param_importance,
+    weight_stats,
+)
 from weightsearch.exceptions import (
     AlignmentError,
     QueryError,
@@ -554,6 +559,22 @@ def test_one_candidate_explains_nothing():
         search.fit(X, y).run_.variance_explained()
 
 
+def test_param_importance_of_a_run(run):
+    """A run's importance is the pure function's on its params and its metric."""
+    keys = [run.params(number) for number in range(len(run))]
+    params = pd.DataFrame(keys)
+    scores = run.candidates["mean_test_score"]
+    expected = param_importance(params.loc[:, params.nunique() > 1], scores)
+    pd.testing.assert_frame_equal(run.param_importance(), expected)
+    pd.testing.assert_frame_equal(run.param_importance("score"), expected)
+    times = run.param_importance("mean_fit_time")["importance"]
+    assert not np.array_equal(times, expected["importance"])
+    with pytest.raises(QueryError, match="No param varies among the 1 candidates"):
+        run.param_importance(candidates=[0])
+    with pytest.raises(QueryError, match="mean_test_score"):
+        run.param_importance("test_score")
+
+
 def test_score_correlation_is_that_of_the_ranks(run):
     """Spearman's correlation over the candidates, as pandas has it."""
     found = run.score_correlation("l2")
@@ -603,6 +624,7 @@ CLOSED = {
     "cluster": lambda run: run.cluster(),
     "stats": lambda run: run.stats(),
     "variance": lambda run: run.variance_explained(),
+    "importance": lambda run: run.param_importance(),
     "correlation": lambda run: run.score_correlation(),
     "estimator": lambda run: run.load_estimator(0),
     "average": lambda run: run.average([0, 2]),

@@ -22,6 +22,7 @@ from weightsearch.compare._distances import (
     stacked_distances,
 )
 from weightsearch.compare._effects import score_correlation, variance_explained
+from weightsearch.compare._importance import param_importance
 from weightsearch.compare._numeric import as_numbers, norm
 from weightsearch.compare._similarity import (
     cka_matrix,
@@ -47,6 +48,7 @@ __all__ = [
     "linear_cka",
     "mlp_activations",
     "pairwise_distances",
+    "param_importance",
     "score_correlation",
     "stacked_distances",
     "statistics_of",

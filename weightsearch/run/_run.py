@@ -39,6 +39,7 @@ from weightsearch.compare import (
     cluster,
     compare,
     layer_similarity,
+    param_importance,
     score_correlation,
     stacked_distances,
     statistics_of,
@@ -766,6 +767,66 @@ default="average"
                     column, name, regex=False
                 )
         return explained
+
+    def param_importance(
+        self,
+        metric: str | None = None,
+        *,
+        candidates: Iterable[Candidate] | None = None,
+    ) -> pd.DataFrame:
+        """Share of the score's variance that each param, and each pair, explains.
+
+        Functional ANOVA: exact on a complete grid, else computed from a random forest;
+        see :func:`weightsearch.compare.param_importance`.
+
+        Parameters
+        ----------
+        metric : str, default=None
+            Any numeric column of :attr:`candidates`, ``"accuracy"`` for
+            ``"mean_test_accuracy"``; None: the mean test score, of the metric that the
+            search refits by.
+        candidates : iterable of int or dict, default=None
+            Look at these candidates only, such as ``run.query("rank < 50").index``;
+            None: all, in a halving search those of the first iteration, which alone
+            covers all params with equal resources.
+
+        Returns
+        -------
+        importance : DataFrame
+            One row per param that varies, then one per pair of them, the most
+            important first. Read ``note`` first: it says where the grid is too small.
+
+        Raises
+        ------
+        QueryError
+            If there is no such metric, or no param varies.
+        """
+        frame = self.candidates
+        if metric is None:
+            metric = self._main_column("mean_test_") or "mean_test_score"
+        elif f"mean_test_{metric}" in frame.columns:
+            metric = f"mean_test_{metric}"
+        numeric = list(frame.select_dtypes("number").columns)
+        (metric,) = _known_names(metric, numeric, "metric")
+        if candidates is not None:
+            rows = list(map(self._number, candidates))
+        elif "iter" in self._source.cv_results():
+            rows = np.flatnonzero(frame["iter"] == frame["iter"].min()).tolist()
+        else:
+            rows = list(range(len(self)))
+        params = pd.DataFrame(
+            {
+                name: column.iloc[rows].reset_index(drop=True)
+                for name, column in param_columns(self._keys, ()).items()
+                if len(set(map(distinct, column.iloc[rows]))) > 1
+            }
+        )
+        if params.empty:
+            raise QueryError(
+                f"No param varies among the {len(rows)} candidates, so none explains "
+                "anything."
+            )
+        return param_importance(params, frame[metric].iloc[rows].astype(float))
 
     def score_correlation(
         self,
