@@ -13,11 +13,16 @@ import numpy as np
 import pandas as pd
 
 from weightsearch._records import REFIT, Array, FitTable, RunSource
+from weightsearch.report._summary import (
+    Best,
+    Warned,
+    best_candidate,
+    short_names,
+    tiles,
+    warnings_of,
+)
 
 __all__ = ["ReportContents", "WeightGroup", "report_contents"]
-
-_SHOWN = ("search", "scoring", "cv", "n_splits", "capture", "keep", "refit")
-_DIGITS = 5
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,10 @@ class WeightGroup:
         Sequence of n of these numbers -> ndarray of shape ``(n, *shape)``.
     is_measured : bool
         Whether it counts in distances of all weights.
+    is_main : bool
+        Whether it is shown by default: a measured weight of the final estimator.
+    short : str
+        The name without the pipeline's step; empty: the name.
     """
 
     name: str
@@ -41,6 +50,8 @@ class WeightGroup:
     candidates: tuple[int, ...]
     read: Callable[[Sequence[int]], Array]
     is_measured: bool = True
+    is_main: bool = True
+    short: str = ""
 
     @property
     def count(self) -> int:
@@ -58,7 +69,7 @@ class ReportContents:
     subtitle : str
         One line below the title.
     facts : dict of str -> dict of str -> object
-        Headings, each with the names and values below it; the first is shown open.
+        Headings, each with the names and values below it.
     candidates : DataFrame
         One row per candidate, the best first; the index is the candidate's number.
     params : sequence of str
@@ -67,6 +78,13 @@ class ReportContents:
         The column that plots show initially.
     best : int or None
         The best candidate.
+    headline : Best or None
+        What the first screen says of it.
+    tiles : dict of str -> str
+        Names and values on the first screen.
+    short : dict of str -> str
+        Short names of columns.
+    warnings : sequence of Warned
     weights : sequence of WeightGroup
         In the model's order; may be empty.
     notes : sequence of str
@@ -80,6 +98,10 @@ class ReportContents:
     params: Sequence[str] = ()
     score: str | None = None
     best: int | None = None
+    headline: Best | None = None
+    tiles: Mapping[str, str] = field(default_factory=dict)
+    short: Mapping[str, str] = field(default_factory=dict)
+    warnings: Sequence[Warned] = ()
     weights: Sequence[WeightGroup] = ()
     notes: Sequence[str] = field(default=())
 
@@ -117,8 +139,7 @@ def report_contents(
     -------
     ReportContents
     """
-    header, best = source.header, source.best_index()
-    name = str(header.estimator.get("class", "")).rpartition(".")[2] or "Estimator"
+    header = source.header
     split = _shown_split(fits)
     notes = []
     if header.status != "complete":
@@ -137,46 +158,41 @@ def report_contents(
     ordered = candidates
     if order is not None:
         ordered = candidates.sort_values(order, ascending=order != score, kind="stable")
-    facts: dict[str, Any] = {"estimator": name, "candidates": str(len(candidates))}
-    more = dict(settings)
-    facts |= {key: more.pop(key) for key in _SHOWN if key in more}
-    facts |= {
-        "status": header.status,
-        "started": header.started[:19].replace("T", " "),
-    }
+    short = short_names([str(c) for c in candidates.columns], params, header)
+    best = best_candidate(source, fits, candidates, params, score)
+    searched = tiles(source, fits, candidates, score)
+    plain = dict(settings)
+    distributions = plain.pop("param_distributions", None)
     now = datetime.now(UTC).isoformat(sep=" ", timespec="seconds")
+    started = header.started[:16].replace("T", " ")
     return ReportContents(
-        title=title if title is not None else f"{name}: a search and its weights",
-        subtitle=f"Run {header.name}, {len(candidates)} candidates, {header.status}",
+        title=title or f"Search of {searched['Estimator']}",
+        subtitle=f"Run {header.name}, {started} UTC",
         facts={
-            "Search": facts,
-            "The best candidate": _best_facts(candidates, best, params),
+            "Distributions": distributions if isinstance(distributions, dict) else {},
+            "Settings of the search": {
+                **plain,
+                "uid": header.uid,
+                "started": header.started,
+                "finished": header.finished,
+                "report made": now,
+            },
             "Params of the estimator before the search": dict(
                 header.estimator.get("params", {})
             ),
-            "More of the search": {**more, "uid": header.uid, "report made": now},
             "Versions": dict(header.environment),
         },
         candidates=ordered,
         params=params,
         score=score,
-        best=best,
+        best=source.best_index(),
+        headline=best,
+        tiles=searched,
+        short=short,
+        warnings=warnings_of(source, fits, candidates, params, score, best, short),
         weights=[] if split is None else _weight_groups(source, fits, split),
         notes=notes,
     )
-
-
-def _best_facts(
-    candidates: pd.DataFrame, best: int | None, params: Sequence[str]
-) -> dict[str, Any]:
-    if best is None:
-        return {}
-    shown = {
-        str(column): f"{value:.{_DIGITS}g}" if isinstance(value, float) else value
-        for column, value in candidates.loc[best].items()
-        if column in params or str(column).startswith(("mean_test_", "std_test_"))
-    }
-    return {"candidate": str(best), **shown}
 
 
 def _shown_split(fits: FitTable) -> int | None:
@@ -205,9 +221,17 @@ def _weight_groups(source: RunSource, fits: FitTable, split: int) -> list[Weight
     # In the model's order of names, whichever candidate has them first.
     order = {name: i for i, name in enumerate(dict.fromkeys(k[0] for k in members))}
     by_name = sorted(members.items(), key=lambda item: order[item[0][0]])
+    step = "".join(f"{name}/" for name in source.header.estimator.get("steps", ()))
+    final = {name for name in measured if name.startswith(step)} or measured
     return [
         WeightGroup(
-            name, shape, tuple(own), _reader(source, name, own), name in measured
+            name,
+            shape,
+            tuple(own),
+            _reader(source, name, own),
+            name in measured,
+            name in final,
+            name.removeprefix(step),
         )
         for (name, shape, _), own in by_name
     ]

@@ -9,19 +9,23 @@ import html
 import os
 import re
 import secrets
+from collections.abc import Mapping
+from importlib.metadata import version
+from importlib.resources import files
 from pathlib import Path
 from string import Template
 from typing import Any
 
 from weightsearch.exceptions import StoreWriteError
-from weightsearch.report._assets import SCRIPTS, libraries, page_file
 from weightsearch.report._contents import ReportContents
 from weightsearch.report._payload import (
+    as_python,
+    compressed,
     cut,
-    embedded_json,
     facts_payload,
     table_payload,
 )
+from weightsearch.report._summary import Best, Warned
 from weightsearch.report._weights import MAX_CANDIDATES, limited, weights_payload
 
 __all__ = ["SIZE_LIMIT", "page", "write_report"]
@@ -30,8 +34,9 @@ SIZE_LIMIT = 14_000_000
 """Approximate maximum size of a page; it names what is left out."""
 
 _SCRIPT_END = re.compile(r"<(/script|!--)", re.IGNORECASE)
-_TABLE_BYTES = 2_500_000
-_STATISTICS_BYTES = 1_500_000
+_SCRIPTS = ("data", "state", "canvas", "table", "compare", "plots", "main")
+_TABLE_BYTES = 5_000_000
+_STATISTICS_BYTES = 3_000_000
 _FACTS_BYTES = 500_000
 
 
@@ -49,8 +54,6 @@ def write_report(path: str | os.PathLike[str], contents: ReportContents) -> Path
 
     Raises
     ------
-    ImportError
-        If plotly or itables, which contain the page's libraries, is not installed.
     StoreWriteError
         If the file cannot be written.
     """
@@ -78,30 +81,29 @@ def write_report(path: str | os.PathLike[str], contents: ReportContents) -> Path
 
 def page(contents: ReportContents) -> str:
     """Return the page's HTML."""
-    library = libraries()
-    own = "\n".join(page_file(name) for name in SCRIPTS)
-    classic = _script(library.plotly)
-    # A module, so that its names are not global.
-    modules = [_script(library.datatables), _script(own)]
-    parts = {
-        "policy": _policy([classic, *modules]),
-        "title": html.escape(cut(contents.title)),
-        "subtitle": html.escape(cut(contents.subtitle, 500)),
-        "style": library.datatables_style + page_file("style.css"),
-        "plotly": classic,
-        "datatables": modules[0],
-        "script": modules[1],
-        "credits": html.escape(library.credits),
-    }
-    fixed = sum(len(text.encode("utf-8")) for text in parts.values())
-    payload = embedded_json(_payload(contents, SIZE_LIMIT - fixed))
-    template = Template(page_file("report.html"))
-    return template.substitute(parts, payload=payload)
+    script = _script("\n".join(_page_file(f"{name}.js") for name in _SCRIPTS))
+    return Template(_page_file("report.html")).substitute(
+        policy=_policy([script]),
+        title=html.escape(cut(contents.title)),
+        subtitle=html.escape(cut(contents.subtitle, 500)),
+        style=_page_file("style.css"),
+        script=script,
+        version=version("weightsearch"),
+        payload=compressed(_payload(contents, SIZE_LIMIT)),
+    )
+
+
+def _page_file(name: str) -> str:
+    content = files("weightsearch.report").joinpath("page", name).read_bytes()
+    # Browsers normalize line ends to \n before they check a script's hash.
+    return content.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _payload(contents: ReportContents, budget: int) -> dict[str, Any]:
     frame = contents.candidates
-    table, numbers = table_payload(frame, contents.params, contents.score, _TABLE_BYTES)
+    table, numbers = table_payload(
+        frame, contents.params, contents.score, _TABLE_BYTES, contents.short
+    )
     notes = [cut(note, 1000) for note in contents.notes]
     if len(numbers) < len(frame):
         notes.append(
@@ -115,15 +117,73 @@ def _payload(contents: ReportContents, budget: int) -> dict[str, Any]:
             "those "
             f"of {left_out} are left out. See run.stats() and run.compare(a, b)."
         )
-    budget -= len(embedded_json(table)) + _FACTS_BYTES
-    weights, more = weights_payload(groups, _STATISTICS_BYTES, budget)
+    budget -= _TABLE_BYTES + _FACTS_BYTES
+    scores = {} if contents.score is None else frame[contents.score].to_dict()
+    weights, more = weights_payload(groups, _STATISTICS_BYTES, budget, scores)
+    warned = [*contents.warnings, *_of_weights(weights)]
     return {
         "facts": facts_payload(contents.facts),
         "best": contents.best,
+        "summary": {
+            "best": _best_payload(contents.headline, contents.short),
+            "tiles": [[cut(k), cut(v, 500)] for k, v in contents.tiles.items()],
+            "warnings": [
+                {
+                    "title": cut(one.title),
+                    "text": cut(one.text, 500),
+                    "candidates": list(one.candidates),
+                }
+                for one in warned
+            ],
+        },
         "notes": [*notes, *more],
+        "importance": None,
         **table,
         **weights,
     }
+
+
+def _best_payload(best: Best | None, short: Mapping[str, str]) -> dict[str, Any] | None:
+    if best is None:
+        return None
+    return {
+        "candidate": best.candidate,
+        "metric": cut(best.metric),
+        "score": best.score,
+        "spread": best.spread,
+        "standing": cut(best.standing),
+        "params": [
+            [cut(short.get(name, name)), cut(name), cut(as_python(value))]
+            for name, value in best.params.items()
+        ],
+        "load": cut(best.load, 500),
+    }
+
+
+def _of_weights(weights: Mapping[str, Any]) -> list[Warned]:
+    """Return what the weights warn of."""
+    found = []
+    diverged, zero = weights["diverged"], weights["zero"]
+    if diverged:
+        what = "candidate" if len(diverged) == 1 else "candidates"
+        found.append(
+            Warned(
+                f"{len(diverged)} {what} diverged.",
+                "Their weights are not finite, or a thousand times larger than usual "
+                "with a poor score. They are drawn as crosses, and left out of maps.",
+                diverged,
+            )
+        )
+    if zero:
+        what = "candidate has" if len(zero) == 1 else "candidates have"
+        found.append(
+            Warned(
+                f"{len(zero)} {what} only zeros as weights.",
+                "They predict a constant: the regularization is too strong.",
+                zero,
+            )
+        )
+    return found
 
 
 def _script(text: str) -> str:

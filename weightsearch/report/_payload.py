@@ -1,10 +1,11 @@
-"""Encode a report's contents as JSON that is safe within HTML."""
+"""Encode a report's contents as compressed JSON."""
 
 from __future__ import annotations
 
 import base64
 import json
 import re
+import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ import pandas as pd
 from weightsearch._display import distinct, numbered
 from weightsearch._records import Array
 
-__all__ = ["embedded_json", "facts_payload", "packed", "table_payload"]
+__all__ = ["as_python", "compressed", "cut", "facts_payload", "packed", "table_payload"]
 
 TEXT_LIMIT = 200
 """Maximum characters of a cell or a column's name; longer ones are shortened."""
@@ -25,23 +26,27 @@ _EXACT_INTEGERS = 2**53
 _SEVERAL = re.compile(r"^split\d+_")
 
 
-def embedded_json(payload: Mapping[str, Any]) -> str:
-    """Encode as JSON without any character that is special in HTML.
-
-    The text is ASCII; ``<``, ``>`` and ``&``, which occur only in strings, are escaped.
-    """
+def compressed(payload: Mapping[str, Any]) -> str:
+    """Encode as JSON, compressed by zlib, in base64."""
     text = json.dumps(payload, allow_nan=False, separators=(",", ":"))
-    for character in "<>&":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return text
+    return base64.b64encode(zlib.compress(text.encode("utf-8"), 6)).decode("ascii")
 
 
-def packed(array: Array, dtype: str) -> str:
-    """Encode an array in base64, which preserves NaN and infinity."""
-    # Numbers too large for single precision become infinite, without a warning.
-    with np.errstate(over="ignore"):
+def packed(array: Array, dtype: str) -> list[str]:
+    """Encode an array as its type and base64, which preserves NaN and infinity.
+
+    Single precision (``"f4"``) becomes double where it would lose a number: those too
+    large become infinite in it, and those too small zero.
+    """
+    with np.errstate(over="ignore", under="ignore"):
         content = np.ascontiguousarray(array, dtype=np.dtype(dtype).newbyteorder("<"))
-    return base64.b64encode(content.tobytes()).decode("ascii")
+    if dtype == "f4":
+        lost = (np.isinf(content) & np.isfinite(array)) | (
+            (content == 0) & (array != 0)
+        )
+        if lost.any():
+            return packed(array, "f8")
+    return [dtype, base64.b64encode(content.tobytes()).decode("ascii")]
 
 
 def cut(value: Any, limit: int = TEXT_LIMIT) -> str:
@@ -67,7 +72,11 @@ def facts_payload(facts: Mapping[str, Mapping[str, Any]]) -> list[Any]:
 
 
 def table_payload(
-    candidates: pd.DataFrame, params: Sequence[str], score: str | None, budget: int
+    candidates: pd.DataFrame,
+    params: Sequence[str],
+    score: str | None,
+    budget: int,
+    short: Mapping[str, str] | None = None,
 ) -> tuple[dict[str, Any], list[int]]:
     """Return the table of candidates, the best first.
 
@@ -80,20 +89,22 @@ def table_payload(
         The column that plots show initially.
     budget : int
         Maximum bytes of the table in the page.
+    short : dict of str -> str, default=None
+        Short names of columns.
 
     Returns
     -------
     table : dict
         ``candidates``; ``score``, a column's position or None; ``columns``, each a
-        ``name``, ``role`` (``"param"``, ``"rank"``, ``"score"``, ``"split"``,
-        ``"status"`` or ``"other"``), ``kind`` (``"number"`` or ``"text"``) and
-        ``values``.
+        ``name``, ``short``, ``role`` (``"param"``, ``"rank"``, ``"score"``,
+        ``"split"``, ``"status"`` or ``"other"``), ``kind`` (``"number"`` or
+        ``"text"``) and ``values``.
     kept : list of int
         The candidates in it.
     """
     numbers = [int(number) for number in candidates.index]
     columns = [
-        _column(candidates.iloc[:, i], str(name), name in params)
+        _column(candidates.iloc[:, i], str(name), name in params, short or {})
         for i, name in enumerate(candidates.columns)
     ]
     sizes = np.zeros(len(numbers))
@@ -113,13 +124,19 @@ def table_payload(
     return table, numbers[:kept]
 
 
-def _column(series: pd.Series, name: str, is_param: bool) -> dict[str, Any]:
-    column: dict[str, Any] = {"name": cut(name), "role": _role(name, is_param)}
+def _column(
+    series: pd.Series, name: str, is_param: bool, short: Mapping[str, str]
+) -> dict[str, Any]:
+    column: dict[str, Any] = {
+        "name": cut(name),
+        "short": cut(short.get(name, name)),
+        "role": _role(name, is_param),
+    }
     numbers = _numbers(series)
     if numbers is not None:
         return {**column, "kind": "number", "values": numbers}
     gaps = [value is pd.NA or value is pd.NaT for value in series]
-    values = list(map(_as_python, series))
+    values = list(map(as_python, series))
     # Different values of the same text are numbered.
     shown = numbered(list(map(distinct, values)), list(map(cut, values)))
     texts = [None if gap else text for gap, text in zip(gaps, shown, strict=True)]
@@ -139,7 +156,7 @@ def _numbers(series: pd.Series) -> Array | None:
     return values
 
 
-def _as_python(value: Any) -> Any:
+def as_python(value: Any) -> Any:
     """Convert numpy scalars, whose repr names their type, to Python's."""
     return value.item() if isinstance(value, np.generic) else value
 
@@ -159,5 +176,5 @@ def _role(name: str, is_param: bool) -> str:
 def _sizes(values: Array | list[str | None]) -> Array:
     """Return the bytes of each value in the page."""
     if isinstance(values, list):
-        return np.array([len(embedded_json({"": v})) - 5 for v in values], dtype=float)
+        return np.array([len(json.dumps(v)) for v in values], dtype=float)
     return np.full(len(values), 8 * 4 / 3)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import itertools
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,10 +13,12 @@ import scipy.linalg
 import scipy.spatial.distance
 
 from weightsearch._records import Array
-from weightsearch.compare import STATISTICS, pairwise_distances, statistics_of
-from weightsearch.compare._numeric import as_numbers
+from weightsearch.compare import STATISTICS, align, pairwise_distances, statistics_of
+from weightsearch.compare._numeric import as_numbers, norm
+from weightsearch.exceptions import AlignmentError
 from weightsearch.report._contents import WeightGroup
 from weightsearch.report._payload import cut, packed
+from weightsearch.report._summary import unusual
 
 __all__ = ["MAX_CANDIDATES", "limited", "weights_payload"]
 
@@ -26,6 +29,9 @@ MAX_BYTES = 4 * 2**30
 _BLOCK_BYTES = 256 * 2**20
 _MAPS = 50
 _SHAPES = 6
+_ALIGNED_CANDIDATES = 40
+_ALIGNED_SIZE = 100_000
+_OF_UNUSUAL = [STATISTICS.index(s) for s in ("l2", "share_zero", "share_nonfinite")]
 _LEVELS = 65534
 _NOT_A_NUMBER = 65535
 
@@ -58,7 +64,10 @@ def limited(
 
 
 def weights_payload(
-    groups: Sequence[WeightGroup], statistics_budget: int, budget: int
+    groups: Sequence[WeightGroup],
+    statistics_budget: int,
+    budget: int,
+    scores: Mapping[int, float] | None = None,
 ) -> tuple[dict[str, Any], list[str]]:
     """Read every group once, and return what is shown of it.
 
@@ -67,14 +76,18 @@ def weights_payload(
     groups : sequence of WeightGroup
     statistics_budget, budget : int
         Maximum bytes in the page, of the statistics and in all.
+    scores : dict of int -> float, default=None
+        Of the candidates; they help to tell which diverged.
 
     Returns
     -------
     payload : dict
-        ``statistics``, names; ``weights``, of each group ``name``, ``shape``,
-        ``count``, ``measured``, ``candidates``, ``statistics`` (packed float32 of shape
-        ``(n_candidates, n_statistics)``) and ``pairs``, from :func:`pack_pairs`;
-        ``maps``, from :func:`map_payload`.
+        ``statistics``, names; ``weights``, of each group ``name``, ``short``,
+        ``shape``, ``count``, ``measured``, ``main``, ``candidates``, ``statistics``
+        (packed float64 of shape ``(n_candidates, n_statistics)``), ``pairs``, from
+        :func:`pack_pairs`, and ``aligned``, packed distances of all pairs after
+        alignment, or None; ``maps``, from :func:`map_payload`; ``diverged`` and
+        ``zero``, from :func:`unusual`.
     notes : list of str
         What was left out.
     """
@@ -83,31 +96,84 @@ def weights_payload(
     taken = sum(_statistics_bytes(groups[i]) for i in shown)
     room = budget - taken - sum(part.nbytes for part in parts)
     kept = choose_pairs(groups, shown, room)
+    aligned = aligned_distances(groups, parts)
     weights = []
+    main: dict[str, tuple[Sequence[int], Array]] = {}
     for position, one in enumerate(kept):
+        group = one.group
         statistics, distances = _read(one)
+        if group.is_main and group.is_measured:
+            main[str(position)] = group.candidates, statistics[:, _OF_UNUSUAL]
         if distances is not None:
             for part in parts:
-                part.add(position, one.group, distances)
+                part.add(position, group, distances)
         if position in shown:
             weights.append(
                 {
-                    "name": cut(one.group.name),
-                    "shape": list(one.group.shape),
-                    "count": one.group.count,
-                    "measured": one.group.is_measured,
-                    "candidates": list(one.group.candidates),
-                    "statistics": packed(statistics, "f4"),
+                    "name": cut(group.name),
+                    "short": cut(group.short or group.name),
+                    "shape": list(group.shape),
+                    "count": group.count,
+                    "measured": group.is_measured,
+                    "main": group.is_main,
+                    "candidates": list(group.candidates),
+                    "statistics": packed(statistics, "f8"),
                     "pairs": pack_pairs(one, distances),
+                    "aligned": aligned.get(position),
                 }
             )
-    maps = [map_payload(part, groups) for part in parts]
+    diverged, zero = unusual(main, scores or {})
+    maps = [map_payload(part, groups, diverged) for part in parts]
     payload = {
         "statistics": list(STATISTICS),
         "weights": weights,
         "maps": [one for one in maps if one is not None],
+        "diverged": diverged,
+        "zero": zero,
     }
     return payload, _notes(kept, shown)
+
+
+def aligned_distances(
+    groups: Sequence[WeightGroup], parts: Sequence[Architecture]
+) -> dict[int, list[str]]:
+    """Return the distances of all pairs after their hidden units are matched.
+
+    Of architectures of few candidates and weights, since each pair is aligned by
+    itself, by :func:`weightsearch.compare.align`.
+
+    Returns
+    -------
+    distances : dict of int -> packed array
+        By the position of a group that has no other candidates than the architecture.
+    """
+    found: dict[int, list[str]] = {}
+    for part in parts:
+        own = [groups[i] for i in part.groups]
+        n = len(part.candidates)
+        size = sum(group.count for group in own)
+        if not 1 < n <= _ALIGNED_CANDIDATES or size > _ALIGNED_SIZE:
+            continue
+        if any(list(group.candidates) != part.candidates for group in own):
+            continue
+        # Measured weights are numbers.
+        stacks = [np.asarray(as_numbers(g.read(g.candidates))) for g in own]
+        of = [
+            {g.name: s[i] for g, s in zip(own, stacks, strict=True)} for i in range(n)
+        ]
+        finite = [all(np.isfinite(array).all() for array in one.values()) for one in of]
+        rows = []
+        try:
+            for i, j in itertools.combinations(range(n), 2):
+                both = finite[i] and finite[j]
+                b = align(of[i], of[j]) if both else of[j]
+                rows.append([norm(of[i][g.name] - b[g.name]) for g in own if both])
+                rows[-1] = rows[-1] or [np.nan] * len(own)
+        except AlignmentError:  # not a chain of layers
+            continue
+        for position, column in zip(part.groups, np.array(rows).T, strict=True):
+            found[position] = packed(column, "f4")
+    return found
 
 
 def _shown(groups: Sequence[WeightGroup], budget: int) -> set[int]:
@@ -123,7 +189,7 @@ def _shown(groups: Sequence[WeightGroup], budget: int) -> set[int]:
 
 def _statistics_bytes(group: WeightGroup) -> int:
     """Return the maximum bytes of a group's name, candidates and statistics."""
-    each = 4 * len(STATISTICS) * 4 / 3 + 12
+    each = 8 * len(STATISTICS) * 4 / 3 + 12
     return 2000 + int(each * len(group.candidates))
 
 
@@ -363,11 +429,13 @@ def architectures(groups: Sequence[WeightGroup]) -> list[Architecture]:
 
 
 def map_payload(
-    architecture: Architecture, groups: Sequence[WeightGroup]
+    architecture: Architecture,
+    groups: Sequence[WeightGroup],
+    diverged: Collection[int] = (),
 ) -> dict[str, Any] | None:
     """Return a map of an architecture's candidates; None for fewer than two.
 
-    Candidates with weights that are not finite are left out.
+    Candidates that diverged, with weights not finite among them, are left out.
 
     Returns
     -------
@@ -378,14 +446,17 @@ def map_payload(
         average-linkage clustering; ``distances``, from :func:`pack_triangle`.
     """
     distances = np.sqrt(architecture.squares)
-    placed = np.flatnonzero(np.isfinite(distances).sum(axis=1) > 1)
+    kept = ~np.isin(architecture.candidates, list(diverged))
+    placed = np.flatnonzero((np.isfinite(distances).sum(axis=1) > 1) & kept)
     distances = distances[np.ix_(placed, placed)]
     if len(placed) < 2:
         return None
     coordinates, explained = classical_mds(distances)
     condensed = scipy.spatial.distance.squareform(distances, checks=False)
     linkage = scipy.cluster.hierarchy.linkage(condensed, "average")
-    shapes = ["x".join(map(str, groups[i].shape)) or "1" for i in architecture.groups]
+    own = [groups[i] for i in architecture.groups]
+    main = [group for group in own if group.is_main] or own
+    shapes = ["x".join(map(str, group.shape)) or "1" for group in main]
     if len(shapes) > _SHAPES:
         shapes[_SHAPES:] = ["..."]
     return {

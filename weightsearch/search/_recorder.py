@@ -13,6 +13,8 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.pipeline import Pipeline
 
 from weightsearch._identity import (
     SearchIdentity,
@@ -566,13 +568,28 @@ def _new_header(
 
 
 def _describe(estimator: Any) -> dict[str, Any]:
-    """Return class and params of an estimator as readable text."""
+    """Return class, params, final step and own score of an estimator as text."""
     cls = type(estimator)
     params = estimator.get_params(deep=False) if hasattr(cls, "get_params") else {}
+    final, steps = estimator, []
+    while isinstance(final, Pipeline):
+        name, final = final.steps[-1]
+        steps.append(name)
     return {
         "class": f"{cls.__module__}.{cls.__qualname__}",
         "params": {name: _short(repr(value)) for name, value in params.items()},
+        "final": type(final).__name__,
+        "steps": steps,
+        "score": _score_name(type(final)),
     }
+
+
+def _score_name(cls: type) -> str:
+    """Return the name of what a class's own ``score`` computes."""
+    score = getattr(cls, "score", None)
+    if score is ClassifierMixin.score:
+        return "accuracy"
+    return "r2" if score is RegressorMixin.score else f"{cls.__name__}.score"
 
 
 def _short(text: str, limit: int = 500) -> str:

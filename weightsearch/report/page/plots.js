@@ -1,247 +1,610 @@
-// The plots: each a card with its own choices, drawn again when something changes.
+// The plots, each under the question that it answers.
 
-const measure = { column: measures[0] };
-const cards = [];
-const drawAgain = () => { for (const again of cards) again(); };
+function card(section, { question, about, controls = [], wide, plot, after }) {
+  const hint = element("p", about, { class: "hint" });
+  const node = element("section", [
+    element("h3", question), ...(controls.length ? [element("div", controls, { class: "controls" })] : []),
+    plot.node, hint, ...(after ? [after] : []),
+  ], { class: wide ? "card wide" : "card" });
+  byId(section).append(node);
+  return hint;
+}
+const metricName = () => state.metric.short;
 
-// `draw` gives a figure for the choices, `mark` a figure's shapes that mark the two that
-// are compared.
-function card({ title, about, wide, tall, controls = [], draw, mark }) {
-  const plot = element("div", null, { class: tall ? "plot tall" : "plot", role: "img", "aria-label": about });
-  const hint = element("p", "", { class: "hint" });
-  const choices = {};
-  const form = element("form", controls.map(([name, text, entries, start]) => {
-    const select = element("select", null, { name });
-    options(select, entries);
-    if (start !== undefined) select.value = String(start);
-    select.addEventListener("change", () => again());
-    choices[name] = select;
-    return element("label", [document.createTextNode(text), select]);
-  }), { class: "controls" });
-  const heading = element("h3", title);
-  document.getElementById("cards").append(
-    element("section", [heading, form, plot, hint], { class: wide ? "card wide" : "card", "aria-label": title }),
-  );
-  // Drawn when it comes near the window first: a report opens at once.
-  let figure = null;
-  function render() {
-    const values = Object.fromEntries(Object.entries(choices).map(([name, select]) => [name, select.value]));
-    const first = !figure;
-    figure = draw(values);
-    hint.textContent = figure.hint ?? "";
-    const shapes = mark ? mark(figure) : [];
-    Plotly.react(plot, figure.data, layout({ ...figure.layout, shapes }), CONFIG);
-    if (!first) return;
-    plot.on("plotly_click", (event) => {
-      const point = event.points[0];
-      if (figure.pick) figure.pick(point);
-      else if (Number.isInteger(point.customdata)) chosen.toggle(point.customdata);
+// -- which params matter ----------------------------------------------------------
+
+function importanceCard() {
+  const { method, rows: bars, note } = payload.importance;
+  const list = element("div", null, { class: "bars" });
+  const measures = [["variance", "share of variance"], ["fanova", "fANOVA"]].filter(([key]) => bars.some((bar) => bar[key] !== null));
+  for (const bar of bars) {
+    const column = byName.get(bar.name);
+    const lines = measures.map(([key, text], k) => {
+      const share = bar[key];
+      const inner = element("i", null, { class: `bar bar${k}` });
+      inner.style.width = `${Math.max(0, Math.min(100, 100 * (share ?? 0)))}%`;
+      const label = share === null ? "–" : `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`;
+      return element("div", [element("span", [inner], { class: "track" }), element("span", label, { class: "value" })], { title: `${text}: ${label}` });
+    });
+    list.append(element("div", [named("b", tail(column?.short ?? bar.name, 34), bar.name), element("div", lines)], { class: "bargroup" }));
+  }
+  const key = element("p", measures.flatMap(([, text], k) => [element("i", null, { class: `swatch bar${k}` }), element("span", `${text}  `)]), { class: "hint" });
+  byId("params").append(element("section", [
+    element("h3", "How much of the score does each param explain?"), key, list,
+    element("p", note ? `${method} ${note}` : method, { class: "hint" }),
+  ], { class: "card" }));
+}
+
+// The score over one scale, with the spread between splits where there is room for it.
+function scorePlot(context, w, h, column, isSmall) {
+  const x = scaleOf(column), y = scaleOf(state.metric), own = rows;
+  x.gutter = own.some((row) => !x.isFinite(row));
+  y.gutter = own.some((row) => !y.isFinite(row));
+  const area = frame(context, w, h, x, y, {
+    x: tail(column.short, 60), wholeX: column.name, y: isSmall ? "" : metricName(), wholeY: state.metric.name,
+  });
+  const step = x.steps ? area.w / x.steps.length : 0;
+  const at = (row) => [
+    x.isFinite(row) ? area.px(x.at(row)) + (x.steps ? jitter(row) * Math.min(step * 0.5, 60) : 0) : area.noneX,
+    y.isFinite(row) ? area.py(y.at(row)) : area.noneY,
+  ];
+  const places = own.map(at);
+  const spread = spreadOf(state.metric), shares = numberScale(state.metric.values, true);
+  if (spread && own.length <= 120 && column.role === "param") {
+    context.lineWidth = 1;
+    own.forEach((row, i) => {
+      if (!state.kept[row] || !Number.isFinite(spread.values[row]) || !y.isFinite(row)) return;
+      context.strokeStyle = colouring(state.colour).at(row);
+      context.globalAlpha = 0.35;
+      context.beginPath();
+      for (const side of [-1, 1]) {
+        const end = area.py(shares.share(state.metric.values[row] + side * spread.values[row]));
+        if (side < 0) context.moveTo(places[i][0], end);
+        else context.lineTo(places[i][0], end);
+      }
+      context.stroke();
+    });
+    context.globalAlpha = 1;
+  }
+  if (x.steps && x.steps.length <= 40) {
+    context.strokeStyle = theme().text;
+    context.lineWidth = 2;
+    x.steps.forEach((kind, k) => {
+      const scores = ascending(own.filter((row) => state.kept[row] && y.isFinite(row) && kindAt(column, row) === kind).map((row) => y.at(row)));
+      if (!scores.length) return;
+      const middle = area.px((k + 0.5) / x.steps.length), level = area.py(quantile(scores, 0.5));
+      context.beginPath();
+      context.moveTo(middle - Math.min(step * 0.36, 40), level);
+      context.lineTo(middle + Math.min(step * 0.36, 40), level);
+      context.stroke();
     });
   }
-  const again = () => { if (figure) render(); };
-  new IntersectionObserver((entries, observer) => {
-    if (!entries.some((entry) => entry.isIntersecting)) return;
-    observer.disconnect();
-    render();
-  }, { rootMargin: "400px" }).observe(plot);
-  // Taken away and put back one by one: given a list, the library draws all again.
-  function markAgain() {
-    const each = (shapes) => Object.fromEntries(shapes.map((shape, k) => [`shapes[${k}]`, shape]));
-    Plotly.relayout(plot, each([null, null]));
-    Plotly.relayout(plot, each(mark(figure)));
+  points(context, own, places.map((p) => p[0]), places.map((p) => p[1]), (row) => y.isBeyond(row) || x.isBeyond(row));
+  return { rows: own, x: places.map((p) => p[0]), y: places.map((p) => p[1]), zones: area.zones };
+}
+
+function paramCards() {
+  const order = payload.importance ? payload.importance.rows.map((bar) => byName.get(bar.name)).filter(Boolean) : [];
+  const drawn = [...new Set([...order, ...varied])].filter((column) => varied.includes(column)).slice(0, 12);
+  const grid = element("div", null, { class: "multiples" });
+  for (const column of drawn) {
+    const plot = new Plot({
+      label: `Score against ${column.name}`, height: 250,
+      draw: (context, w, h) => scorePlot(context, w, h, column, false),
+    });
+    grid.append(plot.node);
   }
-  if (mark) chosen.listeners.push(() => { if (figure) markAgain(); });
-  cards.push(again);
+  const spread = candidates.length <= 120 ? " thin lines are ± one standard deviation between splits," : "";
+  byId("params").append(element("section", [
+    element("h3", "How does the score change with each param?"), grid,
+    element("p", `A point is a candidate;${spread} a bar is the median of a value.` +
+      (varied.length > drawn.length ? ` ${varied.length - drawn.length} more params are not drawn.` : ""), { class: "hint" }),
+  ], { class: "card wide" }));
 }
 
-const columnEntries = (list) => list.map((column) => [column.index, column.name]);
-const coloured = () => [["", "nothing"], ...columnEntries(byRole("param")), ...columnEntries(measures)];
-const columnAt = (index) => (index === "" ? null : columns[Number(index)]);
-
-function paramCard() {
-  const params = byRole("param");
-  const varied = params.filter((column) => kindsOf(column, candidates.map((_, i) => i)).length > 1);
-  const first = varied.find((column) => column.kind === "number") ?? varied[0] ?? params[0];
-  const others = varied.filter((column) => column !== first);
-  const second = others.find((column) => column.kind === "text") ?? others[0];
-  card({
-    title: "Score against parameter",
-    about: "Scatter plot of the score against a parameter, one point per candidate",
-    controls: [
-      ["param", "Param", columnEntries(params), first.index],
-      ["colour", "Coloured by", coloured(), second ? second.index : ""],
-    ],
-    mark: rings,
-    draw: ({ param, colour }) => {
-      const rows = candidates.map((_, row) => row);
-      const { values, axis } = columnAxis(columnAt(param), rows);
-      const y = Array.from(measure.column.values);
-      return scattered(candidates, values, y, axis, columnAt(colour));
-    },
-  });
-}
-
-function scattered(numbers, x, y, xaxis, colour) {
-  const data = points(numbers, x, y, colour);
-  const legend = data.some((trace) => trace.showlegend) ? LEGEND : {};
-  const { axis: yaxis } = numberAxis(measure.column.name, y);
-  return { data, numbers, x, y, layout: { ...legend, xaxis, yaxis } };
-}
-
-function statisticCard() {
-  card({
-    title: "Score against weight statistic",
-    about: "Scatter plot of the score against a statistic of a weight, one point per candidate",
-    controls: [
-      ["weight", "Weight", weightNames.map((name, i) => [i, name]), 0],
-      ["statistic", "Statistic", payload.statistics.map((name) => [name, name]), "l2"],
-      ["colour", "Coloured by", coloured(), ""],
-    ],
-    mark: rings,
-    draw: ({ weight, statistic: name, colour }) => {
-      const { numbers, values } = ofWeight(weightNames[Number(weight)], name);
-      const y = numbers.map((candidate) => measure.column.values[rowOf.get(candidate)]);
-      const title = `${name} of ${weightNames[Number(weight)]}`;
-      const { values: x, axis } = wideAxis(title, values);
-      const figure = scattered(numbers, x, y, axis, columnAt(colour));
-      if (!values.some(Number.isFinite)) figure.hint = `This weight has no ${name}, which is defined for matrices.`;
-      return figure;
-    },
-  });
-}
-
-function ofWeight(name, wanted) {
-  const parts = weights.filter((weight) => weight.name === name);
+// Values of a param as steps; many numbers become ten bins of equal counts.
+function steps(column) {
+  const all = kindsOf(column);
+  if (isStepped(column) && all.length <= 30) {
+    const index = new Map(all.map((kind, k) => [kind, k]));
+    return { labels: all, of: (row) => index.get(kindAt(column, row)) };
+  }
+  if (column.kind === "text") {
+    const index = new Map(all.map((kind, k) => [kind, Math.min(k, 29)]));
+    return { labels: [...all.slice(0, 29), "others"], of: (row) => index.get(kindAt(column, row)) };
+  }
+  const sorted = ascending(finite(column.values));
+  const edges = [...new Set(Array.from({ length: 9 }, (_, k) => quantile(sorted, (k + 1) / 10)))];
+  const bounds = [sorted[0], ...edges, sorted[sorted.length - 1]];
   return {
-    numbers: parts.flatMap((weight) => weight.candidates),
-    values: parts.flatMap((weight) => weight.candidates.map((_, i) => statistic(weight, i, wanted))),
+    labels: bounds.slice(1).map((end, k) => `${shown(bounds[k], 2)} – ${shown(end, 2)}`),
+    of: (row) => Number.isNaN(column.values[row]) ? -1 : edges.filter((edge) => column.values[row] > edge).length,
   };
 }
 
-function distributionCard() {
-  card({
-    title: "Statistics of each weight", wide: true,
-    about: "Box plots of a statistic, one box per weight, over all candidates",
-    controls: [["statistic", "Statistic", payload.statistics.map((name) => [name, name]), "std"]],
-    draw: ({ statistic: name }) => {
-      const groups = weightNames.slice(0, 60).map((weight) => ofWeight(weight, name));
-      const all = groups.flatMap((group) => group.values);
-      const { values: y, axis: yaxis } = wideAxis(name, all);
-      const ends = groups.map((group) => group.values.length);
-      for (let k = 1; k < ends.length; k++) ends[k] += ends[k - 1];
-      const data = groups.map((group, k) => ({
-        type: "box", name: label(weightNames[k], 24), y: y.slice(ends[k - 1] ?? 0, ends[k]), x0: k,
-        boxpoints: group.numbers.length > 200 ? "outliers" : "all", jitter: 0.6, pointpos: 0,
-        marker: { size: 4, opacity: 0.5, color: HUES[0] }, line: { width: 1.2, color: theme().text }, fillcolor: "rgba(0,114,178,0.15)",
-        customdata: group.numbers, text: group.numbers.map((candidate) => hover(candidate)),
-        hoverinfo: "text", hoveron: "points",
-      }));
-      const left = weightNames.length - data.length;
-      return {
-        data,
-        layout: {
-          xaxis: {
-            type: "linear", tickmode: "array", tickvals: data.map((_, k) => k),
-            ticktext: data.map((trace) => trace.name), zeroline: false, showgrid: false,
-            range: [-0.6, data.length - 0.4],
-          },
-          yaxis,
-        },
-        hint: left > 0 ? `${left} more weights are not drawn.` : "",
-      };
+function heatCard() {
+  const order = payload.importance ? payload.importance.rows.map((bar) => byName.get(bar.name)).filter((c) => varied.includes(c)) : varied;
+  let [first, second] = order.length > 1 ? order : varied, how = "best";
+  const plot = new Plot({
+    label: "Score by two params",
+    height: (w) => Math.min(460, Math.max(260, w * 0.62)),
+    draw: (context, w, h) => {
+      const a = steps(first), b = steps(second), cells = new Map();
+      for (const row of rows) {
+        const value = state.metric.values[row];
+        if (!state.kept[row]) continue;
+        const key = a.of(row) + a.labels.length * b.of(row);
+        if (a.of(row) < 0 || b.of(row) < 0) continue;
+        if (!cells.has(key)) cells.set(key, []);
+        if (Number.isFinite(value)) cells.get(key).push(row);
+      }
+      const value = (own) => !own.length ? NaN : how === "best"
+        ? Math.max(...own.map((row) => state.metric.values[row]))
+        : own.reduce((sum, row) => sum + state.metric.values[row], 0) / own.length;
+      const all = [...cells.values()].map(value);
+      const scale = numberScale(all, true);
+      const asScale = (one) => ({ steps: one.labels, ticks: one.labels.map((text, k) => [(k + 0.5) / one.labels.length, text]) });
+      const area = frame(context, w, h, asScale(a), asScale(b), { x: tail(first.short, 60), wholeX: first.name, y: tail(second.short, 40), wholeY: second.name });
+      const [cw, ch] = [area.w / a.labels.length, area.h / b.labels.length];
+      const own = [], xs = [], ys = [], zones = area.zones;
+      context.textAlign = "center";
+      for (const [key, members] of cells) {
+        const i = key % a.labels.length, j = Math.floor(key / a.labels.length), v = value(members);
+        const x = area.l + i * cw, y = area.t + area.h - (j + 1) * ch;
+        const rgb = Number.isFinite(v) ? viridis(scale.share(v)) : null;
+        context.fillStyle = rgb ? css(rgb) : theme().line;
+        context.fillRect(x + 0.5, y + 0.5, cw - 1, ch - 1);
+        if (cw > 38 && ch > 15) {
+          context.fillStyle = rgb ? (0.3 * rgb[0] + 0.6 * rgb[1] + 0.1 * rgb[2] > 125 ? "#000000" : "#ffffff") : theme().text;
+          context.fillText(Number.isFinite(v) ? shown(v, 3) : "none", x + cw / 2, y + ch / 2);
+        }
+        zones.push({ x, y, w: cw, h: ch, lines: [`${first.short}: ${a.labels[i]}`, `${second.short}: ${b.labels[j]}`, `${how} ${metricName()}: ${shown(v, 4)}`, counted(members.length, "candidate")] });
+        if (!members.length) continue;
+        own.push(members.reduce((m, row) => (state.metric.values[row] > state.metric.values[m] ? row : m)));
+        xs.push(x + cw / 2);
+        ys.push(y + ch / 2);
+      }
+      return { rows: own, x: xs, y: ys, zones };
     },
+  });
+  const entries = entriesOf(varied);
+  const [labelX] = chooser("Across", entries, first.name, (name) => { first = byName.get(name); plot.refresh(); });
+  const [labelY] = chooser("Up", entries, second.name, (name) => { second = byName.get(name); plot.refresh(); });
+  const [labelHow] = chooser("Cell", [["best", "best score"], ["mean", "mean score"]], how, (value) => { how = value; plot.refresh(); });
+  card("params", {
+    question: "How do two params work together?", controls: [labelX, labelY, labelHow], plot,
+    about: "A cell is the best or the mean score of the candidates with its two values. Click a cell to select its best candidate.",
+  });
+}
+
+function parallelCard() {
+  const times = byRole("other").filter((column) => /^mean_(fit|score)_time$/.test(column.name));
+  const norms = weightNames.filter((one) => one.main).slice(0, 20).map((one) => statisticColumn(one.name, "l2"));
+  const possible = [...varied, ...times, ...norms, ...metrics];
+  const initial = new Set([...varied.slice(0, 6), ...times.slice(0, 1), ...norms.slice(0, 1)]);
+  let layout = null;
+  // Narrow windows scroll sideways rather than draw names on each other.
+  const widen = () => { plot.node.style.minWidth = `${90 * axes().length}px`; };
+  const axes = () => [...possible.filter((column) => initial.has(column) && column !== state.metric), state.metric];
+  const plot = new Plot({
+    label: "Candidates as lines over params, times, weights and the score",
+    height: (w) => (w < 600 ? 380 : 420),
+    draw: (context, w, h) => {
+      const shownAxes = axes(), n = shownAxes.length;
+      const colour = colouring(state.colour ?? state.metric);
+      const scales = shownAxes.map(scaleOf), zones = [];
+      const [t, b, side] = [44, h - 26, Math.min(60, w * 0.12)];
+      const x = (k) => (n > 1 ? side + (k * (w - 2 * side)) / (n - 1) : w / 2);
+      const y = (share) => b - share * (b - t);
+      const at = (k, row) => (scales[k].isFinite(row) ? y(scales[k].at(row)) : b + 14);
+      layout = { shownAxes, scales, x, t, b, w };
+      context.lineWidth = candidates.length > 1000 ? 0.6 : 1.2;
+      const places = shownAxes.map((_, k) => Float64Array.from(rows, (row) => at(k, row)));
+      // The best on top.
+      for (const pass of [0, 1]) {
+        for (let row = rows.length - 1; row >= 0; row--) {
+          if (state.kept[row] !== pass || (!pass && rows.length > 3000 && row % 4)) continue;
+          context.strokeStyle = pass ? colour.at(row) : theme().faint;
+          context.globalAlpha = pass ? Math.max(0.12, Math.min(0.75, 150 / state.nKept)) : 0.12;
+          context.setLineDash(asideRows.has(row) ? [4, 4] : []);
+          context.beginPath();
+          for (let k = 0; k < n; k++) context.lineTo(x(k), places[k][row]);
+          context.stroke();
+        }
+      }
+      context.setLineDash([]);
+      context.globalAlpha = 1;
+      const own = [], xs = [], ys = [];
+      shownAxes.forEach((column, k) => {
+        context.strokeStyle = theme().text;
+        context.lineWidth = 1;
+        context.beginPath();
+        context.moveTo(x(k), t);
+        context.lineTo(x(k), b);
+        context.stroke();
+        context.fillStyle = theme().text;
+        const room = (w - 2 * side) / Math.max(1, n - 1) - 4;
+        context.textAlign = k === 0 ? "left" : k === n - 1 ? "right" : "center";
+        const from = k === 0 ? 4 : k === n - 1 ? w - 4 : x(k);
+        context.fillText(fitted(context, column.short, room), from, k % 2 && room < 90 ? 26 : 12);
+        zones.push({ x: x(k) - room / 2, y: 0, w: room, h: 34, lines: [column.name] });
+        let last = Infinity;
+        for (const [share, text] of scales[k].ticks) {
+          const level = y(share);
+          if (last - level < 13) continue;
+          last = level;
+          const short = fitted(context, head(text, 24), Math.min(room * 0.6, 110), head);
+          const right = k === n - 1;
+          const wide = context.measureText(short).width;
+          context.textAlign = right ? "right" : "left";
+          context.globalAlpha = 0.75;
+          context.fillStyle = theme().ground;
+          context.fillRect(right ? x(k) - wide - 8 : x(k) + 3, level - 7, wide + 5, 14);
+          context.globalAlpha = 1;
+          context.fillStyle = theme().text;
+          context.fillText(short, x(k) + (right ? -6 : 6), level);
+        }
+        const range = state.filters.get(column);
+        if (range) {
+          const ends = range.map((value) => y(shareOf(column, scales[k], value)));
+          const top = Math.max(t - 6, Math.min(...ends) - 4), foot = Math.min(b + 6, Math.max(...ends) + 4);
+          context.globalAlpha = 0.3;
+          context.fillStyle = theme().mark;
+          context.fillRect(x(k) - 7, top, 14, foot - top);
+          context.globalAlpha = 1;
+          context.strokeStyle = theme().mark;
+          context.strokeRect(x(k) - 7, top, 14, foot - top);
+        }
+        for (const row of rows) {
+          if (!state.kept[row]) continue;
+          own.push(row);
+          xs.push(x(k));
+          ys.push(places[k][row]);
+        }
+      });
+      return { rows: own, x: xs, y: ys, zones, places };
+    },
+    over: (context, marks) => {
+      if (!layout || !marks.places) return;
+      const { a, b, text } = theme();
+      for (const [row, colour] of [[state.pair[0], a], [state.pair[1], b], [state.hover, text]]) {
+        if (row === null) continue;
+        context.strokeStyle = colour;
+        context.lineWidth = 2.5;
+        context.beginPath();
+        marks.places.forEach((place, k) => context.lineTo(layout.x(k), place[row]));
+        context.stroke();
+      }
+    },
+    click: () => justDragged,
+    drag: {
+      start: (px, py) => {
+        const k = layout.shownAxes.findIndex((_, i) => Math.abs(layout.x(i) - px) < 16);
+        justDragged = false;
+        return k >= 0 && py > layout.t - 8 ? { k, from: py } : null;
+      },
+      move: (was, px, py) => {
+        if (Math.abs(py - was.from) < 4) return false;
+        justDragged = true;
+        was.to = py;
+        return true;
+      },
+      end: (was, px, py) => {
+        const column = layout.shownAxes[was.k];
+        if (!justDragged) return;
+        const share = (level) => (layout.b - level) / (layout.b - layout.t);
+        const [low, high] = [share(was.from), share(py)].sort((p, q) => p - q);
+        setFilter(column, rangeBetween(column, layout.scales[was.k], low, high));
+      },
+    },
+  });
+  let justDragged = false;
+  widen();
+  const boxes = possible.filter((column) => !metrics.includes(column)).map((column) => {
+    const box = element("input", null, { type: "checkbox" });
+    box.checked = initial.has(column);
+    box.addEventListener("change", () => {
+      if (box.checked) initial.add(column);
+      else initial.delete(column);
+      widen();
+      plot.refresh();
+    });
+    return element("label", [box, named("span", tail(column.short, 34), column.name)], { class: "tick" });
+  });
+  const menu = element("details", [element("summary", "Axes"), element("div", boxes, { class: "ticks" })], { class: "menu" });
+  card("params", {
+    question: "What do the good candidates have in common?", wide: true, controls: [menu],
+    plot: { node: element("div", [plot.node], { class: "frame" }) },
+    about: "A line is a candidate. Drag along an axis to keep a range; all plots and the table follow. The filter above does the same by keyboard.",
+  });
+}
+const shareOf = (column, scale, value) =>
+  scale.steps ? (value + 0.5) / scale.steps.length : Number.isFinite(value) ? scale.share(value) : value > 0 ? 1 : 0;
+// The values between two shares of an axis; an end of the axis includes what is beyond it.
+function rangeBetween(column, scale, low, high) {
+  if (scale.steps) {
+    const n = scale.steps.length;
+    const range = [Math.ceil(low * n - 0.5), Math.floor(high * n - 0.5)];
+    return range[0] <= range[1] ? range : [Math.round(low * n - 0.5), Math.round(low * n - 0.5)];
+  }
+  const value = (share) => {
+    const at = scale.low + share * (scale.high - scale.low);
+    return scale.isLog ? 10 ** at : at;
+  };
+  return [low <= 0.005 ? -Infinity : value(low), high >= 0.995 ? Infinity : value(high)];
+}
+
+// -- how sure the scores are ------------------------------------------------------
+
+// Lines over the splits of the metric, or over the iterations of a halving search.
+function linesCard(section, question, about, series) {
+  const plot = new Plot({
+    label: question, height: 340,
+    draw: (context, w, h) => {
+      const { labels, lines, title } = series();
+      const all = lines.flatMap((line) => line.points.map(([, value]) => value));
+      const y = numberScale(all, true);
+      const x = { steps: labels, ticks: labels.map((text, k) => [(k + 0.5) / labels.length, text]) };
+      y.gutter = all.some((value) => !Number.isFinite(value));
+      const area = frame(context, w, h, x, y, { x: title, y: metricName(), wholeY: state.metric.name });
+      const colour = colouring(state.colour), own = [], xs = [], ys = [], paths = [];
+      for (const line of lines) {
+        const path = line.points.map(([k, value, row]) => {
+          const px = area.px((k + 0.5) / labels.length);
+          const py = Number.isFinite(value) ? area.py(y.share(value)) : area.noneY;
+          own.push(row);
+          xs.push(px);
+          ys.push(py);
+          return [px, py];
+        });
+        paths.push([line.points.map((point) => point[2]), path]);
+        const row = line.points[line.points.length - 1][2], kept = state.kept[row];
+        context.strokeStyle = kept ? colour.at(row) : theme().faint;
+        context.globalAlpha = kept ? Math.max(0.06, Math.min(0.7, 60 / lines.length)) : 0.15;
+        context.lineWidth = 1.2;
+        context.beginPath();
+        for (const [px, py] of path) context.lineTo(px, py);
+        context.stroke();
+        for (const [px, py] of path) context.fillRect(px - 1.5, py - 1.5, 3, 3);
+      }
+      context.globalAlpha = 1;
+      return { rows: own, x: xs, y: ys, zones: area.zones, paths };
+    },
+    over: (context, { paths = [] }) => {
+      const { a, b, text } = theme();
+      const wanted = [[bestRow, text], [state.pair[0], a], [state.pair[1], b], [state.hover, text]];
+      for (const [row, colour] of wanted) {
+        const found = row === null ? null : paths.find(([own]) => own.includes(row));
+        if (!found) continue;
+        context.strokeStyle = colour;
+        context.lineWidth = 2.5;
+        context.beginPath();
+        for (const [x, y] of found[1]) context.lineTo(x, y);
+        context.stroke();
+      }
+    },
+  });
+  card(section, { question, about, plot });
+}
+
+const splitColumns = () => {
+  const metric = state.metric.name.replace(/^mean_/, "");
+  return columns.filter((column) => column.role === "split" && column.name.replace(/^split\d+_/, "") === metric);
+};
+function splitsCard() {
+  linesCard("certainty", "How much does the score depend on the split?",
+    "A line is a candidate over the splits; the best one is drawn bold. Parallel lines: the splits differ in difficulty, the order of candidates is sure. Crossing lines: it is not.",
+    () => {
+      const own = splitColumns();
+      return {
+        title: "split", labels: own.map((_, k) => String(k)),
+        lines: rows.slice(0, 2000).map((row) => ({ points: own.map((column, k) => [k, column.values[row], row]) })),
+      };
+    });
+}
+function iterationsCard() {
+  const iteration = byName.get("iter"), resources = byName.get("n_resources");
+  const all = kindsOf(iteration);
+  linesCard("certainty", "Who survived the iterations?",
+    "A line is one combination of params, which a halving search scores again with more resources while it is among the best.",
+    () => {
+      const lines = new Map();
+      const own = varied.filter((column) => column.name !== "n_resources");
+      for (const row of [...rows].sort((a, b) => iteration.values[a] - iteration.values[b])) {
+        const key = JSON.stringify(own.map((column) => kindAt(column, row)));
+        if (!lines.has(key)) lines.set(key, { points: [] });
+        lines.get(key).points.push([all.indexOf(kindAt(iteration, row)), state.metric.values[row], row]);
+      }
+      const amount = (kind) => rows.find((row) => kindAt(iteration, row) === kind);
+      return {
+        title: resources ? "iteration (resources)" : "iteration",
+        labels: all.map((kind) => resources ? `${kind} (${shown(resources.values[amount(kind)])})` : kind),
+        lines: [...lines.values()],
+      };
+    });
+}
+function againstCard() {
+  const times = byRole("other").filter((column) => column.kind === "number" && column.name !== "iter");
+  const possible = [...times.filter((c) => !/^std_/.test(c.name)), ...metrics, ...times.filter((c) => /^std_/.test(c.name))];
+  if (!possible.length) return;
+  let column = possible[0];
+  const plot = new Plot({ label: "Score against another column", height: 340, draw: (context, w, h) => scorePlot(context, w, h, column) });
+  const [label] = chooser("Against", entriesOf(possible), column.name, (name) => { column = byName.get(name); plot.refresh(); });
+  card("certainty", {
+    question: "What does a good score cost?", controls: [label], plot,
+    about: "The score against times in seconds, spreads or other metrics.",
+  });
+}
+
+// -- what was learned -------------------------------------------------------------
+
+const statisticEntries = payload.statistics.map((name) => [name, STATISTIC_NAMES[name] ?? name]);
+const weightEntries = weightNames.map(({ name, short }) => [name, short, name]);
+
+function statisticCard() {
+  let [name, wanted] = [weightNames[0].name, "l2"];
+  const plot = new Plot({
+    label: "Score against a statistic of a weight", height: 340,
+    draw: (context, w, h) => {
+      const column = statisticColumn(name, wanted);
+      const isNone = !column.values.some(Number.isFinite);
+      hint.textContent = isNone ? `No candidate has a ${STATISTIC_NAMES[wanted] ?? wanted} here: it is defined for matrices and finite numbers.` : about;
+      return scorePlot(context, w, h, column);
+    },
+  });
+  const about = "Crosses are candidates that diverged; what has no value lies beside the axes.";
+  const [labelName] = chooser("Weight", weightEntries, name, (value) => { name = value; plot.refresh(); });
+  const [labelStatistic] = chooser("Statistic", statisticEntries, wanted, (value) => { wanted = value; plot.refresh(); });
+  const hint = card("learned", { question: "Which weights go with a good score?", controls: [labelName, labelStatistic], plot, about });
+}
+
+function distributionCard() {
+  let wanted = "l2", all = false;
+  const plot = new Plot({
+    label: "A statistic of every weight", height: 380,
+    draw: (context, w, h) => {
+      const own = weightNames.filter((one) => all || one.main).slice(0, 40);
+      const drawn = own.map(({ name }) => statisticColumn(name, wanted));
+      const y = numberScale(drawn.flatMap((column) => Array.from(column.values)));
+      const x = { steps: own, ticks: own.map((one, k) => [(k + 0.5) / own.length, tail(one.short, 26)]) };
+      const area = frame(context, w, h, x, y, { y: STATISTIC_NAMES[wanted] ?? wanted });
+      own.forEach((one, k) => area.zones.push({ x: area.l + (k * area.w) / own.length, y: area.t + area.h, w: area.w / own.length, h: 80, lines: [one.name] }));
+      const rowsOf = [], xs = [], ys = [], step = area.w / own.length;
+      drawn.forEach((column, k) => {
+        const middle = area.px((k + 0.5) / own.length);
+        const inner = ascending(rows.filter((row) => state.kept[row] && Number.isFinite(column.values[row])).map((row) => y.share(column.values[row])));
+        if (inner.length > 3) {
+          const [q1, q2, q3] = [0.25, 0.5, 0.75].map((share) => area.py(quantile(inner, share)));
+          context.fillStyle = theme().line;
+          context.globalAlpha = 0.5;
+          context.fillRect(middle - step * 0.35, q3, step * 0.7, Math.max(1, q1 - q3));
+          context.globalAlpha = 1;
+          context.fillStyle = theme().text;
+          context.fillRect(middle - step * 0.35, q2 - 1, step * 0.7, 2);
+        }
+        for (const row of rows) {
+          if (!Number.isFinite(column.values[row])) continue;
+          rowsOf.push(row);
+          xs.push(middle + jitter(row) * step * 0.5);
+          ys.push(area.py(y.share(column.values[row])));
+        }
+      });
+      points(context, rowsOf, xs, ys);
+      return { rows: rowsOf, x: xs, y: ys, zones: area.zones };
+    },
+  });
+  const [label] = chooser("Statistic", statisticEntries, wanted, (value) => { wanted = value; plot.refresh(); });
+  const controls = [label];
+  if (weightNames.some((one) => !one.main)) {
+    controls.push(chooser("Weights", [["", "of the final estimator"], ["all", "of all steps"]], "", (value) => { all = Boolean(value); plot.refresh(); })[0]);
+  }
+  const left = weightNames.length > 40 ? " At most 40 weights are drawn." : "";
+  card("learned", {
+    question: "Which candidates have unusual weights?", controls, plot, wide: weightNames.filter((one) => one.main).length > 8,
+    about: `A point is a candidate, a box holds half of them.${left}`,
   });
 }
 
 function mapCards() {
   const entries = maps.map((map, i) => [i, map.label]);
-  const architecture = ["map", "Architecture", entries, 0];
-  card({
-    title: "Map of the candidates", tall: true,
-    about: "Candidates in a plane: those with similar weights are close",
-    controls: [architecture, ["colour", "Coloured by", coloured(), measure.column ? measure.column.index : ""]],
-    mark: rings,
-    draw: ({ map: index, colour }) => {
-      const map = maps[Number(index)];
-      const data = points(map.candidates, map.x, map.y, columnAt(colour));
-      const legend = data.some((trace) => trace.showlegend) ? LEGEND : {};
-      const share = (100 * map.explained).toFixed(0);
+  let map = maps[0], drawn = maps[0], order = "cluster";
+  const plot = new Plot({
+    label: "Map of the candidates", height: (w) => Math.min(480, w),
+    draw: (context, w, h) => {
+      const own = map.candidates.map((candidate) => rowOf.get(candidate));
+      // One unit for both directions, so that distances are those of the weights.
+      const [minX, maxX, minY, maxY] = [Math.min(...map.x), Math.max(...map.x), Math.min(...map.y), Math.max(...map.y)];
+      const unit = Math.max((maxX - minX) / (w - 60), (maxY - minY) / (h - 60)) || 1;
+      const x = Array.from(map.x, (v) => w / 2 + (v - (minX + maxX) / 2) / unit);
+      const y = Array.from(map.y, (v) => h / 2 - (v - (minY + maxY) / 2) / unit);
+      context.strokeStyle = theme().line;
+      context.strokeRect(0.5, 0.5, w - 1, h - 1);
+      points(context, own, x, y);
+      hint.textContent = `Candidates with similar weights are close. The plane shows ${(100 * map.explained).toFixed(0)} % of the squared distances (classical scaling, Torgerson 1952).`;
+      return { rows: own, x, y };
+    },
+  });
+  const controlsOf = (set) => maps.length > 1 ? [chooser("Architecture", entries, 0, (i) => set(maps[Number(i)]))[0]] : [];
+  const hint = card("learned", {
+    question: "Which candidates learned the same?", plot, about: "", controls: controlsOf((one) => { map = one; plot.refresh(); }),
+  });
+  const matrix = new Plot({
+    label: "Distances between candidates", height: (w) => Math.min(480, w),
+    draw: (context, w, h) => {
+      const positions = drawn.candidates.map((_, i) => i);
+      if (order === "rank") positions.sort((i, j) => rowOf.get(drawn.candidates[i]) - rowOf.get(drawn.candidates[j]));
+      const places = order === "cluster" ? drawn.order : positions;
+      const n = places.length, size = Math.min(w, h) - 8, cell = size / n;
+      const left = (w - size) / 2, top = 4;
+      const values = places.flatMap((i) => places.map((j) => triangleValue(drawn.distances, drawn.levels, i, j, n)));
+      const scale = numberScale(values.filter((value) => value > 0), true);
+      const high = Math.max(scale.high, 0);
+      const image = new ImageData(n, n);
+      values.forEach((value, k) => image.data.set([...(Number.isFinite(value) ? viridis(high ? value / high : 0) : [128, 128, 128]), 255], 4 * k));
+      const small = new OffscreenCanvas(n, n);
+      small.getContext("2d").putImageData(image, 0, 0);
+      context.imageSmoothingEnabled = false;
+      context.drawImage(small, left, top, size, size);
+      const own = places.map((i) => rowOf.get(drawn.candidates[i]));
+      const at = (x, y) => [Math.floor((x - left) / cell), Math.floor((y - top) / cell)];
       return {
-        data, numbers: map.candidates, x: map.x, y: map.y,
-        layout: {
-          ...legend,
-          xaxis: { title: { text: "first direction" }, range: rangeOf(Array.from(map.x)) },
-          yaxis: { title: { text: "second direction" }, range: rangeOf(Array.from(map.y)), scaleanchor: "x" },
-        },
-        hint: `Classical multidimensional scaling of the distances of all weights; the plane shows ${share} % of their squares.`,
+        rows: own, x: own.map((_, k) => left + (k + 0.5) * cell), y: own.map((_, k) => top + (k + 0.5) * cell),
+        own, at, values, n, left, top, size, cell,
+        rowAt: (x, y) => own[at(x, y)[1]] ?? null,
       };
     },
-  });
-  card({
-    title: "Distances between candidates", tall: true,
-    about: "Matrix of the distances between the weights of any two candidates",
-    controls: [architecture, ["order", "Order", [["cluster", "by similarity"], ["rank", "by rank"], ["number", "by number"]], "cluster"]],
-    draw: ({ map: index, order }) => heatMap(maps[Number(index)], order),
-    mark: cross,
-  });
-}
-
-const matrixOrder = (map, order) => {
-  const positions = map.candidates.map((_, i) => i);
-  if (order === "cluster") return map.order;
-  if (order === "number") return positions;
-  return positions.sort((i, j) => rowOf.get(map.candidates[i]) - rowOf.get(map.candidates[j]));
-};
-
-function heatMap(map, order) {
-  const places = matrixOrder(map, order);
-  const n = places.length;
-  const levels = uint16(map.distances.data);
-  const z = places.map((i) => Float32Array.from(places, (j) => triangleValue(map.distances, levels, i, j, n)));
-  const names = places.map((i) => String(map.candidates[i]));
-  return {
-    data: [{
-      type: "heatmap", z, x: names, y: names, colorscale: "Viridis",
-      hovertemplate: "candidates %{y} and %{x}<br>distance %{z:.4g}<extra></extra>",
-      colorbar: { title: { text: "distance", side: "right" }, thickness: 12, outlinewidth: 0 },
-    }],
-    layout: {
-      xaxis: { type: "category", title: { text: "candidate" }, constrain: "domain", range: [-0.5, n - 0.5], showgrid: false, nticks: 12 },
-      yaxis: { type: "category", title: { text: "candidate" }, scaleanchor: "x", constrain: "domain", range: [n - 0.5, -0.5], showgrid: false, nticks: 12 },
+    over: (context, { own, left, top, size, cell }) => {
+      const at = (row) => (own ? own.indexOf(row) : -1);
+      const line = (k, isRow, dash) => {
+        if (k < 0) return;
+        context.strokeStyle = "#ffffff";
+        context.lineWidth = 1.5;
+        context.setLineDash(dash);
+        const middle = (k + 0.5) * cell;
+        context.beginPath();
+        if (isRow) { context.moveTo(left, top + middle); context.lineTo(left + size, top + middle); }
+        else { context.moveTo(left + middle, top); context.lineTo(left + middle, top + size); }
+        context.stroke();
+        context.setLineDash([]);
+      };
+      line(at(state.pair[0]), true, []);
+      line(at(state.pair[1]), false, [4, 3]);
     },
-    places: places.map((i) => map.candidates[i]),
-    hint: "Euclidean, of all weights together. Click to compare two candidates.",
-    pick: (point) => {
-      if (point.x !== point.y) chosen.set(Number(point.y), Number(point.x));
+    click: (x, y, marks) => {
+      const [i, j] = marks.at(x, y);
+      if (i === j || !(i in marks.own) || !(j in marks.own)) return false;
+      setPair(marks.own[j], marks.own[i]);
+      return true;
     },
-  };
-}
-
-// The row of A and the column of B, as lines on the matrix, in white on dark colours.
-function cross({ places }) {
-  const end = places.length - 0.5;
-  return chosen.pair.map((candidate, which) => {
-    const at = candidate === null ? -1 : places.indexOf(candidate);
-    return {
-      type: "line", visible: at >= 0, line: { color: "#ffffff", width: 1.5, dash: which ? "dot" : "solid" },
-      x0: which ? at : -0.5, x1: which ? at : end, y0: which ? -0.5 : at, y1: which ? end : at,
-    };
+  });
+  const [labelOrder] = chooser("Order", [["cluster", "by similarity"], ["rank", "by rank"], ["number", "by number"]], order, (value) => { order = value; matrix.refresh(); });
+  card("learned", {
+    question: "How far apart are any two?", plot: matrix, controls: [...controlsOf((one) => { drawn = one; matrix.refresh(); }), labelOrder],
+    about: "Euclidean distances over all weights; dark is close. Click to compare two candidates: A is the solid row, B the dashed column.",
   });
 }
 
 function makePlots() {
-  const chooser = document.getElementById("measure");
-  if (measures.length) {
-    options(chooser, columnEntries(measures));
-    chooser.addEventListener("change", () => {
-      measure.column = columns[Number(chooser.value)];
-      drawAgain();
-    });
-    if (byRole("param").length) paramCard();
-    if (weights.length) statisticCard();
+  const isScored = state.metric !== null;
+  if (isScored && varied.length) {
+    if (payload.importance) importanceCard();
+    if (varied.length > 1) heatCard();
+    paramCards();
+    parallelCard();
   }
-  chooser.closest("form").hidden = !measures.length;
-  if (maps.length) mapCards();
-  if (weights.length) distributionCard();
-  document.getElementById("plots").hidden = !cards.length;
+  if (isScored) {
+    if (byName.has("iter")) iterationsCard();
+    if (splitColumns().length > 1) splitsCard();
+    againstCard();
+  }
+  if (weightNames.length) {
+    if (isScored) statisticCard();
+    distributionCard();
+    if (maps.length) mapCards();
+  }
+  for (const id of ["params", "certainty", "learned"]) {
+    const section = byId(id).closest("section.part");
+    section.hidden = !byId(id).children.length;
+    document.querySelector(`nav a[href="#${section.id}"]`).hidden = section.hidden;
+  }
 }
