@@ -24,7 +24,7 @@ export OPENBLAS_NUM_THREADS ?= 1
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export MPLBACKEND ?= agg
 
-.PHONY: help demo test test-unit test-doctest test-parity test-crash \
+.PHONY: help browser demo test test-unit test-doctest test-parity test-crash \
 	test-compat test-lowest test-next test-cluster test-ecosystem lint typecheck \
 	docs package bench bench-quick clean
 .DEFAULT_GOAL := help
@@ -35,6 +35,7 @@ help:
 	@echo "make test-parity   scikit-learn's own tests of GridSearchCV with our class"
 	@echo "make test-crash    what make test leaves out: killed processes, slow tests"
 	@echo "make test-compat   tests of searches and parity, on scikit-learn $(COMPAT_VERSIONS)"
+	@echo "make browser       Chromium for the tests of reports, from Debian's packages"
 	@echo "make lint          ruff: rules and format"
 	@echo "make typecheck     mypy --strict"
 	@echo "make test-lowest   all that needs no framework, on the lowest versions"
@@ -49,6 +50,15 @@ $(READY): pyproject.toml constraints/ci.txt
 	$(PYTHON) -m venv $(VENV)
 	$(PY) $(PIP_INSTALL) -c constraints/ci.txt -e ".[all,dev,docs]"
 	@echo ready > $@
+
+# For the tests of reports: Debian's, where it may be installed.
+browser:
+	@if command -v chromium >/dev/null && command -v chromedriver >/dev/null; then \
+		chromium --version; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+			apt-get install -qq --no-install-recommends chromium chromium-driver; \
+	else echo "no Chromium, and no right to install it: reports are not tested"; fi
 
 demo: $(READY)
 	$(PY) examples/demo.py
@@ -133,6 +143,7 @@ typecheck: $(READY)
 docs: $(READY)
 	$(PY) tools/check_docs.py
 	rm -rf docs/api
+	$(PY) tools/report_picture.py docs/_static/report.png
 	$(PY) -m sphinx -b html -W --keep-going -n docs docs/_build/html
 
 bench: .venvs/bench/.ready
@@ -147,6 +158,6 @@ bench-quick: .venvs/bench/.ready
 	@echo ready > $@
 
 clean:
-	rm -rf docs/api docs/gallery docs/_build
+	rm -rf docs/api docs/gallery docs/_build docs/_static/report.png
 	rm -rf .venv .venvs build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -59,6 +59,7 @@ ELSEWHERE = {
         )
     },
 }
+REPORT = "_static/report.png"
 INCLUDED = re.compile(r"```\{include\} (\.\./\w+\.md)\n```\n")
 LISTED = re.compile(r"^- \[[^\]]+\]\(([\w/]+)\.(?:md|rst)\)", re.MULTILINE)
 
@@ -74,6 +75,10 @@ def prepare(app, docname, source):
         text = re.sub(r"\]\((?=[A-Z_]+\.md)", "](../", text).replace("](docs/", "](")
     for file, page in ELSEWHERE.items():
         text = text.replace(f"]({file})", f"]({page})")
+    # Made by tools/report_picture.py, where there is a browser.
+    if Path(app.srcdir, REPORT).exists():
+        alt = "First screen of a report: the best candidate, the search, the table"
+        text = text.replace("<!-- picture of a report -->", f"![{alt}]({REPORT})")
     if docname in SECTIONS:
         pages = "\n".join(LISTED.findall(text))
         text += f"\n\n```{{toctree}}\n:hidden:\n\n{pages}\n```\n"

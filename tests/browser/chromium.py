@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import time
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import Any
 
 import pytest
 
-webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium")
+REQUIRED = "WEIGHTSEARCH_REQUIRE_BROWSER"
+"""Set to 1, a missing browser is a failure: CI must not skip these tests."""
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 MOVED = "Emulation.setDeviceMetricsOverride"
@@ -20,14 +22,24 @@ def _found(*names: str) -> str | None:
     return next(filter(None, map(shutil.which, names)), None)
 
 
+def _missing(what: str) -> None:
+    if os.environ.get(REQUIRED, "0") not in ("", "0"):
+        pytest.fail(f"{REQUIRED} is set, but there is no {what}")
+    pytest.skip(f"needs {what}")
+
+
 class Browser:
     """One page in a browser."""
 
-    def __init__(self) -> None:
+    def __init__(self, profile: Path) -> None:
+        try:
+            from selenium import webdriver
+        except ImportError:
+            _missing("selenium")
         # Both are named, so that selenium does not look for them on the network.
         browser, driver = _found(*BROWSERS), _found("chromedriver")
         if browser is None or driver is None:
-            pytest.skip("needs chromium and chromedriver")
+            _missing("chromium or chromedriver")
         options = webdriver.ChromeOptions()
         options.binary_location = browser
         for argument in (
@@ -35,6 +47,10 @@ class Browser:
             "--no-sandbox",  # a container's root has none
             "--disable-dev-shm-usage",
             "--disable-gpu",
+            "--disable-background-networking",
+            "--disable-sync",
+            "--no-first-run",
+            f"--user-data-dir={profile}",
             "--window-size=1400,1000",
         ):
             options.add_argument(argument)
@@ -45,11 +61,17 @@ class Browser:
             options=options, service=webdriver.ChromeService(driver)
         )
 
-    def open(self, path: Path, width: int = 1400, height: int = 1000) -> None:
+    def open(
+        self, path: Path, width: int = 1400, height: int = 1000, dark: bool = False
+    ) -> None:
         """Open a report and wait until it says that it is ready."""
         self.log(), self.requests()
         size = {"width": width, "height": height, "deviceScaleFactor": 1}
         self.driver.execute_cdp_cmd(MOVED, {**size, "mobile": width < 600})
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self.driver.execute_cdp_cmd(
+            "Emulation.setEmulatedMedia", {"features": [scheme]}
+        )
         self.driver.get(path.as_uri())
         self.wait("return document.documentElement.dataset.ready")
 
@@ -83,24 +105,60 @@ class Browser:
         element.click()
 
     def choose(self, selector: str, value: str) -> None:
-        """Choose an option of a select."""
+        """Choose an option of a select by its value or its text."""
         code = (
-            "const [select, value] = arguments; select.value = value;"
-            "select.dispatchEvent(new Event('change', {bubbles: true}));"
-            "return select.value"
+            "const [select, value] = arguments;"
+            "select.value = [...select.options].find((option) =>"
+            "  option.value === value || option.textContent === value).value;"
+            "select.dispatchEvent(new Event('change', {bubbles: true}))"
         )
-        assert self.js(code, self.all(selector)[0], value) == value
+        self.js(code, self.all(selector)[0], value)
+
+    def plot(self, label: str) -> Any:
+        """Bring a plot into the window, wait until it is drawn, and return it."""
+        code = (
+            "const plot = [...document.querySelectorAll('.plot')].find((node) =>"
+            "  node.ariaLabel.startsWith(arguments[0]));"
+            "plot?.scrollIntoView({block: 'center', behavior: 'instant'});"
+            "return plot?.marks ? plot : null"
+        )
+        return self.wait(code, label)
+
+    def marks(self, label: str) -> Any:
+        """Candidates of a plot's marks, with their places in pixels of the plot."""
+        code = (
+            "const {rows, x, y} = arguments[0].marks;"
+            "return rows.map((row, i) => [row, x[i], y[i]])"
+        )
+        self.settle()
+        return self.js(code, self.plot(label))
+
+    def settle(self) -> None:
+        """Wait until what was changed has been drawn."""
+        self.driver.execute_async_script(
+            "const done = arguments[0];"
+            "requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done)))"
+        )
+
+    def mouse(self, node: Any, *path: tuple[float, float]) -> None:
+        """Press the mouse at the first place in an element, release it at the last."""
+        left, top = self.js(
+            "const box = arguments[0].getBoundingClientRect(); return [box.x, box.y]",
+            node,
+        )
+        places = [(left + x, top + y) for x, y in path]
+        steps = [("mouseMoved", places[0]), ("mousePressed", places[0])]
+        steps += [("mouseMoved", place) for place in places[1:]]
+        for kind, (x, y) in [*steps, ("mouseReleased", places[-1])]:
+            event = {"type": kind, "x": x, "y": y, "button": "left", "clickCount": 1}
+            self.driver.execute_cdp_cmd("Input.dispatchMouseEvent", event)
 
     def draw_all(self) -> int:
         """Bring every plot into the window, wait until all are drawn, count them."""
         plots = self.all(".plot")
-        for i, plot in enumerate(plots):
-            self.js("arguments[0].scrollIntoView()", plot)
-            self.wait(
-                "return document.querySelectorAll('.plot')[arguments[0]]"
-                ".querySelector('.main-svg') !== null",
-                i,
-            )
+        for plot in plots:
+            self.js("arguments[0].scrollIntoView({behavior: 'instant'})", plot)
+            self.wait("return arguments[0].marks !== undefined", plot)
         return len(plots)
 
     def log(self) -> list[dict[str, Any]]:

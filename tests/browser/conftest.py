@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from chromium import Browser
 
 HERE = Path(__file__).parent
 
@@ -21,10 +22,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[object]:
-    # Not at the top: without selenium this file is read all the same.
-    from chromium import Browser
-
-    opened = Browser()
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    opened = Browser(tmp_path_factory.mktemp("profile"))
     yield opened
     opened.driver.quit()

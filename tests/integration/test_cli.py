@@ -106,9 +106,6 @@ def test_examples_run(store, run, example, tmp_path, monkeypatch):
     np.savez("data.npz", X=IRIS[0], y=IRIS[1])
     _as_table(*IRIS).to_csv("data.csv", index=False)
     words = [run.name if word.endswith("000000Z") else word for word in words]
-    if words[0] == "report":
-        pytest.importorskip("plotly")
-        pytest.importorskip("itables")
     ends = [at for at, word in enumerate(words) if word in (">", "&&", "|")]
 
     output, _ = weightsearch(*words[: min(ends, default=len(words))])
@@ -355,8 +352,6 @@ def test_export_writes_the_weights(store, run, tmp_path):
 
 def test_report_writes_a_page(store, tmp_path):
     """One file of HTML, with the title that was asked for; an error without folder."""
-    pytest.importorskip("plotly")
-    pytest.importorskip("itables")
     path = tmp_path / "report.html"
     weightsearch("report", store, path, "--title", "Irises & more")
 
@@ -365,6 +360,21 @@ def test_report_writes_a_page(store, tmp_path):
     assert "Irises &amp; more" in page
     _, error = weightsearch("report", store, tmp_path / "none" / "a.html", status=2)
     assert str(tmp_path / "none" / "a.html") in error
+
+
+def test_report_has_a_name_without_one(store, tmp_path, monkeypatch):
+    """``-o`` names the page as PATH does, not both; else the store's name does."""
+    monkeypatch.chdir(tmp_path)
+    weightsearch("report", store)
+    weightsearch("report", store, "-o", "other.html")
+    _, error = weightsearch("report", store, "a.html", "-o", "b.html", status=2)
+
+    assert "a.html" in error
+    assert "b.html" in error
+    assert {path.name for path in tmp_path.glob("*.html")} == {
+        f"{store.stem}.html",
+        "other.html",
+    }
 
 
 def test_runs_are_listed_oldest_first(store):

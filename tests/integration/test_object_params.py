@@ -9,6 +9,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from report_samples import payload_of
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
@@ -182,12 +183,7 @@ def test_one_candidate_on_the_command_line(path):
 
 def test_report(run, tmp_path):
     """The page has the same texts, and null for what is missing alone."""
-    pytest.importorskip("plotly")
-    pytest.importorskip("itables")
-    text = run.report(tmp_path / "report.html").read_text(encoding="utf-8")
-    begin = text.index('id="payload"')
-    begin = text.index(">", begin) + 1
-    payload = json.loads(text[begin : text.index("</script>", begin)])
+    payload = payload_of(run.report(tmp_path / "report.html"))
     order = payload["candidates"]
     columns = {column["name"]: column["values"] for column in payload["columns"]}
     values = dict(zip(order, columns["shape"], strict=True))

@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import re
-from importlib.util import find_spec
-
 import numpy as np
 import pytest
+from report_samples import payload_of
 from sklearn.datasets import load_digits, load_iris
 from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 from sklearn.tree import DecisionTreeClassifier
 
 from weightsearch import NoWeightsWarning, WeightStore, WeightTrackingGridSearchCV
-
-pytestmark = pytest.mark.skipif(
-    any(find_spec(package) is None for package in ("plotly", "itables")),
-    reason="needs plotly, itables",
-)
-
-
-def payload_of(path) -> dict:
-    page = path.read_text(encoding="utf-8")
-    found = re.search(r'id="payload">(.*?)</script>', page, re.DOTALL)
-    return json.loads(found[1])
 
 
 def search_iris(store, **params):
@@ -47,7 +33,7 @@ def test_report_of_a_search(tmp_path):
     assert [c["name"] for c in payload["columns"] if c["role"] == "param"] == ["C"]
     assert payload["columns"][payload["score"]]["name"] == "mean_test_score"
     assert {"coef_", "intercept_"} <= {one["name"] for one in payload["weights"]}
-    assert dict(payload["facts"][0][1])["cv"] == "3"
+    assert dict(payload["summary"]["tiles"])["Splits"] == "3"
     assert payload["notes"] == []
 
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import re
+import zlib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +26,21 @@ HOSTILE = (
     "&lt;b&gt; ${globalThis.hurt=1} {{7*7}} %{x} \u2028\u2029 \ud800",
 )
 """Texts that would do something in a page that takes them for markup or code."""
+
+
+def payload_of(page: str | Path) -> dict[str, Any]:
+    """Decode what a page embeds."""
+    text = page.read_text(encoding="utf-8") if isinstance(page, Path) else page
+    found = re.search(r'id="payload">(.*?)</script>', text, re.DOTALL)
+    assert found is not None
+    payload: dict[str, Any] = json.loads(zlib.decompress(base64.b64decode(found[1])))
+    return payload
+
+
+def unpacked(packed: Sequence[str]) -> Array:
+    """Decode an array of a page."""
+    dtype, text = packed
+    return np.frombuffer(base64.b64decode(text), np.dtype(dtype).newbyteorder("<"))
 
 
 def group(name: str, stack: Array, candidates: Sequence[int] | None = None) -> Any:

@@ -647,8 +647,19 @@ def export(
 def report(
     store: StorePath,
     path: Annotated[
-        Path, typer.Argument(metavar="PATH", help="The new page.", show_default=False)
-    ],
+        Path | None,
+        typer.Argument(
+            metavar="PATH",
+            help="The new page; by default named as the store, here.",
+            show_default=False,
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--output", metavar="PATH", help="The same.", show_default=False
+        ),
+    ] = None,
     run: RunName = None,
     title: Annotated[
         str | None,
@@ -658,8 +669,11 @@ def report(
     ] = None,
 ) -> None:
     """Write an HTML report on a run: one file, which works offline."""
-    with _open_run(store, run) as chosen, as_user_error(ImportError):
-        written = chosen.report(path, title=title)
+    if path is not None and output is not None:
+        raise typer.BadParameter(f"give {path} or --output {output}, not both")
+    target = path or output or Path(f"{store.stem}.html")
+    with _open_run(store, run) as chosen:
+        written = chosen.report(target, title=title)
     print(f"Wrote {clean(written)}")
 
 

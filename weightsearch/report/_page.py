@@ -153,11 +153,21 @@ def _best_payload(best: Best | None, short: Mapping[str, str]) -> dict[str, Any]
         "spread": best.spread,
         "standing": cut(best.standing),
         "params": [
-            [cut(short.get(name, name)), cut(name), cut(as_python(value))]
+            [
+                cut(short.get(name, name)),
+                cut(name),
+                _brief(value),
+                cut(as_python(value)),
+            ]
             for name, value in best.params.items()
         ],
         "load": cut(best.load, 500),
     }
+
+
+def _brief(value: Any) -> str:
+    value = as_python(value)
+    return f"{value:.6g}" if isinstance(value, float) else cut(value)
 
 
 def _of_weights(weights: Mapping[str, Any]) -> list[Warned]:

@@ -347,36 +347,37 @@ def _number(value: Any) -> float | None:
 
 
 def unusual(
-    statistics: Mapping[str, tuple[Sequence[int], Array]],
+    statistics: Sequence[tuple[str, Sequence[int], Array]],
+    main: str,
     scores: Mapping[int, float],
 ) -> tuple[list[int], list[int]]:
-    """Return candidates that diverged, and those whose weights are all zero.
+    """Return candidates that diverged, and those whose main weight is all zero.
 
     A candidate diverged if a weight has NaN or infinite elements, or if its norm is a
     thousand times the median over the candidates and its score is below their median.
 
     Parameters
     ----------
-    statistics : dict of str -> (candidates, ndarray of shape (n_candidates, 3))
+    statistics : sequence of (name, candidates, ndarray of shape (n_candidates, 3))
         Of each weight: l2 norm, share of zeros, share of elements not finite.
+    main : str
+        Name of the weight whose zeros make a prediction constant.
     scores : dict of int -> float
     """
     diverged: set[int] = set()
-    nonzero: set[int] = set()
-    seen: set[int] = set()
+    zero: set[int] = set()
     known = [value for value in scores.values() if value == value]
     middle = float(np.median(known)) if known else 0.0
-    for numbers, values in statistics.values():
+    for name, numbers, values in statistics:
         norms = values[:, 0]
         typical = norms[np.isfinite(norms)]
         limit = 1000 * float(np.median(typical)) if len(typical) else np.inf
         for number, (norm, zeros, nonfinite) in zip(numbers, values, strict=True):
             if nonfinite != nonfinite:  # an empty array
                 continue
-            seen.add(number)
-            if zeros < 1:
-                nonzero.add(number)
+            if zeros == 1 and name == main:
+                zero.add(number)
             is_poor = not scores.get(number, np.nan) >= middle
             if nonfinite > 0 or not norm < np.inf or (norm > limit > 0 and is_poor):
                 diverged.add(number)
-    return sorted(diverged), sorted(seen - nonzero)
+    return sorted(diverged), sorted(zero)

@@ -84,10 +84,9 @@ def weights_payload(
     payload : dict
         ``statistics``, names; ``weights``, of each group ``name``, ``short``,
         ``shape``, ``count``, ``measured``, ``main``, ``candidates``, ``statistics``
-        (packed float64 of shape ``(n_candidates, n_statistics)``), ``pairs``, from
-        :func:`pack_pairs`, and ``aligned``, packed distances of all pairs after
-        alignment, or None; ``maps``, from :func:`map_payload`; ``diverged`` and
-        ``zero``, from :func:`unusual`.
+        (packed float64 of shape ``(n_candidates, n_statistics)``) and ``pairs``, from
+        :func:`pack_pairs`; ``maps``, from :func:`map_payload`; ``aligned``, from
+        :func:`aligned_distances`; ``diverged`` and ``zero``, from :func:`unusual`.
     notes : list of str
         What was left out.
     """
@@ -96,14 +95,13 @@ def weights_payload(
     taken = sum(_statistics_bytes(groups[i]) for i in shown)
     room = budget - taken - sum(part.nbytes for part in parts)
     kept = choose_pairs(groups, shown, room)
-    aligned = aligned_distances(groups, parts)
     weights = []
-    main: dict[str, tuple[Sequence[int], Array]] = {}
+    main: list[tuple[str, Sequence[int], Array]] = []
     for position, one in enumerate(kept):
         group = one.group
         statistics, distances = _read(one)
         if group.is_main and group.is_measured:
-            main[str(position)] = group.candidates, statistics[:, _OF_UNUSUAL]
+            main.append((group.name, group.candidates, statistics[:, _OF_UNUSUAL]))
         if distances is not None:
             for part in parts:
                 part.add(position, group, distances)
@@ -119,15 +117,19 @@ def weights_payload(
                     "candidates": list(group.candidates),
                     "statistics": packed(statistics, "f8"),
                     "pairs": pack_pairs(one, distances),
-                    "aligned": aligned.get(position),
                 }
             )
-    diverged, zero = unusual(main, scores or {})
+    own = [g for g in groups if g.is_main and g.is_measured]
+    default = next(
+        (g.name for g in own if len(g.shape) > 1), own[0].name if own else ""
+    )
+    diverged, zero = unusual(main, default, scores or {})
     maps = [map_payload(part, groups, diverged) for part in parts]
     payload = {
         "statistics": list(STATISTICS),
         "weights": weights,
         "maps": [one for one in maps if one is not None],
+        "aligned": aligned_distances(groups, parts),
         "diverged": diverged,
         "zero": zero,
     }
@@ -136,7 +138,7 @@ def weights_payload(
 
 def aligned_distances(
     groups: Sequence[WeightGroup], parts: Sequence[Architecture]
-) -> dict[int, list[str]]:
+) -> list[dict[str, Any]]:
     """Return the distances of all pairs after their hidden units are matched.
 
     Of architectures of few candidates and weights, since each pair is aligned by
@@ -144,20 +146,22 @@ def aligned_distances(
 
     Returns
     -------
-    distances : dict of int -> packed array
-        By the position of a group that has no other candidates than the architecture.
+    aligned : list of dict
+        Of each architecture ``candidates`` and ``weights``: names with the packed
+        upper triangle of distances, row by row; NaN where one is not finite.
     """
-    found: dict[int, list[str]] = {}
+    found: list[dict[str, Any]] = []
     for part in parts:
         own = [groups[i] for i in part.groups]
         n = len(part.candidates)
         size = sum(group.count for group in own)
         if not 1 < n <= _ALIGNED_CANDIDATES or size > _ALIGNED_SIZE:
             continue
-        if any(list(group.candidates) != part.candidates for group in own):
+        stacks = [
+            s for g in own if (s := as_numbers(g.read(part.candidates))) is not None
+        ]
+        if len(stacks) < len(own):
             continue
-        # Measured weights are numbers.
-        stacks = [np.asarray(as_numbers(g.read(g.candidates))) for g in own]
         of = [
             {g.name: s[i] for g, s in zip(own, stacks, strict=True)} for i in range(n)
         ]
@@ -165,14 +169,16 @@ def aligned_distances(
         rows = []
         try:
             for i, j in itertools.combinations(range(n), 2):
-                both = finite[i] and finite[j]
-                b = align(of[i], of[j]) if both else of[j]
-                rows.append([norm(of[i][g.name] - b[g.name]) for g in own if both])
-                rows[-1] = rows[-1] or [np.nan] * len(own)
+                if not finite[i] or not finite[j]:
+                    rows.append([np.nan] * len(own))
+                    continue
+                b = align(of[i], of[j])
+                rows.append([norm(of[i][g.name] - b[g.name]) for g in own])
         except AlignmentError:  # not a chain of layers
             continue
-        for position, column in zip(part.groups, np.array(rows).T, strict=True):
-            found[position] = packed(column, "f4")
+        columns = zip(own, np.array(rows).T, strict=True)
+        weights = {cut(group.name): packed(column, "f4") for group, column in columns}
+        found.append({"candidates": part.candidates, "weights": weights})
     return found
 
 

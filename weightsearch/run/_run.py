@@ -2331,10 +2331,10 @@ default="average"
     def report(self, path: str | os.PathLike[str], *, title: str | None = None) -> Path:
         """Write the run as one HTML file that needs only a browser.
 
-        It holds the table of candidates (click to sort and filter), the search's
-        settings, plots, and a comparison of any two candidates. Nothing is fetched
-        when it is opened. It shows the refits' weights; where fewer than two were
-        kept, those of a split.
+        It shows the best candidate and what should be acted on, which params matter,
+        how sure the scores are, what was learned, and any two candidates side by
+        side. Nothing is fetched when it is opened. It shows the refits' weights; where
+        fewer than two were kept, those of a split.
 
         Parameters
         ----------
@@ -2350,19 +2350,17 @@ default="average"
 
         Raises
         ------
-        ImportError
-            If plotly or itables is not installed.
         StoreWriteError
             If the file cannot be written.
 
         Notes
         -----
-        The file takes 6 MB for its libraries and 14 MB at most. It contains the weights
-        of up to 1,000 candidates, the best ones; the page names what is left out.
-        Every array is read once or twice.
+        The file takes some 100 kB for the page itself and 14 MB at most. It contains
+        the weights of up to 1,000 candidates, the best ones; the page names what is
+        left out. Every array is read once or twice.
         """
         self._check_open()
-        # The template and its libraries are loaded only when a report is made.
+        # Loaded only when a report is made.
         from weightsearch.report import report_contents, write_report
 
         taken = {*self._source.cv_results(), "status"}

@@ -18,6 +18,7 @@ from sklearn.base import clone
 
 from weightsearch._display import escape, size_text
 from weightsearch._params import ParamsMapping
+from weightsearch._params._describe import describe
 from weightsearch._records import Array
 from weightsearch.evaluate._choosing import chosen, n_weights
 from weightsearch.exceptions import (
@@ -245,6 +246,7 @@ class TrackedSearch(CallbackSearch):
             "search": type(self).__name__,
             **{name: _plain(getattr(self, name)) for name in names},
             "error_score": repr(self.error_score),
+            **_distributions(getattr(self, "param_distributions", {})),
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -557,6 +559,25 @@ def _plain(value: Any) -> Any:
         return int(value)
     # Addresses differ from process to process.
     return re.sub(r" at 0x[0-9A-Fa-f]+", "", repr(value))[:500]
+
+
+def _distributions(given: Any) -> dict[str, dict[str, str]]:
+    """Return what params are drawn from as text, for people."""
+    texts: dict[str, list[str]] = {}
+    for part in [given] if isinstance(given, Mapping) else given:
+        # What is not a dict is refused by the search itself.
+        if not isinstance(part, Mapping):
+            continue
+        for name, value in part.items():
+            frozen = getattr(getattr(value, "dist", None), "name", None)
+            if frozen is None:
+                text = describe(value)
+            else:
+                named = [f"{k}={v!r}" for k, v in value.kwds.items()]
+                text = f"{frozen}({', '.join([*map(repr, value.args), *named])})"
+            texts.setdefault(name, []).append(text)
+    found = {name: " or ".join(each) for name, each in texts.items()}
+    return {"param_distributions": found} if found else {}
 
 
 def _line(reference: StoreReference) -> str:

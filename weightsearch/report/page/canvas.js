@@ -57,13 +57,16 @@ function numberScale(values, isScore = false) {
   const sorted = ascending(finite(values));
   const none = { low: 0, high: 1, isLog: false, share: () => NaN, ticks: [] };
   if (!sorted.length) return none;
-  const isLog = !isScore && sorted[0] > 0 && sorted[sorted.length - 1] / sorted[0] > 30;
+  const [least, most] = [sorted[0], sorted[sorted.length - 1]];
+  const isSkewed = (quantile(sorted, 0.5) - least) / (most - least) < 0.25;
+  const isLog = !isScore && least > 0 && most / least > 30 && isSkewed;
   const places = isLog ? sorted.map(Math.log10) : sorted;
   const [first, last] = [places[0], places[places.length - 1]];
   const [q1, q3] = [quantile(places, 0.25), quantile(places, 0.75)];
   // Halves at least as wide as a rounding, so that constant values keep their axis.
   const room = 4 * (q3 - q1) || (quantile(places, 0.95) - quantile(places, 0.05)) * 4 || last - first;
   let low = Math.max(first, q1 - room), high = Math.min(last, q3 + room);
+  if (last - first < 3 * (high - low)) [low, high] = [first, last];
   // The axis ends at values that there are.
   low = places.find((value) => value >= low);
   high = places.findLast((value) => value <= high);
@@ -164,7 +167,7 @@ class Plot {
     this.node.style.height = `${this.tall}px`;
     this.stale = false;
     this.marks = this.draw(this.context(this.base), this.width, this.tall) ?? { rows: [], x: [], y: [] };
-    this.node.dataset.drawn = String(this.marks.rows.length);
+    this.node.marks = this.marks;
     this.lay();
   }
   // The pair and the hovered candidate, above everything.

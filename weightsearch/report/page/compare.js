@@ -10,10 +10,7 @@ function comparedWeight(weight, i, j) {
   const n = weight.candidates.length;
   const row = { a, b, distance: NaN, cosine: NaN, largest: NaN, signs: NaN, aligned: NaN };
   if (!weight.count) return row;
-  if (weight.aligned) {
-    weight.alignedValues ??= numbers(weight.aligned);
-    row.aligned = i === j ? 0 : weight.alignedValues[pairIndex(i, j, n)];
-  }
+  row.aligned = alignedDistance(weight, weight.candidates[i], weight.candidates[j]);
   if (pairs.kind === "values") Object.assign(row, fromValues(pairs.decoded, weight.count, i, j));
   else if (i === j) row.distance = 0;
   else if (pairs.kind === "distances") row.distance = pairs.decoded[pairIndex(i, j, n)];
@@ -30,6 +27,16 @@ function comparedWeight(weight, i, j) {
   if (row.distance === 0 && a && b) row.cosine = 1;
   row.cosine = Math.max(-1, Math.min(1, row.cosine));
   return row;
+}
+
+// The distance once hidden units are matched, where the report has it.
+function alignedDistance({ name }, a, b) {
+  const part = payload.aligned.find(({ candidates: own }) => own.includes(a) && own.includes(b));
+  if (!part?.weights[name]) return NaN;
+  part.decoded ??= new Map();
+  if (!part.decoded.has(name)) part.decoded.set(name, numbers(part.weights[name]));
+  const own = part.candidates;
+  return a === b ? 0 : part.decoded.get(name)[pairIndex(own.indexOf(a), own.indexOf(b), own.length)];
 }
 
 function fromValues(values, count, i, j) {

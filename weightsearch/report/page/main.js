@@ -10,8 +10,8 @@ function makeSummary() {
       element("p", best.metric, { class: "quiet" }),
       element("p", score, { class: "score" }),
       element("p", best.standing, { class: "standing" }),
-      element("dl", best.params.map(([short, whole, text]) =>
-        element("div", [named("dt", tail(short, 34), whole), named("dd", head(text, 60), text)])), { class: "pairs" }),
+      element("dl", best.params.map(([short, whole, text, exact]) =>
+        element("div", [named("dt", tail(short, 34), whole), named("dd", head(text, 60), exact)])), { class: "pairs" }),
     );
     if (best.load) {
       const copy = element("button", "Copy", { type: "button", "aria-label": "Copy the line that loads the model" });

@@ -36,12 +36,12 @@ function importanceCard() {
 }
 
 // The score over one scale, with the spread between splits where there is room for it.
-function scorePlot(context, w, h, column, isSmall) {
+function scorePlot(context, w, h, column) {
   const x = scaleOf(column), y = scaleOf(state.metric), own = rows;
   x.gutter = own.some((row) => !x.isFinite(row));
   y.gutter = own.some((row) => !y.isFinite(row));
   const area = frame(context, w, h, x, y, {
-    x: tail(column.short, 60), wholeX: column.name, y: isSmall ? "" : metricName(), wholeY: state.metric.name,
+    x: tail(column.short, 60), wholeX: column.name, y: metricName(), wholeY: state.metric.name,
   });
   const step = x.steps ? area.w / x.steps.length : 0;
   const at = (row) => [
@@ -51,10 +51,11 @@ function scorePlot(context, w, h, column, isSmall) {
   const places = own.map(at);
   const spread = spreadOf(state.metric), shares = numberScale(state.metric.values, true);
   if (spread && own.length <= 120 && column.role === "param") {
+    const colour = colouring(state.colour);
     context.lineWidth = 1;
     own.forEach((row, i) => {
       if (!state.kept[row] || !Number.isFinite(spread.values[row]) || !y.isFinite(row)) return;
-      context.strokeStyle = colouring(state.colour).at(row);
+      context.strokeStyle = colour.at(row);
       context.globalAlpha = 0.35;
       context.beginPath();
       for (const side of [-1, 1]) {
@@ -90,7 +91,7 @@ function paramCards() {
   for (const column of drawn) {
     const plot = new Plot({
       label: `Score against ${column.name}`, height: 250,
-      draw: (context, w, h) => scorePlot(context, w, h, column, false),
+      draw: (context, w, h) => scorePlot(context, w, h, column),
     });
     grid.append(plot.node);
   }
@@ -425,13 +426,13 @@ function iterationsCard() {
 }
 function againstCard() {
   const times = byRole("other").filter((column) => column.kind === "number" && column.name !== "iter");
-  const possible = [...times.filter((c) => !/^std_/.test(c.name)), ...metrics, ...times.filter((c) => /^std_/.test(c.name))];
-  if (!possible.length) return;
+  const possible = [...times.filter((c) => !/^std_/.test(c.name)), ...metrics.slice(1), ...metrics.slice(0, 1), ...times.filter((c) => /^std_/.test(c.name))];
+  if (possible.length < 2) return;
   let column = possible[0];
   const plot = new Plot({ label: "Score against another column", height: 340, draw: (context, w, h) => scorePlot(context, w, h, column) });
   const [label] = chooser("Against", entriesOf(possible), column.name, (name) => { column = byName.get(name); plot.refresh(); });
   card("certainty", {
-    question: "What does a good score cost?", controls: [label], plot,
+    question: "What comes with a good score?", controls: [label], plot,
     about: "The score against times in seconds, spreads or other metrics.",
   });
 }

@@ -49,7 +49,7 @@ function makeTable() {
       return column.kind === "text" ? named("td", head(text, 40), text, { class: "text" }) : element("td", text);
     });
     return element("tr", [element("td", [box]), element("td", String(candidates[row])), ...cells], {
-      "data-row": String(row), class: [row === bestRow ? "best" : "", asideRows.has(row) ? "aside" : ""].join(" ").trim(),
+      "data-row": String(row), "data-candidate": String(candidates[row]), class: [row === bestRow ? "best" : "", asideRows.has(row) ? "aside" : ""].join(" ").trim(),
     });
   }
   function render() {
