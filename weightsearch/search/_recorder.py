@@ -75,6 +75,10 @@ class SearchRecorder:
     verbose : int
     settings : dict
         Settings of the search for the run's header.
+    n_jobs, refit
+        The search's own.
+    in_place : bool
+        Whether progress may be updated in place on a terminal.
     """
 
     def __init__(
@@ -86,13 +90,15 @@ class SearchRecorder:
         identify: bool,
         verbose: int,
         settings: Mapping[str, Any],
+        n_jobs: int | None = None,
+        refit: Any = True,
+        in_place: bool = True,
     ):
         self.captures_splits = capture in ("splits", "both")
         self._call: FitCall | None = None
         self._session = session
         self._resume = resume and identify
         self._identify = identify
-        self._verbose = verbose
         self._settings = dict(settings)
         self._identity: SearchIdentity | None = None
         self._splitter: RecordedSplitter | None = None
@@ -102,6 +108,7 @@ class SearchRecorder:
         self._n_new = 0
         self._n_reusable = 0
         self._n_not_rescored = 0
+        self._n_stored_refits = 0
         self._fitted: set[int] = set()
         self._failed_refits: list[tuple[int, str]] = []
         self._kept_keys: dict[str, bool] = {}
@@ -114,8 +121,12 @@ class SearchRecorder:
             session.path,
             capture=capture,
             keep=settings["keep"],
-            refit=settings["refit"] is not False,
+            refit=refit,
             verbose=verbose,
+            n_jobs=n_jobs,
+            in_place=in_place,
+            # Halving searches choose among the candidates of their last iteration.
+            last_only="refit_iterations" in settings,
         )
 
     # -- evaluation -----------------------------------------------------------
@@ -193,6 +204,8 @@ class SearchRecorder:
         self, first: int, count: int, n_rows: int, pairs: Sequence[tuple[Any, Any]]
     ) -> None:
         """Store the splits that the next candidates are evaluated on."""
+        self._progress.begin(self.call.n_splits)
+        self._n_stored_refits = 0
         try:
             rows = [_row_numbers(pair, n_rows) for pair in pairs]
         except (IndexError, TypeError, ValueError):
@@ -204,6 +217,9 @@ class SearchRecorder:
         """Note a candidate's params at its first split."""
         if fit.candidate == len(self._params):
             self._params.append(encode_params(fit.params))
+            if self.may_recall:
+                stored = self._find(self._refit_key(fit.params), need_weights=True)
+                self._n_stored_refits += stored is not None
 
     def recall(self, fit: PlannedFit) -> dict[str, Any] | None:
         """Return the result of the same fit from the store, if it is there."""
@@ -213,6 +229,7 @@ class SearchRecorder:
             return None
         self._fitted.add(fit.candidate)
         self._reuse(fit.candidate, fit.split, key, stored)
+        self._progress.add_scores(fit.candidate, stored.result)
         return dict(stored.result)
 
     def find_model(self, fit: PlannedFit) -> StoredFit | None:
@@ -229,6 +246,7 @@ class SearchRecorder:
     def record_split(self, fit: PlannedFit, outcome: Outcome) -> None:
         """Make a finished fit durable."""
         key = self._split_key(fit)
+        self._progress.add_scores(fit.candidate, outcome.result)
         stored = self._models.pop((fit.candidate, fit.split), None)
         scores = outcome.result.get("test_scores")
         if not _all_computed(scores, self.call.error_score):
@@ -257,28 +275,35 @@ class SearchRecorder:
         ):
             self._n_reusable += self._resume
 
-    def expect(self, n_candidates: int, n_splits: int, n_reused: int) -> None:
-        """Tell the progress how many fits to expect."""
-        self._progress.expect_fits(n_candidates, n_splits, n_reused)
+    def expect(
+        self, n_candidates: int, n_reused: int, n_rescored: int, n_to_do: int | None
+    ) -> None:
+        """Tell the progress what to expect, and print what is reused, or why nothing.
 
-    def announce(self, n_reused: int, n_rescored: int, n_to_do: int) -> None:
-        """Print how many fits are reused or rescored, or why none is."""
-        if self._verbose < 1:
-            return
-        n_fits = n_reused + n_rescored + n_to_do
-        said = f"{n_reused} of {n_fits} fits reused from {self._session.path}"
-        if n_rescored:
-            said += f", {n_rescored} of {n_fits} fits rescored"
-        print(f"{said}, {n_to_do} to do")
-        if n_reused + n_rescored == 0:
-            reasons = what_differs(self._session.newest_headers, self._header)
-            if reasons:
-                print(reasons)
+        Parameters
+        ----------
+        n_candidates, n_reused, n_rescored : int
+        n_to_do : int or None
+            Fits; None: all, since there is nothing to reuse.
+        """
+        progress = self._progress
+        n_splits = self.call.n_splits
+        if n_to_do is not None:
+            n_fits = n_reused + n_rescored + n_to_do
+            said = f"{n_reused} of {n_fits} fits reused from {self._session.path}"
+            if n_rescored:
+                said += f", {n_rescored} of {n_fits} fits rescored"
+            progress.say(f"{said}, {n_to_do} to do")
+            if n_reused + n_rescored == 0:
+                reasons = what_differs(self._session.newest_headers, self._header)
+                if reasons:
+                    progress.say(reasons)
+        progress.expect_fits(n_candidates, n_splits, n_reused, self._n_stored_refits)
 
     def announce_not_rescored(self) -> None:
         """Print how many stored models were fitted again instead of scored."""
-        if self._verbose >= 1 and self._n_not_rescored:
-            print(
+        if self._n_not_rescored:
+            self._progress.say(
                 f"{self._n_not_rescored} of the fits to rescore were made again: their "
                 "models cannot be rebuilt with this estimator, or draw random numbers"
             )
@@ -348,8 +373,8 @@ class SearchRecorder:
                 self._reuse(index, REFIT, key, stored)
                 reused += 1
         self._progress.expect_refits(len(to_do))
-        if self._verbose > 0 and (to_do or reused):
-            print(
+        if reused:
+            self._progress.say(
                 f"{reused} of {reused + len(to_do)} refits of other candidates "
                 f"reused, {len(to_do)} to do"
             )
@@ -397,6 +422,7 @@ class SearchRecorder:
             Of the run that holds the results: this one, or an earlier one that
             had all of it already.
         """
+        self._progress.end()
         self._store_params()
         index = getattr(search, "best_index_", None)
         results = RunResults(
@@ -421,6 +447,7 @@ class SearchRecorder:
 
     def close(self) -> None:
         """Leave what was recorded in the log."""
+        self._progress.close()
         self._session.close()
 
     # -- inside ---------------------------------------------------------------

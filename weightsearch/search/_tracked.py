@@ -39,6 +39,7 @@ from weightsearch.search._sklearn import (
     Interval,
     StrOptions,
     fit_context,
+    has_callbacks,
 )
 from weightsearch.search._sklearn._fit import fit_search
 from weightsearch.search._sklearn._refit import refit_candidates
@@ -216,6 +217,10 @@ class TrackedSearch(CallbackSearch):
                 identify=not private,
                 verbose=self.verbose,
                 settings=self._settings(),
+                n_jobs=self.n_jobs,
+                refit=self.refit,
+                # A progress bar among the callbacks updates lines itself.
+                in_place=not has_callbacks(self, self.estimator),
             )
             with recorder.drawing(self, X, y, params):
                 yield recorder, (path, folder)

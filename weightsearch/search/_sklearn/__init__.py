@@ -14,7 +14,7 @@ from sklearn.model_selection._search_successive_halving import (
 )
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from weightsearch.search._sklearn._callbacks import CallbackSearch
+from weightsearch.search._sklearn._callbacks import CallbackSearch, has_callbacks
 from weightsearch.search._sklearn._rows import some_rows
 from weightsearch.search._sklearn._scoring import asks_only, scoring_of
 
@@ -27,6 +27,7 @@ __all__ = [
     "StrOptions",
     "asks_only",
     "fit_context",
+    "has_callbacks",
     "scoring_of",
     "some_rows",
 ]

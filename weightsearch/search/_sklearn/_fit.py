@@ -233,15 +233,17 @@ class _RecordingParallel:
         results: dict[int, dict[str, Any]] = {}
         recalls = recorder.may_recall
         pending = self._pending(tasks, unheard, recalls, fits, results)
+        n_candidates = first[2]["candidate_progress"][1]
         if recalls:
             # Known before the first fit starts, so that it can be said. Otherwise
             # tasks stay lazy, since each carries a clone of the estimator.
             todo = list(pending)
             n_rescored = sum("model" in kwargs for *_, kwargs in todo)
-            recorder.announce(len(results), n_rescored, len(todo) - n_rescored)
+            n_to_do = len(todo) - n_rescored
+            recorder.expect(n_candidates, len(results), n_rescored, n_to_do)
             pending = map(_with_model, todo)
-        n_candidates = first[2]["candidate_progress"][1]
-        recorder.expect(n_candidates, call.n_splits, len(results))
+        else:
+            recorder.expect(n_candidates, 0, 0, None)
         for position, outcome in stream(self._parallel, pending, "position"):
             recorder.record_split(fits[position], outcome)
             results[position] = outcome.result
