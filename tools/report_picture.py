@@ -20,7 +20,7 @@ from sklearn.preprocessing import StandardScaler
 from weightsearch import WeightTrackingGridSearchCV
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-SIZE = "1400,1620"
+SIZE = "1400,1780"
 
 
 def write_report(folder: Path) -> Path:

@@ -53,6 +53,7 @@ def digits(tmp_path_factory):
 def page(browser, digits):
     """The report of the search on digits, opened; quiet and alone to the end."""
     browser.open(digits[0])
+    browser.choose("#size", "25")
     yield browser
     assert_quiet(browser)
 
@@ -325,6 +326,20 @@ def test_matrix_selects_the_pair_that_is_clicked(page, digits):
     )
     expected = digits[1].distances().loc[a, b]
     assert distance == pytest.approx(expected, rel=1e-3)
+
+
+def test_importance_is_that_of_the_run(page, digits):
+    """The shares beside the bars are run.param_importance, the largest first."""
+    expected = digits[1].param_importance()
+    alone = expected[expected["other"] == ""]
+
+    names = page.js(
+        "return [...document.querySelectorAll('.bargroup b')].map((b) => b.title)"
+    )
+    shares = [float(text.split()[0]) for text in page.texts(".bargroup .value")]
+
+    assert names[: len(alone)] == list(alone["param"])
+    np.testing.assert_allclose(shares[: len(alone)], 100 * alone["importance"], atol=1)
 
 
 # -- every control, every width, every kind of search ---------------------------------

@@ -85,6 +85,8 @@ class ReportContents:
     short : dict of str -> str
         Short names of columns.
     warnings : sequence of Warned
+    importance : dict of str -> DataFrame
+        By column of a score, from :func:`weightsearch.compare.param_importance`.
     weights : sequence of WeightGroup
         In the model's order; may be empty.
     notes : sequence of str
@@ -102,6 +104,7 @@ class ReportContents:
     tiles: Mapping[str, str] = field(default_factory=dict)
     short: Mapping[str, str] = field(default_factory=dict)
     warnings: Sequence[Warned] = ()
+    importance: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     weights: Sequence[WeightGroup] = ()
     notes: Sequence[str] = field(default=())
 
@@ -116,6 +119,7 @@ def report_contents(
     rank: str | None,
     settings: Mapping[str, Any],
     title: str | None,
+    importance: Mapping[str, pd.DataFrame],
 ) -> ReportContents:
     """Collect what a report shows of a run.
 
@@ -134,6 +138,8 @@ def report_contents(
         The search's settings.
     title : str or None
         None: made of the estimator's name.
+    importance : dict of str -> DataFrame
+        Of params, by column of a score.
 
     Returns
     -------
@@ -190,6 +196,7 @@ def report_contents(
         tiles=searched,
         short=short,
         warnings=warnings_of(source, fits, candidates, params, score, best, short),
+        importance=importance,
         weights=[] if split is None else _weight_groups(source, fits, split),
         notes=notes,
     )

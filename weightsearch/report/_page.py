@@ -16,6 +16,8 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+import pandas as pd
+
 from weightsearch.exceptions import StoreWriteError
 from weightsearch.report._contents import ReportContents
 from weightsearch.report._payload import (
@@ -38,6 +40,9 @@ _SCRIPTS = ("data", "state", "canvas", "table", "compare", "plots", "main")
 _TABLE_BYTES = 5_000_000
 _STATISTICS_BYTES = 3_000_000
 _FACTS_BYTES = 500_000
+_PARAMS = 20
+_PAIRS = 5
+_PAIR = 0.01
 
 
 def write_report(path: str | os.PathLike[str], contents: ReportContents) -> Path:
@@ -137,7 +142,10 @@ def _payload(contents: ReportContents, budget: int) -> dict[str, Any]:
             ],
         },
         "notes": [*notes, *more],
-        "importance": None,
+        "importance": {
+            cut(column): _importance_payload(frame, contents.short)
+            for column, frame in contents.importance.items()
+        },
         **table,
         **weights,
     }
@@ -163,6 +171,45 @@ def _best_payload(best: Best | None, short: Mapping[str, str]) -> dict[str, Any]
         ],
         "load": cut(best.load, 500),
     }
+
+
+def _importance_payload(
+    found: pd.DataFrame, short: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return the most important params, and pairs that explain what they do not."""
+    alone = found[found["other"] == ""].head(_PARAMS)
+    pairs = found[(found["other"] != "") & (found["importance"] > _PAIR)].head(_PAIRS)
+    method = "Functional ANOVA of the score, exact on this complete grid."
+    if (found["method"] == "forest").any():
+        r2 = float(found["r2"].iloc[0])
+        method = "Functional ANOVA of a random forest (Hutter, Hoos, Leyton-Brown 2014)"
+        method += (
+            f", which predicts {max(r2, 0):.0%} of the variance of candidates that it "
+            "did not see."
+            if r2 == r2
+            else "."
+        )
+    notes = found["note"]
+    common = str(notes.iloc[0]) if notes.nunique() == 1 else ""
+    rows = []
+    for row in pd.concat([alone, pairs]).itertuples(index=False):
+        names = [row.param, row.other] if row.other else [row.param]
+        rows.append(
+            {
+                "names": [cut(name) for name in names],
+                "short": [cut(short.get(name, name)) for name in names],
+                "note": "" if common else cut(row.note),
+                **{
+                    key: value if value == value else None
+                    for key, value in (
+                        ("share", row.importance),
+                        ("std", row.std),
+                        ("chance", row.chance),
+                    )
+                },
+            }
+        )
+    return {"method": method, "note": cut(common), "rows": rows}
 
 
 def _brief(value: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -2363,6 +2364,12 @@ default="average"
         # Loaded only when a report is made.
         from weightsearch.report import report_contents, write_report
 
+        importance = {}
+        for column in self.candidates.columns:
+            # Without params that vary, or scores, nothing explains anything.
+            if str(column).startswith("mean_test_"):
+                with suppress(QueryError):
+                    importance[str(column)] = self.param_importance(str(column))
         taken = {*self._source.cv_results(), "status"}
         contents = report_contents(
             self._source,
@@ -2373,6 +2380,7 @@ default="average"
             rank=self._main_column("rank_test_"),
             settings=self.settings,
             title=title,
+            importance=importance,
         )
         return write_report(path, contents)
 

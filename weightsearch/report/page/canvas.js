@@ -156,7 +156,8 @@ class Plot {
     const context = canvas.getContext("2d");
     context.setTransform(scale, 0, 0, scale, 0, 0);
     context.clearRect(0, 0, w, h);
-    context.font = "12px system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif";
+    const size = Math.round(0.8 * parseFloat(getComputedStyle(document.body).fontSize));
+    context.font = `${size}px system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif`;
     context.textBaseline = "middle";
     return context;
   }

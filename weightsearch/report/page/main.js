@@ -83,7 +83,7 @@ function makeBar() {
     high.replaceChildren(make("To", all[all.length - 1], true));
   };
   if (possible.length) {
-    const [label] = chooser("Keep", entriesOf(possible), column.name, (name) => { column = byName.get(name); ends(); });
+    const [label] = chooser("Filter by", entriesOf(possible), column.name, (name) => { column = byName.get(name); ends(); });
     const keep = element("button", "Keep", { type: "button" });
     keep.addEventListener("click", () => {
       const value = (node, none) => (node.value === "" ? none : Number(node.value));

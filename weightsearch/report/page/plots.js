@@ -13,26 +13,37 @@ const metricName = () => state.metric.short;
 
 // -- which params matter ----------------------------------------------------------
 
+const importance = () => payload.importance[state.metric?.name] ?? null;
+// Params from the most important one for the score that the search refits by.
+const ranked = () => {
+  const found = importance()?.rows.filter((one) => one.names.length === 1).map((one) => byName.get(one.names[0])) ?? [];
+  return [...new Set([...found, ...varied])].filter((column) => varied.includes(column));
+};
+
 function importanceCard() {
-  const { method, rows: bars, note } = payload.importance;
-  const list = element("div", null, { class: "bars" });
-  const measures = [["variance", "share of variance"], ["fanova", "fANOVA"]].filter(([key]) => bars.some((bar) => bar[key] !== null));
-  for (const bar of bars) {
-    const column = byName.get(bar.name);
-    const lines = measures.map(([key, text], k) => {
-      const share = bar[key];
-      const inner = element("i", null, { class: `bar bar${k}` });
-      inner.style.width = `${Math.max(0, Math.min(100, 100 * (share ?? 0)))}%`;
-      const label = share === null ? "–" : `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`;
-      return element("div", [element("span", [inner], { class: "track" }), element("span", label, { class: "value" })], { title: `${text}: ${label}` });
-    });
-    list.append(element("div", [named("b", tail(column?.short ?? bar.name, 34), bar.name), element("div", lines)], { class: "bargroup" }));
-  }
-  const key = element("p", measures.flatMap(([, text], k) => [element("i", null, { class: `swatch bar${k}` }), element("span", `${text}  `)]), { class: "hint" });
-  byId("params").append(element("section", [
-    element("h3", "How much of the score does each param explain?"), key, list,
-    element("p", note ? `${method} ${note}` : method, { class: "hint" }),
-  ], { class: "card" }));
+  const list = element("div", null, { class: "bars" }), hint = element("p", "", { class: "hint" });
+  const percent = (share) => (share === null ? "–" : `${(100 * share).toFixed(share < 0.0995 ? 1 : 0)} %`);
+  const draw = () => {
+    const found = importance();
+    if (!found) return list.replaceChildren(element("p", "Nothing explains this score."));
+    list.replaceChildren(...found.rows.map(({ names, short, share, std, chance, note }) => {
+      const bar = element("i", null, { class: names.length > 1 ? "bar pair" : "bar" });
+      bar.style.width = `${100 * Math.max(0, Math.min(1, share ?? 0))}%`;
+      const text = std === null ? percent(share) : `${percent(share)} ± ${percent(std)}`;
+      const about = [text, chance === null ? "" : `by chance: ${percent(chance)}`, note].filter(Boolean).join("; ");
+      return element("div", [
+        named("b", short.map((name) => tail(name, 34)).join(" and "), names.join(" and ")),
+        element("span", [bar], { class: "track" }), element("span", text, { class: "value" }),
+        ...(note ? [element("small", note)] : []),
+      ], { class: "bargroup", title: about });
+    }));
+    const isPaired = found.rows.some((one) => one.names.length > 1);
+    hint.textContent = [`${found.method} The share of the variance between candidates that each param explains alone`,
+      isPaired ? ", and what pairs of them explain beyond that." : ".", found.note ? ` Take care: ${found.note}.` : ""].join("");
+  };
+  byId("params").append(element("section", [element("h3", "How much of the score does each param explain?"), list, hint], { class: "card" }));
+  on("view", draw);
+  draw();
 }
 
 // The score over one scale, with the spread between splits where there is room for it.
@@ -85,8 +96,7 @@ function scorePlot(context, w, h, column) {
 }
 
 function paramCards() {
-  const order = payload.importance ? payload.importance.rows.map((bar) => byName.get(bar.name)).filter(Boolean) : [];
-  const drawn = [...new Set([...order, ...varied])].filter((column) => varied.includes(column)).slice(0, 12);
+  const drawn = ranked().slice(0, 12);
   const grid = element("div", null, { class: "multiples" });
   for (const column of drawn) {
     const plot = new Plot({
@@ -124,8 +134,7 @@ function steps(column) {
 }
 
 function heatCard() {
-  const order = payload.importance ? payload.importance.rows.map((bar) => byName.get(bar.name)).filter((c) => varied.includes(c)) : varied;
-  let [first, second] = order.length > 1 ? order : varied, how = "best";
+  let [first, second] = ranked(), how = "best";
   const plot = new Plot({
     label: "Score by two params",
     height: (w) => Math.min(460, Math.max(260, w * 0.62)),
@@ -182,7 +191,7 @@ function parallelCard() {
   const times = byRole("other").filter((column) => /^mean_(fit|score)_time$/.test(column.name));
   const norms = weightNames.filter((one) => one.main).slice(0, 20).map((one) => statisticColumn(one.name, "l2"));
   const possible = [...varied, ...times, ...norms, ...metrics];
-  const initial = new Set([...varied.slice(0, 6), ...times.slice(0, 1), ...norms.slice(0, 1)]);
+  const initial = new Set([...ranked().slice(0, 6), ...times.slice(0, 1), ...norms.slice(0, 1)]);
   let layout = null;
   // Narrow windows scroll sideways rather than draw names on each other.
   const widen = () => { plot.node.style.minWidth = `${90 * axes().length}px`; };
@@ -588,7 +597,7 @@ function mapCards() {
 function makePlots() {
   const isScored = state.metric !== null;
   if (isScored && varied.length) {
-    if (payload.importance) importanceCard();
+    if (importance()) importanceCard();
     if (varied.length > 1) heatCard();
     paramCards();
     parallelCard();

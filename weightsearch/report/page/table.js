@@ -10,7 +10,7 @@ function makeTable() {
   const order = ["rank", "score", "spread", "param", "status", "other", "split"];
   const group = (column) => order.indexOf(column.name.startsWith("std_test_") ? "spread" : column.role);
   const sorted = [...columns].sort((a, b) => group(a) - group(b));
-  let by = null, isDown = false, page = 0, size = 25;
+  let by = null, isDown = false, page = 0, size = 10;
 
   const value = (column, row) => (column ? column.values[row] : candidates[row]);
   const isMissing = (one) => one === null || Number.isNaN(one);
