@@ -37,7 +37,6 @@ def summary_of(estimator, grid, data, tmp_path, **options):
         rank=run._main_column("rank_test_"),
         settings=run.settings,
         title=None,
-        importance={},
     )
     payload = _payload(contents, 10**7)
     summary = payload["summary"]

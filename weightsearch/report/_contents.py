@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -23,6 +23,8 @@ from weightsearch.report._summary import (
 )
 
 __all__ = ["ReportContents", "WeightGroup", "report_contents"]
+
+Importance = Callable[[str, Collection[int]], pd.DataFrame | None]
 
 
 @dataclass(frozen=True)
@@ -85,8 +87,9 @@ class ReportContents:
     short : dict of str -> str
         Short names of columns.
     warnings : sequence of Warned
-    importance : dict of str -> DataFrame
-        By column of a score, from :func:`weightsearch.compare.param_importance`.
+    importance : callable or None
+        Column of a score and candidates to leave out -> DataFrame, from
+        :func:`weightsearch.compare.param_importance`, or None.
     weights : sequence of WeightGroup
         In the model's order; may be empty.
     notes : sequence of str
@@ -104,7 +107,7 @@ class ReportContents:
     tiles: Mapping[str, str] = field(default_factory=dict)
     short: Mapping[str, str] = field(default_factory=dict)
     warnings: Sequence[Warned] = ()
-    importance: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    importance: Importance | None = None
     weights: Sequence[WeightGroup] = ()
     notes: Sequence[str] = field(default=())
 
@@ -119,7 +122,7 @@ def report_contents(
     rank: str | None,
     settings: Mapping[str, Any],
     title: str | None,
-    importance: Mapping[str, pd.DataFrame],
+    importance: Importance | None = None,
 ) -> ReportContents:
     """Collect what a report shows of a run.
 
@@ -138,8 +141,8 @@ def report_contents(
         The search's settings.
     title : str or None
         None: made of the estimator's name.
-    importance : dict of str -> DataFrame
-        Of params, by column of a score.
+    importance : callable, default=None
+        As in :class:`ReportContents`.
 
     Returns
     -------

@@ -142,10 +142,7 @@ def _payload(contents: ReportContents, budget: int) -> dict[str, Any]:
             ],
         },
         "notes": [*notes, *more],
-        "importance": {
-            cut(column): _importance_payload(frame, contents.short)
-            for column, frame in contents.importance.items()
-        },
+        "importance": _importances(contents, weights["diverged"]),
         **table,
         **weights,
     }
@@ -173,8 +170,23 @@ def _best_payload(best: Best | None, short: Mapping[str, str]) -> dict[str, Any]
     }
 
 
+def _importances(contents: ReportContents, diverged: list[int]) -> dict[str, Any]:
+    """Return the importance of params for each score, without what diverged."""
+    if contents.importance is None:
+        return {}
+    found = {}
+    for column in map(str, contents.candidates):
+        if column.startswith("mean_test_"):
+            frame = contents.importance(column, diverged)
+            if frame is not None:
+                found[cut(column)] = _importance_payload(
+                    frame, contents.short, len(diverged)
+                )
+    return found
+
+
 def _importance_payload(
-    found: pd.DataFrame, short: Mapping[str, str]
+    found: pd.DataFrame, short: Mapping[str, str], n_left_out: int
 ) -> dict[str, Any]:
     """Return the most important params, and pairs that explain what they do not."""
     alone = found[found["other"] == ""].head(_PARAMS)
@@ -189,6 +201,8 @@ def _importance_payload(
             if r2 == r2
             else "."
         )
+    if n_left_out:
+        method += " Candidates that diverged are left out."
     notes = found["note"]
     common = str(notes.iloc[0]) if notes.nunique() == 1 else ""
     rows = []

@@ -127,17 +127,17 @@ def best_candidate(
     header, chosen = source.header, source.best_index()
     if score is None or candidates[score].isna().all():
         return None
-    means = candidates[score].astype(float)
-    number = (
-        int(_last_iteration(candidates, means).idxmax()) if chosen is None else chosen
-    )
+    means = _last_iteration(candidates, score)
+    number = int(means.idxmax()) if chosen is None else chosen
     metric = score.removeprefix("mean_test_")
     spread = candidates.get(f"std_test_{metric}")
     std = float("nan") if spread is None else float(spread[number])
     rank = int((means > means[number]).sum()) + 1
-    standing = f"best of {len(candidates):,}"
+    standing = f"best of {means.notna().sum():,}"
     if rank > 1:
-        standing = f"rank {rank} of {len(candidates):,}"
+        standing = f"rank {rank} of {means.notna().sum():,}"
+    if "iter" in candidates:
+        standing += " in the last iteration"
     if chosen is None:
         standing += (
             "; the search has not chosen one"
@@ -176,7 +176,7 @@ def within_one_error(candidates: pd.DataFrame, score: str) -> int | None:
     The standard error is that of :class:`weightsearch.choose.OneStandardError`; None
     with fewer than two splits.
     """
-    means = candidates[score].astype(float)
+    means = _last_iteration(candidates, score)
     if means.isna().all():
         return None
     scores = split_scores(
@@ -190,8 +190,9 @@ def within_one_error(candidates: pd.DataFrame, score: str) -> int | None:
     return int((means >= means.max() - error).sum())
 
 
-def _last_iteration(candidates: pd.DataFrame, means: pd.Series[Any]) -> pd.Series[Any]:
-    """Leave out what a halving search dropped before its last iteration."""
+def _last_iteration(candidates: pd.DataFrame, score: str) -> pd.Series[Any]:
+    """Return mean scores, of a halving search those of its last iteration alone."""
+    means = candidates[score].astype(float)
     if "iter" not in candidates:
         return means
     return means.where(candidates["iter"] == candidates["iter"].max())
@@ -271,7 +272,7 @@ def warnings_of(
     if "Random" not in str(source.header.settings.get("search")):
         found += _edges(candidates, params, score, best, short)
     within = within_one_error(candidates, score)
-    n_scored = int(candidates[score].notna().sum())
+    n_scored = int(_last_iteration(candidates, score).notna().sum())
     if within is not None and n_scored > _FEW and within >= _SHARE * n_scored:
         found.append(
             Warned(
@@ -353,8 +354,9 @@ def unusual(
 ) -> tuple[list[int], list[int]]:
     """Return candidates that diverged, and those whose main weight is all zero.
 
-    A candidate diverged if a weight has NaN or infinite elements, or if its norm is a
-    thousand times the median over the candidates and its score is below their median.
+    A candidate diverged if a weight has NaN or infinite elements, or if its score is
+    in the worse half and a weight's norm a thousand times its median over the better
+    half.
 
     Parameters
     ----------
@@ -370,14 +372,18 @@ def unusual(
     middle = float(np.median(known)) if known else 0.0
     for name, numbers, values in statistics:
         norms = values[:, 0]
-        typical = norms[np.isfinite(norms)]
+        better = np.array(
+            [scores.get(n, np.nan) >= middle for n in numbers], dtype=bool
+        )
+        typical = norms[np.isfinite(norms) & (better | ~better.any())]
         limit = 1000 * float(np.median(typical)) if len(typical) else np.inf
-        for number, (norm, zeros, nonfinite) in zip(numbers, values, strict=True):
+        for i, number in enumerate(numbers):
+            norm, zeros, nonfinite = values[i]
             if nonfinite != nonfinite:  # an empty array
                 continue
             if zeros == 1 and name == main:
                 zero.add(number)
-            is_poor = not scores.get(number, np.nan) >= middle
-            if nonfinite > 0 or not norm < np.inf or (norm > limit > 0 and is_poor):
+            is_huge = norm > limit > 0 and not better[i]
+            if nonfinite > 0 or not norm < np.inf or is_huge:
                 diverged.add(number)
     return sorted(diverged), sorted(zero)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import operator
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -2364,12 +2363,17 @@ default="average"
         # Loaded only when a report is made.
         from weightsearch.report import report_contents, write_report
 
-        importance = {}
-        for column in self.candidates.columns:
-            # Without params that vary, or scores, nothing explains anything.
-            if str(column).startswith("mean_test_"):
-                with suppress(QueryError):
-                    importance[str(column)] = self.param_importance(str(column))
+        def importance(metric: str, left_out: Collection[int]) -> pd.DataFrame | None:
+            numbers = np.arange(len(self))
+            if "iter" in self.candidates:
+                rounds = self.candidates["iter"]
+                numbers = numbers[rounds == rounds.min()]
+            kept = numbers[~np.isin(numbers, list(left_out))].tolist()
+            try:
+                return self.param_importance(metric, candidates=kept)
+            except QueryError:  # no param varies
+                return None
+
         taken = {*self._source.cv_results(), "status"}
         contents = report_contents(
             self._source,

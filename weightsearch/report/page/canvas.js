@@ -26,6 +26,11 @@ function viridis(share) {
 }
 const css = (rgb) => `rgb(${rgb.join(",")})`;
 
+// The values of a column that decide its scale: not those of candidates that diverged.
+function settled(values) {
+  const own = Array.from(values).filter((value, row) => !asideRows.has(row));
+  return own.some(Number.isFinite) ? own : Array.from(values);
+}
 // A column's colours, the same in every plot: hues for text, viridis for numbers.
 function colouring(column) {
   if (!column) return { at: () => theme().mark, legend: [] };
@@ -40,7 +45,7 @@ function colouring(column) {
     });
     return { at: (row) => colours.get(kindAt(column, row)), legend: isNumber ? legend : legend.slice(0, HUES.length) };
   }
-  const scale = numberScale(column.values, column.role === "score");
+  const scale = numberScale(settled(column.values), column.role === "score");
   return {
     at: (row) => {
       const value = column.values[row];
@@ -108,7 +113,7 @@ function logTicks(low, high) {
 // Any column as a scale: steps of equal width in natural order, or numbers.
 function scaleOf(column) {
   if (!isStepped(column)) {
-    const scale = numberScale(column.values, column.role === "score");
+    const scale = numberScale(settled(column.values), column.role === "score");
     return { ...scale, at: (row) => scale.share(column.values[row]), isFinite: (row) => Number.isFinite(column.values[row]), isBeyond: (row) => scale.isBeyond?.(column.values[row]) ?? 0 };
   }
   const all = kindsOf(column), index = new Map(all.map((kind, k) => [kind, k]));
@@ -291,7 +296,7 @@ function frame(context, w, h, x, y, titles, zones = []) {
   const l = Math.max(Math.min(widest + 30, 0.3 * w), y ? 44 : 12), t = 12, r = 14;
   const slot = (w - l - r) / Math.max(1, x.ticks.length);
   const isTilted = x.steps && x.ticks.some(([, text]) => context.measureText(head(text, 12)).width > slot - 6);
-  const bottom = (isTilted ? 66 : 24) + (titles.x ? 20 : 0);
+  const bottom = (isTilted ? 76 : 24) + (titles.x ? 20 : 0);
   const area = { l: l + gutterX, t, w: w - l - r - gutterX, h: h - t - bottom - gutterY };
   const inset = (scale) => (scale?.steps ? 0 : 10);
   const px = (share) => area.l + inset(x) + share * (area.w - 2 * inset(x));

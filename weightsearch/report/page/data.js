@@ -154,7 +154,7 @@ function named(tag, short, whole, attributes = {}) {
 }
 function options(select, entries) {
   select.replaceChildren(...entries.map(([value, text, whole]) =>
-    named("option", head(text, 60), whole ?? text, { value })));
+    named("option", tail(text), whole ?? text, { value })));
 }
 function chooser(text, entries, start, onChange) {
   const select = element("select");

@@ -32,7 +32,7 @@ function importanceCard() {
       const text = std === null ? percent(share) : `${percent(share)} ± ${percent(std)}`;
       const about = [text, chance === null ? "" : `by chance: ${percent(chance)}`, note].filter(Boolean).join("; ");
       return element("div", [
-        named("b", short.map((name) => tail(name, 34)).join(" and "), names.join(" and ")),
+        named("b", short.map((name) => tail(name, 24)).join(" and "), names.join(" and ")),
         element("span", [bar], { class: "track" }), element("span", text, { class: "value" }),
         ...(note ? [element("small", note)] : []),
       ], { class: "bargroup", title: about });
@@ -60,7 +60,7 @@ function scorePlot(context, w, h, column) {
     y.isFinite(row) ? area.py(y.at(row)) : area.noneY,
   ];
   const places = own.map(at);
-  const spread = spreadOf(state.metric), shares = numberScale(state.metric.values, true);
+  const spread = spreadOf(state.metric), shares = numberScale(settled(state.metric.values), true);
   if (spread && own.length <= 120 && column.role === "param") {
     const colour = colouring(state.colour);
     context.lineWidth = 1;
@@ -151,8 +151,8 @@ function heatCard() {
       const value = (own) => !own.length ? NaN : how === "best"
         ? Math.max(...own.map((row) => state.metric.values[row]))
         : own.reduce((sum, row) => sum + state.metric.values[row], 0) / own.length;
-      const all = [...cells.values()].map(value);
-      const scale = numberScale(all, true);
+      const lasting = [...cells.values()].filter((own) => own.some((row) => !asideRows.has(row)));
+      const scale = numberScale(lasting.map(value), true);
       const asScale = (one) => ({ steps: one.labels, ticks: one.labels.map((text, k) => [(k + 0.5) / one.labels.length, text]) });
       const area = frame(context, w, h, asScale(a), asScale(b), { x: tail(first.short, 60), wholeX: first.name, y: tail(second.short, 40), wholeY: second.name });
       const [cw, ch] = [area.w / a.labels.length, area.h / b.labels.length];
@@ -352,8 +352,9 @@ function linesCard(section, question, about, series) {
     label: question, height: 340,
     draw: (context, w, h) => {
       const { labels, lines, title } = series();
+      const lasting = lines.filter((line) => line.points.some(([, , row]) => !asideRows.has(row)));
       const all = lines.flatMap((line) => line.points.map(([, value]) => value));
-      const y = numberScale(all, true);
+      const y = numberScale((lasting.length ? lasting : lines).flatMap((line) => line.points.map(([, value]) => value)), true);
       const x = { steps: labels, ticks: labels.map((text, k) => [(k + 0.5) / labels.length, text]) };
       y.gutter = all.some((value) => !Number.isFinite(value));
       const area = frame(context, w, h, x, y, { x: title, y: metricName(), wholeY: state.metric.name });
@@ -475,7 +476,7 @@ function distributionCard() {
     draw: (context, w, h) => {
       const own = weightNames.filter((one) => all || one.main).slice(0, 40);
       const drawn = own.map(({ name }) => statisticColumn(name, wanted));
-      const y = numberScale(drawn.flatMap((column) => Array.from(column.values)));
+      const y = numberScale(drawn.flatMap((column) => settled(column.values)));
       const x = { steps: own, ticks: own.map((one, k) => [(k + 0.5) / own.length, tail(one.short, 26)]) };
       const area = frame(context, w, h, x, y, { y: STATISTIC_NAMES[wanted] ?? wanted });
       own.forEach((one, k) => area.zones.push({ x: area.l + (k * area.w) / own.length, y: area.t + area.h, w: area.w / own.length, h: 80, lines: [one.name] }));
