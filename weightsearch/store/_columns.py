@@ -213,7 +213,7 @@ def read_text(group: CheckedGroup, name: str) -> str:
     dataset = group.dataset(name, shape=())
     if dataset.dtype.kind != "S" or dataset.nbytes > MAX_JSON_BYTES:
         raise group.refuse("is not a text, or one that is too long", name)
-    return _decode(dataset.read_checked().item(), group, name)
+    return _decode([dataset.read_checked().item()], group, name)[0]
 
 
 def read_json(group: CheckedGroup, name: str, kind: type) -> Any:
@@ -231,21 +231,19 @@ def read_texts(group: CheckedGroup, name: str, count: int) -> list[str]:
         data = member.read_checked()
         if data.dtype.kind != "S" or data.shape != (count,):
             raise group.refuse(f"is not a column of {count} texts", name)
-        return [_decode(raw, group, name) for raw in data.tolist()]
+        return _decode(data.tolist(), group, name)
     text = read_column(member, D_TEXT, "u1")
     offset = read_column(member, D_TEXT_OFFSET, "<i8", (count + 1,))
     if offset[0] != 0 or offset[-1] != len(text) or (np.diff(offset) < 0).any():
         raise group.refuse("offsets that do not fit the text", name)
     raw = text.tobytes()
-    return [
-        _decode(raw[start:stop], group, name)
-        for start, stop in itertools.pairwise(offset.tolist())
-    ]
+    pairs = itertools.pairwise(offset.tolist())
+    return _decode((raw[start:stop] for start, stop in pairs), group, name)
 
 
-def _decode(raw: bytes, group: CheckedGroup, name: str) -> str:
+def _decode(texts: Iterable[bytes], group: CheckedGroup, name: str) -> list[str]:
     with guarded(group.path, group.at(name)):
-        return raw.decode("utf-8", "surrogatepass")
+        return [raw.decode("utf-8", "surrogatepass") for raw in texts]
 
 
 def _write(

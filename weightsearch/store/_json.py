@@ -61,7 +61,10 @@ def loads(text: str | bytes, *, path: str = "", place: str = "") -> Any:
             place,
         )
     try:
-        return json.loads(text, object_hook=_decode, parse_constant=_refuse)
+        # As json.loads does, with a decoder that is made once.
+        if isinstance(text, bytes):
+            text = text.decode(json.detect_encoding(text), "surrogatepass")
+        return _DECODER.decode(text)
     except (ValueError, TypeError, RecursionError) as exc:
         raise corrupt(f"not valid JSON: {exc}", path, place) from exc
 
@@ -127,3 +130,6 @@ def _decode(value: dict[str, Any]) -> Any:
 
 def _refuse(constant: str) -> Any:
     raise ValueError(f"{constant} is not JSON")
+
+
+_DECODER = json.JSONDecoder(object_hook=_decode, parse_constant=_refuse)

@@ -7,6 +7,7 @@ and holds the elements of all rows concatenated. Each array of each row has a ch
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 import zlib
@@ -47,6 +48,8 @@ __all__ = ["StoredArchitecture", "write_architecture"]
 
 _FAR = 8
 """Rows further apart than so many others are not read in one block."""
+_AHEAD_BYTES = 2**18
+"""Of one weight, to be read at once for sequential access."""
 
 
 def write_architecture(
@@ -197,6 +200,9 @@ class StoredArchitecture:
         self._index = {spec.name: at for at, spec in enumerate(arrays)}
         self._weights = group.group(names.G_WEIGHTS)
         self._open: dict[int, tuple[CheckedDataset, Stored]] = {}
+        # First element, where the last read ended, and the block, by weight.
+        self._ahead: dict[int, tuple[int, int, Array | None]] = {}
+        self._ahead_bytes = min(_AHEAD_BYTES, names.BLOCK_BYTES // max(len(arrays), 1))
         self.crcs = read_column(group, names.D_ROW_CRC32, "<u4")
         if self.crcs.ndim != 2 or self.crcs.shape[1] != len(arrays):
             raise group.refuse("has no checksum per row and weight", names.D_ROW_CRC32)
@@ -316,10 +322,32 @@ class StoredArchitecture:
 
     def _read_raw(self, row: int, index: int) -> Array:
         start, count, _ = self._interval(row, index)
-        raw = self._dataset(index)[0].read(start, count)
+        raw = self._elements(index, start, count)
         if zlib.crc32(as_bytes(raw)) != self.crcs[row, index]:
             raise self._damaged(row, index)
         return raw
+
+    def _elements(self, index: int, start: int, count: int) -> Array:
+        """Read elements of a weight, ahead where the last read ended at `start`."""
+        dataset = self._dataset(index)[0]
+        first, end, block = self._ahead.get(index, (0, -1, None))
+        stop = start + count
+        if block is None or not first <= start <= stop <= first + len(block):
+            first, block = start, None
+            size = max(dataset.nbytes // max(dataset.shape[0], 1), 1)
+            most = min(self._ahead_bytes // size, dataset.shape[0] - start)
+            if start == end and most > count:
+                # Damage that is further on must not cost these elements.
+                with contextlib.suppress(CorruptStoreError):
+                    block = dataset.read(start, most)
+        self._ahead[index] = first, stop, block
+        if block is None:
+            return dataset.read(start, count)
+        out = np.empty((count, *dataset.shape[1:]), dataset.dtype)
+        if out.size:
+            # Bytes, since numpy does not copy the padding of structured types.
+            as_bytes(out)[:] = as_bytes(block[start - first : stop - first])
+        return out
 
     def _interval(self, row: int, index: int) -> tuple[int, int, tuple[int, ...]]:
         """First element, number of elements and shape."""
