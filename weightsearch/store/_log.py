@@ -15,7 +15,7 @@ import struct
 import threading
 import time
 import zlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -55,6 +55,8 @@ BEGIN, SPLITS, PARAMS, BLOB, FIT, REUSE, END = (
     "reuse",
     "end",
 )
+
+Follow = Callable[[int, int, int, Mapping[str, Any], list[bytes]], None]
 
 _SYNC_SECONDS = 5.0
 _MAX_PIECES = 1000
@@ -100,11 +102,16 @@ class Log:
     path : Path
     run : RunHeader or None
         The run that is being written.
+    follow : callable or None
+        Called after each frame is written, so that its reader need not read it again:
+        with its place, the bytes of its header lines and arrays, the fields of the
+        first line, and the lines.
     """
 
     def __init__(self, store: Path, end: int | None = None, *, durable: bool = True):
         self.path = log_path(store)
         self.run: RunHeader | None = None
+        self.follow: Follow | None = None
         self._durable = durable
         self._mutex = threading.RLock()
         self._end = self._start = end or 0
@@ -198,10 +205,9 @@ class Log:
             meta = self._place(
                 record.candidate, record.split, record.key, record.model_key
             )
-            meta += f',"failed":{"true" if failed else "false"}'
+            meta["failed"] = failed
             if state is not None:
-                names = json.dumps(list(state.blobs)) if state.blobs else "[]"
-                meta += f',"blobs":{names}'
+                meta["blobs"] = list(state.blobs)
             text = None if state is None else state.text.encode()
             self._write(FIT, meta, arrays, self._known(record.candidate), result, text)
             self._n_rows += 1
@@ -227,8 +233,7 @@ class Log:
         """
         with self._mutex:
             meta = self._place(candidate, split, key, model_key)
-            meta += f',"origin":{json.dumps(source_uid)},"row":{int(source_row)}'
-            meta += f',"weights":{"true" if has_weights else "false"}'
+            meta |= {"origin": source_uid, "row": source_row, "weights": has_weights}
             params = self._known(candidate)
             self._write(REUSE, meta, None, params, result.encode())
             self._n_rows += 1
@@ -272,15 +277,16 @@ class Log:
 
     def _place(
         self, candidate: int, split: int, key: str | None, model_key: str | None
-    ) -> str:
-        # As text at once: an encoder takes longer than writing the frame.
-        quoted = f'"{key}"' if key and key.isalnum() else json.dumps(key)
-        of_model = "" if model_key is None else f'"model_key":{json.dumps(model_key)},'
-        return (
-            f'"number":{self._n_rows},"candidate":{int(candidate)},'
-            f'"split":{int(split)},"key":{quoted},{of_model}'
-            f'"ended":{int(time.time() * 1000)}'
-        )
+    ) -> dict[str, Any]:
+        of_model = {} if model_key is None else {"model_key": model_key}
+        return {
+            "number": self._n_rows,
+            "candidate": int(candidate),
+            "split": int(split),
+            "key": key,
+            **of_model,
+            "ended": int(time.time() * 1000),
+        }
 
     def _known(self, candidate: int) -> bytes:
         text = self._params.get(candidate, "")
@@ -293,7 +299,7 @@ class Log:
     def _write(
         self,
         event: str,
-        meta: Mapping[str, Any] | str,
+        meta: Mapping[str, Any],
         arrays: Packed | None = None,
         params: bytes = b"",
         result: bytes = b"",
@@ -302,15 +308,16 @@ class Log:
         """Write one frame, whole or not at all."""
         if self.run is None:
             raise RuntimeError("No run has begun in this log.")
-        text = meta if isinstance(meta, str) else _json.dumps(meta)[1:-1]
-        line = f'{{"event":"{event}","run":"{self.run.uid}",{text}'
+        meta = {"event": event, "run": self.run.uid, **meta}
+        line = _line(meta) if event in (FIT, REUSE) else _json.dumps(meta)[1:-1]
         spec = b""
         n_payload = 0
         if arrays is not None:
             spec = arrays.spec
             n_payload = sum(arrays.sizes)
+            meta |= {"sizes": arrays.sizes, "crcs": arrays.crcs}
             line += f',"sizes":{arrays.sizes},"crcs":{arrays.crcs}'
-        lines = [f"{line}}}".encode(), spec, params, result]
+        lines = [f"{{{line}}}".encode(), spec, params, result]
         if state is not None:
             # Last, since it may have lines of its own.
             lines.append(state)
@@ -331,7 +338,9 @@ class Log:
                 with contextlib.suppress(OSError):
                     os.ftruncate(self._handle, self._end)
                 raise
-        self._end += total
+        at, self._end = self._end, self._end + total
+        if self.follow is not None:
+            self.follow(at, len(header), n_payload, meta, lines)
 
     @contextlib.contextmanager
     def _explaining(self) -> Iterator[None]:
@@ -374,6 +383,18 @@ def _goes_on(before: Splits, after: Splits) -> bool:
             for old, new in zip(before.pairs, after.pairs, strict=True)
             for a, b in zip(old, new, strict=True)
         )
+    )
+
+
+def _line(meta: Mapping[str, Any]) -> str:
+    """Write a fit's fields as JSON: an encoder takes longer than writing the frame."""
+    return ",".join(
+        f'"{name}":{value}'
+        if type(value) is int
+        else f'"{name}":"{value}"'
+        if type(value) is str and value.isalnum() and value.isascii()
+        else f'"{name}":{json.dumps(value)}'
+        for name, value in meta.items()
     )
 
 

@@ -9,7 +9,7 @@ import os
 import threading
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -37,6 +37,8 @@ _HEAD_BYTES: Final = 4096
 """Enough for most heads with their lines."""
 _WINDOW_BYTES: Final = 1 << 18
 """Read at once: frames are mostly asked for one after another."""
+_SHORT_RESULT: Final = 512
+"""Up to here a fit's result is kept in memory."""
 _TRIES: Final = 4
 _PAUSE_SECONDS: Final = 0.005
 _SEARCH_BYTES: Final = 1 << 20
@@ -85,6 +87,8 @@ class Fit(NamedTuple):
     arrays: _Arrays | None
     blobs: tuple[str, ...] | None
     origin: tuple[str, int] | None
+    result: bytes | None
+    """None where it is long."""
 
 
 @dataclass(frozen=True)
@@ -215,6 +219,22 @@ class LogFile:
                 self.skipped.append((at, after))
                 at = after
             self.torn = self.end < size and not self._unfinished()
+
+    def follow(
+        self,
+        at: int,
+        n_header: int,
+        n_payload: int,
+        meta: Mapping[str, Any],
+        lines: list[bytes],
+    ) -> None:
+        """Take over what a frame says from its writer, in this process."""
+        with self._mutex:
+            # Otherwise a refresh reads it.
+            if at == self.end and not self.skipped:
+                frame = _Frame(at, n_header, n_payload)
+                self._note(frame, meta, lines)
+                self.end = frame.end
 
     def _take(self, at: int) -> _Frame | None:
         """Note what a whole frame says; None if there is no whole frame."""
@@ -489,7 +509,8 @@ def _note_fit(
         run.params.setdefault(candidate, lines[2].decode())
     number = _count(meta["number"])
     about = number, candidate, split, failed, has_weights, key, model_key
-    run.fits.append(Fit(*about, frame, arrays, blobs, origin))
+    result = lines[3] if len(lines[3]) <= _SHORT_RESULT else None
+    run.fits.append(Fit(*about, frame, arrays, blobs, origin, result))
 
 
 def _count(value: Any) -> int:

@@ -190,7 +190,9 @@ class LogRun(Run):
 
     def own_text(self, row: int) -> str:
         """The result as JSON text; empty where it is that of another run's row."""
-        return self.file.lines(self._fit(row).frame)[3].decode("utf-8", "replace")
+        fit = self._fit(row)
+        raw = self.file.lines(fit.frame)[3] if fit.result is None else fit.result
+        return raw.decode("utf-8", "replace")
 
     def own_specs(self, row: int) -> WeightSpecs | None:
         """Names, shapes and types of the weights; None where there are none."""

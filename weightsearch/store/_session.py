@@ -148,6 +148,8 @@ class WriteSession:
         end = None if self._file is None else self._file.end
         log = Log(self.path, end, durable=self._durable)
         try:
+            self._file = self._file or LogFile(self._log_path)
+            log.follow = self._file.follow
             log.begin(header)
         except BaseException:
             log.close()

@@ -48,6 +48,8 @@ __all__ = ["StoredArchitecture", "write_architecture"]
 
 _FAR = 8
 """Rows further apart than so many others are not read in one block."""
+_LARGE = 2**20
+"""Arrays from so many bytes on are written one by one."""
 _AHEAD_BYTES = 2**18
 """Of one weight, to be read at once for sequential access."""
 
@@ -138,13 +140,14 @@ def _write_rows(
 
     def flush() -> None:
         for index, pieces in enumerate(parts):
-            if pieces:
-                raw = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+            if len(pieces) > 1 and pieces[0].nbytes < _LARGE:
+                pieces[:] = [np.concatenate(pieces)]
+            for raw in pieces:
                 block = raw.view(stored[index].storage)
                 block = block.reshape(-1, *datasets[index].shape[1:])
                 append_block(datasets[index], block, written[index])
                 written[index] += len(block)
-                pieces.clear()
+            pieces.clear()
 
     for place, row in enumerate(planned.rows):
         for spec, raw, crc in run.stored(row):
