@@ -386,16 +386,24 @@ def _goes_on(before: Splits, after: Splits) -> bool:
     )
 
 
+_CONSTANTS = {True: "true", False: "false", None: "null"}
+
+
 def _line(meta: Mapping[str, Any]) -> str:
-    """Write a fit's fields as JSON: an encoder takes longer than writing the frame."""
-    return ",".join(
-        f'"{name}":{value}'
-        if type(value) is int
-        else f'"{name}":"{value}"'
-        if type(value) is str and value.isalnum() and value.isascii()
-        else f'"{name}":{json.dumps(value)}'
-        for name, value in meta.items()
-    )
+    """Write fields as JSON: an encoder takes longer than writing the frame."""
+    parts = []
+    for name, value in meta.items():
+        kind = type(value)
+        if kind is int:
+            text = str(value)
+        elif kind is str and value.isascii() and value.isalnum():
+            text = f'"{value}"'
+        elif value is None or kind is bool:
+            text = _CONSTANTS[value]
+        else:
+            text = json.dumps(value)
+        parts.append(f'"{name}":{text}')
+    return ",".join(parts)
 
 
 def _raw(content: bytes) -> Packed:
