@@ -18,7 +18,7 @@ import pytest
 from run_samples import fit, header, key, params, result, results, same, weights
 
 from weightsearch import WeightStore
-from weightsearch._records import REFIT, Splits
+from weightsearch._records import REFIT, ModelState, Splits
 from weightsearch.exceptions import (
     NotAStoreError,
     StoreError,
@@ -32,6 +32,7 @@ from weightsearch.store import (
     live_runs,
     verify,
 )
+from weightsearch.store._log_file import LogFile
 
 ROOT = Path(__file__).parents[2]
 
@@ -93,6 +94,28 @@ def test_commit_puts_the_run_into_the_file_and_removes_the_log(path):
         assert run.cv_results()["mean_test_score"].tolist() == [0, 0.5, 1]
         assert same(run.read_all(2), weights(2))
         assert run.read_best("coefs_/0").tobytes() == weights(0)["coefs_/0"].tobytes()
+
+
+def test_a_session_knows_what_a_reader_of_its_log_finds(path):
+    """Frames are taken over from their writer as they are read from the file."""
+    commit(path)
+    crash(path, 1)
+    with WriteSession.open(path, durable=False) as session:
+        session.begin(header(2))
+        session.set_splits(Splits(0, 2, 4, [(np.arange(2), np.arange(2, 4))]))
+        session.set_params(0, params(2))
+        session.append(fit(0, split=0, failed=True))
+        session.append(replace(fit(0), state=ModelState("{}", {"a" * 32: b"content"})))
+        session.append(replace(fit(1), key='"key"', result={"fit_error": "x" * 1000}))
+        for number in range(2):
+            stored = session.find(key(number), need_weights=True)
+            session.reuse(1, number, key(number), stored)
+        known = session._file
+        with contextlib.closing(LogFile(log_of(path))) as read:
+            assert known.end == read.end
+            assert len(read.contents) == 2
+            assert known.contents == read.contents
+            assert known.blob("a" * 32) == read.blob("a" * 32)
 
 
 def test_runs_are_kept_side_by_side(path):

@@ -22,7 +22,7 @@ from store_memory import (
 )
 
 from weightsearch._records import Weights
-from weightsearch.exceptions import StoreError
+from weightsearch.exceptions import CorruptStoreError, StoreError
 from weightsearch.store._columns import write_column, write_text
 from weightsearch.store._reader import Hdf5Store
 from weightsearch.store._verify import Problem, verify_file
@@ -68,6 +68,26 @@ def test_no_flipped_bit_is_silent(
             assert problems, place
         else:
             assert same(found, expected), place
+
+
+def test_damage_further_on_costs_no_row_before_it(tmp_path: Path):
+    """Rows that are read one after another in blocks are good up to a bad one."""
+    rows = [refit(i, Weights({"w": np.full(1000, float(i))})) for i in range(300)]
+    run = MemoryRun(rows)
+    path = write(tmp_path / "a.h5", complete(run), compression="gzip")
+    with h5py.File(path, "r") as file:
+        weights = file[f"{RUN}/architectures/0/weights/w"].id
+        n_chunks = weights.get_num_chunks()
+        last = weights.get_chunk_info(n_chunks - 1)
+    bad = bytearray(path.read_bytes())
+    bad[last.byte_offset + last.size // 2] ^= 255
+    n_good = last.chunk_offset[0]
+    with Hdf5Store(io.BytesIO(bad)) as store:
+        (stored,) = store.runs.values()
+        for row in range(n_good):
+            assert np.array_equal(stored.read(row, "w"), rows[row].weights["w"])
+        with pytest.raises(CorruptStoreError):
+            stored.read(n_good, "w")
 
 
 @pytest.mark.parametrize("part", range(4))

@@ -692,6 +692,8 @@ def _all_computed(scores: Any, error_score: Any) -> bool:
     error_score : float or "raise"
         What stands for a score that could not be computed.
     """
+    if isinstance(scores, float):  # Most are, and np.any takes long for one number.
+        return scores == scores and scores != error_score
     values = scores.values() if isinstance(scores, Mapping) else [scores]
     return not any(
         isinstance(value, str) or np.any(np.isnan(value)) or value == error_score
