@@ -139,7 +139,7 @@ def test_labels_and_colours_of_plots(run):
     assert sum("strength=Strength(C=10.0)" in label for label in labels) == 2
     assert sum("limit=None" in label for label in labels) == 2
     assert labels[4:] == [f"{4 + i}: shape={shape}" for i, shape in enumerate(SHAPES)]
-    values, _ = color_values(run, range(8), "shape")
+    values, _, _ = color_values(run, range(8), "shape")
     assert [str(value) for value in values[4:]] == ["<lambda>", *map(str, SHAPES[1:])]
 
 

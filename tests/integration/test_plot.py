@@ -23,8 +23,12 @@ from weightsearch import (
 )
 from weightsearch.plot import (
     DistanceMatrixDisplay,
+    ParallelCoordinatesDisplay,
+    ParamImportanceDisplay,
+    ScoreHeatmapDisplay,
     ScoreStatisticDisplay,
     SpectrumDisplay,
+    ValidationCurveDisplay,
     WeightDistributionDisplay,
     WeightHeatmapDisplay,
     WeightImageDisplay,
@@ -38,8 +42,12 @@ from weightsearch.plot._colors import OKABE_ITO, colors_of  # noqa: E402
 
 DISPLAYS = (
     DistanceMatrixDisplay,
+    ParallelCoordinatesDisplay,
+    ParamImportanceDisplay,
+    ScoreHeatmapDisplay,
     ScoreStatisticDisplay,
     SpectrumDisplay,
+    ValidationCurveDisplay,
     WeightDistributionDisplay,
     WeightHeatmapDisplay,
     WeightImageDisplay,

@@ -161,7 +161,7 @@ def test_missing_scores_leave_the_others():
         (_grid(a=[1, 2, 3, 4], b=[1, 2]), [1, 2, 3, 4] * 2, ""),
         (_grid(a=[1, 2, 3, 4], b=[1]), [1, 2, 3, 4], "only one value"),
         (_grid(a=range(4), b=range(4)), [1, 2, 3, 4] * 4, "explained by chance"),
-        (_grid(a=range(5), b=range(2)), [1e300] + [0.5] * 9, "row 0 alone"),
+        (_grid(a=range(5), b=range(2)), [1e300] + [0.5] * 9, "candidate 0): leave"),
         (_grid(a=range(3), b=range(3))[1:], range(8), "for a forest: 8"),
     ],
 )

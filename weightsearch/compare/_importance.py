@@ -21,6 +21,7 @@ _MOST_LEVELS = 32
 _MOST_LEAVES = 256
 _MOST_SAMPLES = 2000
 _OUTLIER = 0.8
+_FEW = 0.1
 _COLUMNS = [
     "param",
     "other",
@@ -55,7 +56,8 @@ def param_importance(
     Parameters
     ----------
     params : DataFrame of n rows
-        One row per candidate, one column per param, with values of any type. A missing
+        One row per candidate, named by the index; one column per param, with values of
+        any type. A missing
         value (``pandas.NA``), of a candidate that does not have the param, is a value
         of its own, as is None.
     scores : array-like of shape (n,)
@@ -136,7 +138,7 @@ def param_importance(
     if not note:
         y = y / np.abs(y).max()  # so that squares do not overflow
         y = (y - y.mean()) / np.abs(y - y.mean()).max()
-        note = _outlier(y, np.flatnonzero(kept))
+        note = _outlier(y, params.index[kept].tolist())
         if exact:
             shares = _exact_shares(y, levels, effects)
         else:
@@ -329,16 +331,19 @@ def _boxes(tree: Any) -> tuple[Array, Array, list[int]]:
     return low[leaves], high[leaves], leaves
 
 
-def _outlier(y: Array, candidates: Array) -> str:
-    """Return a note if one score has nearly all of the variance; y is centred."""
-    squares = y**2
-    worst = int(squares.argmax())
-    share = squares[worst] / squares.sum()
-    if len(y) < _FEWEST_FOREST or share < _OUTLIER:
+def _outlier(y: Array, labels: list[Any]) -> str:
+    """Return a note if few scores have nearly all of the variance; y is centred."""
+    order = np.argsort(-(y**2), kind="stable")
+    shares = np.cumsum(y[order] ** 2) / np.sum(y**2)
+    count = int(np.argmax(shares >= _OUTLIER)) + 1
+    if count > len(y) * _FEW:
         return ""
+    which = ", ".join(str(labels[row]) for row in sorted(order[:count].tolist())[:5])
+    if count > 5:
+        which += " and others"
     return (
-        f"the score of row {candidates[worst]} alone has {share:.0%} of the variance: "
-        "leave it out"
+        f"{count} of {len(y)} scores have {shares[count - 1]:.0%} of the variance (of "
+        f"candidate {which}): leave them out to see what moves the others"
     )
 
 

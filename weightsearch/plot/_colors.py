@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from weightsearch._display import distinct
 from weightsearch._records import Array
 from weightsearch.plot._base import LITERAL, has_layout
 from weightsearch.plot._reading import shorten, value_texts
@@ -81,7 +82,7 @@ def robust_limits(values: Array, times: float = 3.0) -> tuple[float, float]:
     low, high : float
         The range of the values. A side that is more than ``times`` as far from the
         median as Tukey's outer fence [1]_, three interquartile ranges from the
-        quartile, ends at the fence.
+        quartile, ends at the last value within the fence.
 
     References
     ----------
@@ -89,17 +90,23 @@ def robust_limits(values: Array, times: float = 3.0) -> tuple[float, float]:
     """
     low, high = float(values.min()), float(values.max())
     lower, middle, upper = map(float, np.quantile(values, [0.25, 0.5, 0.75]))
-    reach = 3 * (upper - lower)
+    # Where most values are equal, one is far if it is of another magnitude.
+    reach = 3 * (upper - lower) or 1000 * abs(middle)
     if reach == 0:
         return low, high
     if middle - low > times * (middle - lower + reach):
-        low = lower - reach
+        low = float(values[values >= lower - reach].min())
     if high - middle > times * (upper + reach - middle):
-        high = upper + reach
+        high = float(values[values <= upper + reach].max())
     return low, high
 
 
-def colors_of(values: Sequence[Any] | None, label: str, cmap: Any = None) -> Colors:
+def colors_of(
+    values: Sequence[Any] | None,
+    label: str,
+    cmap: Any = None,
+    levels: Sequence[Any] | None = None,
+) -> Colors:
     """Choose a colour for each value.
 
     Parameters
@@ -112,6 +119,9 @@ def colors_of(values: Sequence[Any] | None, label: str, cmap: Any = None) -> Col
     cmap : str or Colormap, default=None
         For numbers; None: viridis without its lightest end, which is hard to see on
         white. Other values, up to eight, get the colours of :data:`OKABE_ITO`.
+    levels : sequence of object, default=None
+        All values that there are, in their order, by which the colours are chosen: a
+        value then has the same colour whatever else is shown. None: `values`.
     """
     from matplotlib.colors import to_rgba
 
@@ -121,22 +131,28 @@ def colors_of(values: Sequence[Any] | None, label: str, cmap: Any = None) -> Col
     rgba = np.tile(to_rgba(_MISSING), (len(values), 1))
     gaps = [("missing", _MISSING)] if missing.any() else []
     known = [v for v, gone in zip(values, missing, strict=True) if not gone]
-    numbers = [value for value in known if value is not None]
+    domain = known if levels is None else [v for v in levels if not _is_missing(v)]
+    numbers = [value for value in domain if value is not None]
     numeric = bool(numbers) and all(_is_number(value) for value in numbers)
     if numeric and len(set(numbers)) > _FEW_NUMBERS:
         nothing = np.array([value is None for value in values], dtype=bool)
         rgba[nothing] = to_rgba(_NONE)
         where = ~(missing | nothing)
-        colors = _continuous(np.array(numbers, dtype=float), where, rgba, label, cmap)
+        shown = np.array([value for value in known if value is not None], dtype=float)
+        limits = np.array(numbers, dtype=float)
+        colors = _continuous(shown, limits, where, rgba, label, cmap)
         none = [("None", _NONE)] if nothing.any() else []
         return replace(colors, entries=[*none, *gaps])
-    texts = value_texts(known, 96)
-    entries = _levels(known, texts, numeric, cmap)
+    names = dict(zip(map(distinct, domain), value_texts(domain, 96), strict=True))
+    texts = [names[distinct(value)] for value in known]
+    entries = _levels(domain, [names[distinct(v)] for v in domain], numeric, cmap)
     palette = dict(entries)
     other = next((name for name in palette if name.startswith("others (")), "")
+    texts = [text if text in palette else other for text in texts]
     for position, text in zip(np.flatnonzero(~missing).tolist(), texts, strict=True):
-        rgba[position] = to_rgba(palette[text if text in palette else other])
-    return Colors(rgba, label, [*entries, *gaps])
+        rgba[position] = to_rgba(palette[text])
+    shown_entries = [entry for entry in entries if entry[0] in set(texts)]
+    return Colors(rgba, label, [*shown_entries, *gaps])
 
 
 def _is_missing(value: Any) -> bool:
@@ -170,12 +186,12 @@ def _levels(
 
 
 def _continuous(
-    known: Array, where: Array, rgba: Array, label: str, cmap: Any
+    known: Array, domain: Array, where: Array, rgba: Array, label: str, cmap: Any
 ) -> Colors:
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import LogNorm, Normalize
 
-    finite = known[np.isfinite(known)]
+    finite = domain[np.isfinite(domain)]
     low, high = robust_limits(finite) if finite.size else (0.0, 1.0)
     norm = Normalize(low, high)
     if finite.size and finite.min() > 0 and finite.max() / finite.min() >= _DECADES:

@@ -56,6 +56,9 @@ class DistanceMatrixDisplay(Display):
         A value per candidate, shown in a strip above the matrix.
     color_label : str, default=""
         Name of these values.
+    color_levels : sequence of object, default=None
+        All values that there are, in their order: a value then has the same colour in
+        every picture. None: those of ``colors``.
     title : str, default=""
 
     Attributes
@@ -81,6 +84,7 @@ class DistanceMatrixDisplay(Display):
         labels: Sequence[str] | None = None,
         colors: Sequence[Any] | None = None,
         color_label: str = "",
+        color_levels: Sequence[Any] | None = None,
         title: str = "",
     ):
         self.distances = distances
@@ -89,6 +93,7 @@ class DistanceMatrixDisplay(Display):
         self.labels = labels
         self.colors = colors
         self.color_label = color_label
+        self.color_levels = color_levels
         self.title = title
 
     def plot(self, ax: Axes | None = None, *, cmap: Any = "viridis") -> Self:
@@ -99,7 +104,7 @@ class DistanceMatrixDisplay(Display):
         ax : matplotlib Axes, default=None
             None: a new figure.
         cmap : str or Colormap, default="viridis"
-            Colours of distances. The strip uses ``"cividis"``.
+            Colours of distances.
 
         Returns
         -------
@@ -156,7 +161,7 @@ class DistanceMatrixDisplay(Display):
             ax.set_ylabel("Candidate")
 
     def _draw_strip(self, ax: Axes, leaves: list[int], widen: bool) -> float:
-        colors = colors_of(self.colors, self.color_label, "cividis")
+        colors = colors_of(self.colors, self.color_label, levels=self.color_levels)
         strip = ax.inset_axes((0, 1.01, 1, 0.035), sharex=ax)
         strip.imshow(
             colors.rgba[leaves][np.newaxis],
@@ -235,7 +240,7 @@ class DistanceMatrixDisplay(Display):
             names=names,
         )
         numbers = [int(number) for number in clustering.candidates]
-        values, label = color_values(run, numbers, color_by)
+        values, label, levels = color_values(run, numbers, color_by)
         few = len(numbers) <= _FEW_ROWS
         display = cls(
             clustering.distances,
@@ -245,6 +250,7 @@ class DistanceMatrixDisplay(Display):
             labels=candidate_labels(run, numbers) if few else None,
             colors=values,
             color_label=label,
+            color_levels=levels,
             title=f"Distances between the weights of {len(numbers)} candidates",
         )
         return display.plot(ax, **plot_options)
@@ -252,11 +258,15 @@ class DistanceMatrixDisplay(Display):
 
 def _limit(matrix: Array) -> tuple[float, Literal["neither", "max"]]:
     """Return the upper end of the colours, without diverged candidates."""
-    others = matrix[~np.eye(len(matrix), dtype=bool)]
-    others = others[np.isfinite(others)]
-    if not others.size or others.max() == 0:
+    apart = np.where(np.eye(len(matrix), dtype=bool) | ~np.isfinite(matrix), 0, matrix)
+    highest = float(apart.max(initial=0.0))
+    if highest == 0:
         return 1.0, "neither"
-    limit, highest = robust_limits(others)[1], float(others.max())
+    # A diverged candidate is far from most others.
+    typical = np.median(apart, axis=1)
+    near = typical <= robust_limits(typical)[1]
+    others = apart[np.ix_(near, near)]
+    limit = robust_limits(others[others > 0])[1] if others.any() else highest
     return (limit, "max") if highest > 3 * limit else (highest, "neither")
 
 
@@ -269,7 +279,8 @@ def _draw_tree(ax: Axes, tree: Array, bottom: float) -> Axes:
     width = 1.2 if len(tree) < 50 else 0.7
     lines = LineCollection(segments, colors="0.2", linewidths=width)
     above.add_collection(lines)
-    above.set_ylim(0, float(tree[..., 1].max()) * 1.05 or 1.0)
+    heights = tree[..., 1].max(axis=1)
+    above.set_ylim(0, robust_limits(heights)[1] * 1.05 or 1.0)
     above.tick_params(bottom=False, labelbottom=False, labelsize="x-small")
     above.spines[["top", "right", "bottom"]].set_visible(False)
     above.yaxis.set_major_locator(MaxNLocator(3, prune="lower"))

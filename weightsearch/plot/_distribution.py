@@ -59,6 +59,9 @@ class WeightDistributionDisplay(Display):
         A value per candidate, shown by its colour; None: one colour for all.
     color_label : str, default=""
         Name of these values.
+    color_levels : sequence of object, default=None
+        All values that there are, in their order: a value then has the same colour in
+        every picture. None: those of ``colors``.
     n_weights : int, default=None
         Number of all weights, where only some are drawn.
 
@@ -80,12 +83,14 @@ class WeightDistributionDisplay(Display):
         order_label: str = "Candidate",
         colors: Mapping[int, Any] | None = None,
         color_label: str = "",
+        color_levels: Sequence[Any] | None = None,
         n_weights: int | None = None,
     ):
         self.quantiles = quantiles
         self.order_label = order_label
         self.colors = colors
         self.color_label = color_label
+        self.color_levels = color_levels
         self.n_weights = n_weights
 
     def plot(self, ax: Axes | None = None, *, cmap: Any = None) -> Self:
@@ -112,7 +117,7 @@ class WeightDistributionDisplay(Display):
                 if self.colors is None
                 else [self.colors[number] for number in candidates]
             )
-            colors = colors_of(values, self.color_label, cmap)
+            colors = colors_of(values, self.color_label, cmap, levels=self.color_levels)
             axes.set_axis_off()
             title = "Weights of each layer: quartiles, 5th to 95th percentile"
             if self.n_weights is not None and self.n_weights > len(names):
@@ -208,12 +213,13 @@ class WeightDistributionDisplay(Display):
             [tables[number].assign(candidate=number) for number in numbers],
             ignore_index=True,
         )
-        values, label = color_values(run, numbers, color_by)
+        values, label, levels = color_values(run, numbers, color_by)
         display = cls(
             table[table["name"].isin(shown)],
             order_label=order_label,
             colors=None if values is None else dict(zip(numbers, values, strict=True)),
             color_label=label,
+            color_levels=levels,
             n_weights=len(dimensions),
         )
         return display.plot(ax, **plot_options)

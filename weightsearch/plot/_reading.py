@@ -173,11 +173,11 @@ def column_of(run: Run, name: str) -> pd.Series[Any]:
     raise QueryError(f"run.candidates has no column {name!r}. {hint}".rstrip())
 
 
-def column_label(run: Run, name: str) -> str:
+def column_label(settings: Mapping[str, Any], name: str) -> str:
     """Return a column's name, with its metric or its unit where known."""
     if name.endswith(("_fit_time", "_score_time")):
         return f"{shorten(name)} (s)"
-    scoring = str(run.settings.get("scoring"))
+    scoring = str(settings.get("scoring"))
     # A name, perhaps in quotes; of functions only the repr is known.
     metric = re.fullmatch(r"'?(\w+)'?", scoring)
     if name.endswith("_test_score") and metric and scoring != "None":
@@ -225,8 +225,8 @@ def title_of(run: Run, candidate: int, what: str) -> str:
 
 def color_values(
     run: Run, candidates: Sequence[int], color_by: str | None
-) -> tuple[list[Any] | None, str]:
-    """Return a value per candidate to colour it by, and the name of the values.
+) -> tuple[list[Any] | None, str, list[Any] | None]:
+    """Return a value per candidate, the values' name, and a param's values of all.
 
     Parameters
     ----------
@@ -238,11 +238,14 @@ def color_values(
     """
     if color_by == "auto":
         if len(candidates) <= FEW:
-            return candidate_labels(run, candidates), "candidate"
+            return candidate_labels(run, candidates), "candidate", None
         color_by = main_score(run)
     if color_by is None:
-        return None, ""
+        return None, "", None
+    column = column_of(run, color_by)
+    is_param = any(color_by.removeprefix("param_") in run.params(n) for n in candidates)
     return (
-        column_of(run, color_by).loc[list(candidates)].tolist(),
-        column_label(run, color_by),
+        column.loc[list(candidates)].tolist(),
+        column_label(run.settings, color_by),
+        column.tolist() if is_param else None,
     )

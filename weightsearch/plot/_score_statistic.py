@@ -13,7 +13,7 @@ from weightsearch.compare import STATISTICS, score_correlation
 from weightsearch.compare._weight_stats import statistics_of
 from weightsearch.exceptions import QueryError
 from weightsearch.plot._base import LITERAL, Display, check_matplotlib, set_title
-from weightsearch.plot._colors import OKABE_ITO, add_key, colors_of
+from weightsearch.plot._colors import OKABE_ITO, add_key, colors_of, robust_limits
 from weightsearch.plot._reading import (
     color_values,
     column_label,
@@ -46,6 +46,7 @@ _LABELS = {
     "effective_rank": "Effective rank",
 }
 _DECADES = 1000.0
+_FAR = 10.0
 
 
 class ScoreStatisticDisplay(Display):
@@ -65,6 +66,9 @@ class ScoreStatisticDisplay(Display):
         A value per candidate, shown by its colour; None: one colour for all.
     color_label : str, default=""
         Name of these values.
+    color_levels : sequence of object, default=None
+        All values that there are, in their order: a value then has the same colour in
+        every picture. None: those of ``colors``.
 
     Attributes
     ----------
@@ -88,6 +92,7 @@ class ScoreStatisticDisplay(Display):
         score_label: str = "",
         colors: Sequence[Any] | None = None,
         color_label: str = "",
+        color_levels: Sequence[Any] | None = None,
     ):
         self.values = values
         self.scores = scores
@@ -95,6 +100,7 @@ class ScoreStatisticDisplay(Display):
         self.score_label = score_label
         self.colors = colors
         self.color_label = color_label
+        self.color_levels = color_levels
 
     def plot(
         self,
@@ -127,7 +133,9 @@ class ScoreStatisticDisplay(Display):
         self.p_value_: float = found["p_value"]
         self.note_: str = found["note"]
         with self._drawing(ax) as axes:
-            colors = colors_of(self.colors, self.color_label, cmap)
+            colors = colors_of(
+                self.colors, self.color_label, cmap, levels=self.color_levels
+            )
             options: dict[str, Any] = {
                 "c": OKABE_ITO[0] if self.colors is None else colors.rgba[shown],
                 "s": 30,
@@ -144,7 +152,9 @@ class ScoreStatisticDisplay(Display):
                     axes.set_xscale("log")
             axes.set_xlabel(self.statistic_label, **LITERAL)
             axes.set_ylabel(self.score_label, **LITERAL)
-            set_title(axes, self._summary(int(shown.sum()), len(shown)))
+            beyond = _limit(axes, values[shown], scores[shown])
+            text = self._summary(int(shown.sum()), len(shown))
+            set_title(axes, f"{text}\n{beyond} beyond the axes" if beyond else text)
             self.key_ = add_key(axes, colors, widen=ax is None)
         return self
 
@@ -226,13 +236,35 @@ class ScoreStatisticDisplay(Display):
             for number, weight in read_weights(run, name, candidates, split)
         }
         numbers = list(values)
-        colors, color_label = color_values(run, numbers, color_by)
+        colors, color_label, levels = color_values(run, numbers, color_by)
         display = cls(
             np.array(list(values.values()), dtype=float),
             column_of(run, score).loc[numbers].to_numpy(dtype=float),
             statistic_label=f"{_LABELS[statistic]} of {shorten(name, 48)}",
-            score_label=column_label(run, score),
+            score_label=column_label(run.settings, score),
             colors=colors,
             color_label=color_label,
+            color_levels=levels,
         )
         return display.plot(ax, **plot_options)
+
+
+def _limit(ax: Axes, x: Array, y: Array) -> int:
+    """Leave diverged candidates out of the axes; return how many."""
+    beyond = np.zeros(len(x), dtype=bool)
+    is_log = ax.get_xscale() == "log"
+    for values, set_limits in (
+        (np.log10(x) if is_log else x, ax.set_xlim),
+        (y, ax.set_ylim),
+    ):
+        if not values.size:
+            continue
+        low, high = robust_limits(values, _FAR)
+        outside = (values < low) | (values > high)
+        if outside.any():
+            beyond |= outside
+            ends = np.array([low, high]) + np.array([-0.06, 0.06]) * (high - low or 1)
+            if is_log and values is not y:
+                ends = 10.0**ends
+            set_limits(*ends.tolist())
+    return int(beyond.sum())

@@ -9,7 +9,7 @@ import numpy as np
 
 from weightsearch._records import Array
 from weightsearch.plot._base import Display, check_matplotlib, set_title
-from weightsearch.plot._colors import OKABE_ITO, add_key, colors_of
+from weightsearch.plot._colors import OKABE_ITO, add_key, colors_of, robust_limits
 from weightsearch.plot._numbers import singular_values
 from weightsearch.plot._reading import (
     color_values,
@@ -45,6 +45,9 @@ class SpectrumDisplay(Display):
         A value per candidate, shown by its colour; None: one colour for all.
     color_label : str, default=""
         Name of these values.
+    color_levels : sequence of object, default=None
+        All values that there are, in their order: a value then has the same colour in
+        every picture. None: those of ``colors``.
 
     Attributes
     ----------
@@ -62,11 +65,13 @@ class SpectrumDisplay(Display):
         name: str = "",
         colors: Sequence[Any] | None = None,
         color_label: str = "",
+        color_levels: Sequence[Any] | None = None,
     ):
         self.spectra = spectra
         self.name = name
         self.colors = colors
         self.color_label = color_label
+        self.color_levels = color_levels
 
     def plot(
         self,
@@ -96,10 +101,13 @@ class SpectrumDisplay(Display):
         with self._drawing(ax) as axes:
             from matplotlib.ticker import MaxNLocator
 
-            colors = colors_of(self.colors, self.color_label, cmap)
+            colors = colors_of(
+                self.colors, self.color_label, cmap, levels=self.color_levels
+            )
             many = len(self.spectra) > len(OKABE_ITO)
             self.lines_ = []
-            top = 0.0
+            tops = np.zeros(len(self.spectra))
+            bottoms = np.full(len(self.spectra), np.inf)
             for position, spectrum in enumerate(self.spectra):
                 values = np.asarray(spectrum, dtype=float)
                 if relative and values.size and values[0] > 0:
@@ -113,7 +121,9 @@ class SpectrumDisplay(Display):
                     "marker": "o" if values.size <= _FEW_POINTS else "",
                     "markersize": 3,
                 }
-                top = max(top, float(values.max(where=values > 0, initial=0.0)))
+                positive = np.isfinite(values) & (values > 0)
+                tops[position] = values.max(where=positive, initial=0.0)
+                bottoms[position] = values.min(where=positive, initial=np.inf)
                 # A logarithmic axis cannot show zero.
                 shown = np.where(values > 0, values, np.nan)
                 (line,) = axes.plot(
@@ -121,20 +131,15 @@ class SpectrumDisplay(Display):
                 )
                 self.lines_.append(line)
             axes.set_yscale("log")
-            # Values below are zero up to rounding.
-            if axes.get_ylim()[0] < _FLOOR * top:
-                axes.set_ylim(bottom=_FLOOR * top)
+            title = f"Singular values of {shorten(self.name, 36)}, "
+            title += f"{len(tops)} candidate{'s' * (len(tops) != 1)}"
+            title += _limit(axes, tops, bottoms)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.set_xlabel("Index of the singular value")
             axes.set_ylabel(
                 "Singular value / largest one" if relative else "Singular value"
             )
-            count = len(self.spectra)
-            set_title(
-                axes,
-                f"Singular values of {shorten(self.name, 36)}, "
-                f"{count} candidate{'s' * (count != 1)}",
-            )
+            set_title(axes, title)
             self.key_ = add_key(axes, colors, widen=ax is None)
         return self
 
@@ -194,8 +199,37 @@ class SpectrumDisplay(Display):
             number: singular_values(name, weight, units_axis)
             for number, weight in read_weights(run, name, candidates, split)
         }
-        values, label = color_values(run, list(spectra), color_by)
+        values, label, levels = color_values(run, list(spectra), color_by)
         display = cls(
-            list(spectra.values()), name=name, colors=values, color_label=label
+            list(spectra.values()),
+            name=name,
+            colors=values,
+            color_label=label,
+            color_levels=levels,
         )
         return display.plot(ax, **plot_options)
+
+
+def _limit(ax: Axes, tops: Array, bottoms: Array) -> str:
+    """Leave diverged candidates and rounding out of the axis; say how many.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+        With a logarithmic y axis.
+    tops, bottoms : ndarray of shape (n,)
+        Largest and smallest positive singular value of each candidate; 0 and infinite
+        where there is none.
+    """
+    some = tops > 0
+    if not some.any():
+        return ", none finite" if len(tops) else ""
+    tops, bottoms = np.log10(tops[some]), np.log10(bottoms[some])
+    high = robust_limits(tops)[1]
+    beyond = int((tops > high).sum())
+    low = max(float(bottoms[tops <= high].min()), high + np.log10(_FLOOR))
+    margin = 0.05 * (high - low) or 0.1
+    ax.set_ylim(10.0 ** (low - margin), 10.0 ** (high + margin))
+    text = f"\n{beyond} beyond the axis" if beyond else ""
+    missing = int((~some).sum())
+    return text + (f"\n{missing} not finite or zero" if missing else "")

@@ -9,17 +9,23 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from weightsearch._display import did_you_mean, distinct
 from weightsearch._params import show
 from weightsearch._records import REFIT, FitTable, RunSource
+from weightsearch.exceptions import QueryError
 
 __all__ = [
     "best_first",
     "brief_columns",
     "candidates_frame",
     "cell_text",
+    "comparable_rows",
     "exact_text",
+    "known_names",
     "main_column",
+    "metric_column",
     "param_columns",
+    "varying_params",
 ]
 
 _DETAIL = re.compile(r"split\d+_.*|std_(test|train)_.*|(mean|std)_(fit|score)_time")
@@ -85,6 +91,87 @@ def main_column(
     found = [column for column in columns if column.startswith(prefix)]
     main = f"{prefix}{settings.get('refit')}"
     return main if main in found else next(iter(found), None)
+
+
+def metric_column(
+    candidates: pd.DataFrame, settings: Mapping[str, Any], metric: str | None
+) -> str:
+    """Return the column of a metric: ``accuracy`` is ``mean_test_accuracy``.
+
+    Parameters
+    ----------
+    candidates : DataFrame
+        With the columns of ``cv_results_``.
+    settings : dict
+        Of the search.
+    metric : str or None
+        None: the one that the search refits by.
+
+    Raises
+    ------
+    QueryError
+        If there is no such column of numbers.
+    """
+    if metric is None:
+        columns = map(str, candidates.columns)
+        metric = main_column("mean_test_", columns, settings) or "mean_test_score"
+    elif f"mean_test_{metric}" in candidates.columns:
+        metric = f"mean_test_{metric}"
+    numeric = list(candidates.select_dtypes("number").columns)
+    return known_names(metric, numeric, "metric")[0]
+
+
+def comparable_rows(candidates: pd.DataFrame, cv_results: Collection[str]) -> list[int]:
+    """Return all candidates, of a halving search those of the first iteration.
+
+    The first iteration covers all params, with equal resources.
+    """
+    if "iter" not in cv_results:
+        return list(range(len(candidates)))
+    first = candidates["iter"] == candidates["iter"].min()
+    return [int(row) for row in np.flatnonzero(first)]
+
+
+def varying_params(
+    keys: Sequence[Mapping[str, Any]], rows: Sequence[int]
+) -> pd.DataFrame:
+    """Return the params that vary among some candidates; the index is their numbers.
+
+    Raises
+    ------
+    QueryError
+        If no param varies.
+    """
+    columns = param_columns(keys, ())
+    varying = {
+        name: column.iloc[rows]
+        for name, column in columns.items()
+        if len(set(map(distinct, column.iloc[rows]))) > 1
+    }
+    if not varying:
+        raise QueryError(
+            f"No param varies among the {len(rows)} candidates, so none explains "
+            "anything."
+        )
+    return pd.DataFrame(varying)
+
+
+def known_names(wanted: str | Iterable[str], known: list[str], what: str) -> list[str]:
+    """Return the wanted names as a list.
+
+    Raises
+    ------
+    QueryError
+        If one is not known, with similar ones.
+    """
+    names = [wanted] if isinstance(wanted, str) else list(wanted)
+    for name in names:
+        if name not in known:
+            hint = (
+                did_you_mean(name, known) or f"There are {', '.join(known) or 'none'}."
+            )
+            raise QueryError(f"There is no {what} {name!r}. {hint}")
+    return names
 
 
 _NULLABLE = {bool: "boolean", int: "Int64", float: "Float64", str: "string"}

@@ -17,7 +17,6 @@ from numpy.typing import ArrayLike
 from weightsearch._display import (
     MAX_ROWS,
     cut,
-    did_you_mean,
     distinct,
     escape,
     table,
@@ -57,8 +56,12 @@ from weightsearch.run._candidates import (
     brief_columns,
     candidates_frame,
     cell_text,
+    comparable_rows,
+    known_names,
     main_column,
+    metric_column,
     param_columns,
+    varying_params,
 )
 from weightsearch.run._export import export_weights
 from weightsearch.run._mlflow import log_run
@@ -749,7 +752,7 @@ default="average"
                 if len(set(map(distinct, column))) > 1
             ]
         else:
-            varying = _known_names(params, list(columns), "param")
+            varying = known_names(params, list(columns), "param")
         if not varying:
             raise QueryError(
                 f"No param varies among the {len(self)} candidates, so none explains "
@@ -802,30 +805,12 @@ default="average"
             If there is no such metric, or no param varies.
         """
         frame = self.candidates
-        if metric is None:
-            metric = self._main_column("mean_test_") or "mean_test_score"
-        elif f"mean_test_{metric}" in frame.columns:
-            metric = f"mean_test_{metric}"
-        numeric = list(frame.select_dtypes("number").columns)
-        (metric,) = _known_names(metric, numeric, "metric")
-        if candidates is not None:
-            rows = list(map(self._number, candidates))
-        elif "iter" in self._source.cv_results():
-            rows = np.flatnonzero(frame["iter"] == frame["iter"].min()).tolist()
+        metric = metric_column(frame, self.settings, metric)
+        if candidates is None:
+            rows = comparable_rows(frame, self._source.cv_results())
         else:
-            rows = list(range(len(self)))
-        params = pd.DataFrame(
-            {
-                name: column.iloc[rows].reset_index(drop=True)
-                for name, column in param_columns(self._keys, ()).items()
-                if len(set(map(distinct, column.iloc[rows]))) > 1
-            }
-        )
-        if params.empty:
-            raise QueryError(
-                f"No param varies among the {len(rows)} candidates, so none explains "
-                "anything."
-            )
+            rows = list(map(self._number, candidates))
+        params = varying_params(self._keys, rows)
         return param_importance(params, frame[metric].iloc[rows].astype(float))
 
     def score_correlation(
@@ -861,7 +846,7 @@ default="average"
         if score is None:
             score = self._main_column("mean_test_") or "mean_test_score"
         numeric = self.candidates.select_dtypes("number")
-        (score,) = _known_names(score, list(numeric.columns), "score")
+        (score,) = known_names(score, list(numeric.columns), "score")
         melted = self._melted_stats(statistic, [], split)
         scores = numeric[score].astype(float)
         melted["score"] = scores.to_numpy()[melted["candidate"]]
@@ -876,7 +861,7 @@ default="average"
         """One row per candidate, weight and statistic."""
         chosen = list(STATISTICS)
         if statistic is not None:
-            chosen = _known_names(statistic, chosen, "statistic")
+            chosen = known_names(statistic, chosen, "statistic")
         return self.stats(split).melt(
             ["candidate", "name", *params], chosen, "stat", "value"
         )
@@ -2573,14 +2558,3 @@ default="average"
         """Return the last line of the error of a fit that failed."""
         error = str(self._source.result(row).get("fit_error") or "")
         return (error.strip().splitlines() or ["unknown error"])[-1]
-
-
-def _known_names(wanted: str | Iterable[str], known: list[str], what: str) -> list[str]:
-    names = [wanted] if isinstance(wanted, str) else list(wanted)
-    for name in names:
-        if name not in known:
-            hint = (
-                did_you_mean(name, known) or f"There are {', '.join(known) or 'none'}."
-            )
-            raise QueryError(f"There is no {what} {name!r}. {hint}")
-    return names
