@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import html
+import re
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
@@ -16,10 +17,12 @@ __all__ = [
     "cut",
     "did_you_mean",
     "distinct",
+    "duration_text",
     "escape",
     "numbered",
     "size_text",
     "table",
+    "text_table",
     "weights_table",
     "weights_text",
 ]
@@ -28,6 +31,7 @@ MAX_ROWS = 20
 MAX_COLUMNS = 20
 _CELL = 80
 _LONGEST_NAME = 200
+_LONGEST_HEAD = 24
 
 
 def cut(text: str, limit: int = _CELL) -> str:
@@ -45,14 +49,20 @@ def escape(text: object, limit: int = _CELL) -> str:
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return ``Did you mean 'a' or 'b'?``; an empty text where nothing is close.
 
-    Close are similar names and those that contain the name, since people leave out
-    prefixes: ``alpha`` for ``model__alpha``, ``score`` for ``mean_test_score``.
+    Close are similar names, names with a similar end, and those that contain the name,
+    since people leave out prefixes: ``alpha`` for ``model__alpha``, ``coefs_/0`` for
+    ``model/coefs_/0``, ``score`` for ``mean_test_score``.
     """
     known = list(known)
+    ends: dict[str, str] = {}
+    for one in known:
+        for match in re.finditer("__|/", one):
+            ends.setdefault(one[match.end() :], one)
     inside = [one for one in known if name and name.lower() in one.lower()]
     inside.sort(key=lambda n: (not n.endswith(name), not n.startswith("mean_"), len(n)))
-    similar = difflib.get_close_matches(name[:_LONGEST_NAME], known, n=3)
-    shown = list(dict.fromkeys([*similar, *inside]))[:3]
+    similar = difflib.get_close_matches(name[:_LONGEST_NAME], [*known, *ends], n=3)
+    found = [one if one in known else ends[one] for one in similar]
+    shown = list(dict.fromkeys([*found, *inside]))[:3]
     return f"Did you mean {' or '.join(map(repr, shown))}?" if shown else ""
 
 
@@ -85,6 +95,35 @@ def table(columns: Sequence[str], rows: Iterable[Iterable[object]], n_rows: int)
     ]
     note = f"<p>... and {', '.join(left_out)}</p>" if left_out else ""
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note}"
+
+
+def text_table(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], width: int = 80
+) -> list[str]:
+    """Return the lines of a table of the first columns, as many as are in `width`.
+
+    Names of columns are no longer than :data:`_LONGEST_HEAD` characters: they lose
+    their beginning.
+    """
+    heads = [
+        name if len(name) <= _LONGEST_HEAD else f"...{name[3 - _LONGEST_HEAD :]}"
+        for name in columns
+    ]
+    texts = [[cut(cell, _LONGEST_HEAD) for cell in row] for row in rows]
+    cells = list(zip(heads, *texts, strict=True))
+    lines = [""] * (len(rows) + 1)
+    for position, column in enumerate(cells):
+        size = max(map(len, column))
+        room = width - (0 if position == len(cells) - 1 else len("  ..."))
+        if position and len(lines[0]) + 2 + size > room:
+            lines = [line + "  ..." for line in lines]
+            break
+        gap = "  " if position else ""
+        lines = [
+            line + gap + cell.rjust(size)
+            for line, cell in zip(lines, column, strict=True)
+        ]
+    return lines
 
 
 def numbered(
@@ -169,6 +208,15 @@ def size_text(n_bytes: float) -> str:
             )
         n_bytes /= 1000
     return f"{n_bytes:.1f} TB"
+
+
+def duration_text(seconds: float) -> str:
+    """Return a number of seconds with units, such as ``1 min 5 s``."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def weights_text(

@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 from scipy.stats import t as student_t
 
+from weightsearch._display import did_you_mean
+
 __all__ = [
     "NotSignificantlyWorse",
     "OneStandardError",
@@ -480,10 +482,10 @@ def _values(cv_results: Mapping[str, Any], name: str) -> Sequence[Any]:
         )
     known = dict.fromkeys(key for candidate in params for key in candidate)
     columns = [column for column in cv_results if column.startswith("mean_")]
-    raise ValueError(
-        f"{name!r} is neither a param nor a column of the results. Params: "
-        f"{', '.join(known)}. Columns: {', '.join(columns)}."
+    hint = did_you_mean(name, [*known, *cv_results]) or (
+        f"Params: {', '.join(known)}. Columns: {', '.join(columns)}."
     )
+    raise ValueError(f"{name!r} is neither a param nor a column of the results. {hint}")
 
 
 _ABSENT = object()

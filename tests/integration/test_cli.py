@@ -31,6 +31,7 @@ typer_testing = pytest.importorskip("typer.testing")
 
 from run_samples import fit, header, params  # noqa: E402
 
+from weightsearch._params import encode_params  # noqa: E402
 from weightsearch._records import RunResults  # noqa: E402
 from weightsearch.cli._app import app  # noqa: E402
 from weightsearch.store import WriteSession  # noqa: E402
@@ -213,8 +214,8 @@ def test_ls_of_another_run(store):
     with WeightStore(store) as opened:
         first = next(iter(opened.runs))
 
-    assert lines("ls", store, "--run", first)[0][1] == "C"
-    assert lines("ls", store, "--run", first[:-1])[0][1] == "C"
+    assert lines("ls", store, "--run", first)[0][-1] == "C"
+    assert lines("ls", store, "--run", first[:-1])[0][-1] == "C"
 
 
 def test_beginning_of_two_runs_is_refused(store):
@@ -241,6 +242,39 @@ def test_query_gives_what_the_library_gives(store, run, expression):
         assert (
             row["mean_test_score"] == expected.at[row["candidate"], "mean_test_score"]
         )
+
+
+def test_tables_have_twenty_rows(tmp_path):
+    """A note says how many more there are; programs get all of them."""
+    path = tmp_path / "many.h5"
+    WeightTrackingGridSearchCV(
+        LogisticRegression(max_iter=20),
+        {"C": np.logspace(-3, 1, 23).tolist()},
+        cv=2,
+        store=path,
+    ).fit(*IRIS)
+    output, error = weightsearch("ls", path)
+
+    assert len(output.splitlines()) == 1 + 20
+    assert error.splitlines()[-1] == "... and 3 more: --limit 23 shows all"
+    assert len(lines("ls", path, "--limit", 23)) == 1 + 23
+    assert len(json.loads(weightsearch("ls", path, "--json")[0])) == 23
+    assert len(weightsearch("query", path, "C > 0")[0].splitlines()) == 1 + 20
+
+
+def test_csv_has_no_formulas(tmp_path):
+    """A spreadsheet takes texts for texts and numbers for numbers."""
+    path = tmp_path / "formulas.h5"
+    session = WriteSession.open(path, durable=False)
+    session.begin(header(0))
+    texts = ["=1+1", "+cmd", "-x", "@SUM(A1)", "-1.5", "plain"]
+    values = [{"=p": text, "n": -number} for number, text in enumerate(texts)]
+    session.set_params(0, [encode_params(value) for value in values])
+    rows = read_csv("ls", path, "--csv", "--sort", "candidate")
+
+    shown = ["'=1+1", "'+cmd", "'-x", "'@SUM(A1)", "-1.5", "plain"]
+    assert [row["'=p"] for row in rows] == shown
+    assert [row["n"] for row in rows] == ["0", "-1", "-2", "-3", "-4", "-5"]
 
 
 def test_query_without_a_match_is_an_empty_table(store):
@@ -508,7 +542,13 @@ def runs_json(path):
             ("export", "{store}", "99", "{folder}/a.npz"),
             "give its number (0 to 15)",
         ),
-        (("choose", "{store}", "simplest"), "Unknown rule 'simplest'"),
+        (("choose", "{store}", "simplest"), "There is no rule 'simplest'"),
+        (("choose", "{store}", "paretto"), "Did you mean 'pareto'"),
+        (
+            ("choose", "{store}", "pareto", "--simplest", "alfa"),
+            "Did you mean 'alpha'",
+        ),
+        (("show", "{store}", "0", "--weight", "coef_/0"), "Did you mean 'coefs_/0'"),
         (("choose", "{store}", "pareto", "--metric", "f1"), "metric must be one of"),
         (
             ("choose", "{store}", "within-percent", "--simplest", "activation"),

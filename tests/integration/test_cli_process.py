@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from cli_stores import hostile_store
@@ -59,7 +60,7 @@ def in_terminal(*words, **variables):
 
 def test_reader_that_stops_early(store):
     """No traceback when head has seen enough."""
-    with start("ls", store, stdout=subprocess.PIPE) as process:
+    with start("ls", store, "--limit", 3000, stdout=subprocess.PIPE) as process:
         first = process.stdout.readline()
         process.stdout.close()
         error = process.stderr.read()
@@ -119,12 +120,52 @@ def test_text_that_the_encoding_lacks(tmp_path):
 def test_version_and_usage():
     """--version says one line; no such command, or option, ends with status 2."""
     version, _ = start("--version", stdout=subprocess.PIPE).communicate()
-    unknown = start("lss", stdout=subprocess.PIPE)
+    unknown = start("compre", stdout=subprocess.PIPE)
     _, error = unknown.communicate()
 
     assert re.fullmatch(r"weightsearch \S.*\n", version)
     assert unknown.returncode == 2
-    assert "lss" in error
+    assert "Did you mean 'compare'?" in error
+
+
+@pytest.mark.parametrize(
+    "on", ["pipe", pytest.param("terminal", marks=pytest.mark.slow)]
+)
+def test_watch_follows_a_search(tmp_path, on):
+    """A search of another process is shown while it runs, and to its end."""
+    pty = pytest.importorskip("pty")
+    path, go = tmp_path / "search.h5", tmp_path / "go"
+    script = Path(__file__).with_name("waiting_search.py")
+    command = [sys.executable, str(script), str(path), str(go)]
+    theirs, ours = os.pipe() if on == "pipe" else pty.openpty()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as search:
+        while "To do: " not in search.stdout.readline():
+            pass
+        watching = start(
+            *("watch", path, "--every", 0.1), stdout=ours, env=environment(TERM="xterm")
+        )
+        os.close(ours)
+        shown = ""
+        try:
+            while part := os.read(theirs, 4096):
+                shown += part.decode()
+                if "running: 3/6 fits, 0 refits, best " in shown:
+                    go.touch()
+        except OSError:  # how a terminal ends on Linux
+            pass
+        finally:
+            go.touch()
+            os.close(theirs)
+        _, error = watching.communicate()
+    *_, last = re.sub(r"\x1b\[[\d;?]*\w", "", shown).strip().splitlines()
+
+    assert watching.returncode == 0, error
+    assert "running: 3/6 fits, 0 refits, best " in shown
+    assert re.fullmatch(
+        r"complete: 6 fits, 2 refits, best [\d.]+ \(candidate 1\)", last
+    )
+    # The table is there on a terminal alone.
+    assert ("mean_test_score" in shown) == (on == "terminal")
 
 
 def test_shell_completion():

@@ -15,6 +15,7 @@ from weightsearch._display import (
     MAX_ROWS,
     cut,
     did_you_mean,
+    distinct,
     escape,
     numbered,
     table,
@@ -389,10 +390,19 @@ class ParamsMapping(Mapping[ParamsKey, V], Generic[V]):
     # -- display --
 
     def __repr__(self) -> str:
-        names = ", ".join(map(cut, self._names[:8]))
-        names += ", ..." if len(self._names) > 8 else ""
         count = f"{len(self)} candidate{'' if len(self) == 1 else 's'}"
-        return f"<ParamsMapping: {count}{f' by {names}' if names else ''}>"
+        shown: list[str] = []
+        room = 78 - len(f"<ParamsMapping: {count} by , ...>")
+        for name in self._names:
+            values = {distinct(key[name]) for key in self._keys if name in key}
+            # Without the steps that it is a param of; names end with what tells them.
+            text = f"{cut(name.rpartition('__')[2])} ({len(values)})"
+            room -= len(text) + 2
+            if shown and room < 0:
+                shown.append("...")
+                break
+            shown.append(text)
+        return f"<ParamsMapping: {count}{' by ' * bool(shown)}{', '.join(shown)}>"
 
     def _repr_html_(self) -> str:
         names = self._names[:MAX_COLUMNS]

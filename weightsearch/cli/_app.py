@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from weightsearch.cli._output import Format
-    from weightsearch.run import Run
+    from weightsearch.run import Run, WeightStore
 
 __all__ = ["app"]
 
@@ -118,7 +118,11 @@ Sort = Annotated[
 Limit = Annotated[
     int | None,
     typer.Option(
-        "--limit", metavar="N", min=0, help="Show at most N rows.", show_default=False
+        "--limit",
+        metavar="N",
+        min=0,
+        help="Show at most N rows (default: 20 in a table, else all).",
+        show_default=False,
     ),
 ]
 
@@ -181,7 +185,8 @@ def ls(
 ) -> None:
     """List the candidates of a run, the best first.
 
-    A table has the params, mean scores and ranks; JSON and CSV have all columns.
+    A table has 20 rows with the mean scores, ranks and params; JSON and CSV have all
+    rows and columns. While a search runs, means are those of the splits so far.
     """
     from weightsearch.cli._output import choose_format
 
@@ -190,6 +195,32 @@ def ls(
         _write_candidates(
             chosen, chosen.candidates, form, columns=columns, sort=sort, limit=limit
         )
+
+
+@_command("weightsearch watch search.h5", "weightsearch watch search.h5 --every 30")
+def watch(
+    store: StorePath,
+    run: RunName = None,
+    every: Annotated[
+        float,
+        typer.Option(
+            "--every", metavar="S", min=0.1, help="Seconds between two looks."
+        ),
+    ] = 1.0,
+    limit: Annotated[
+        int, typer.Option("--limit", metavar="N", min=1, help="Show at most N rows.")
+    ] = 10,
+) -> None:
+    """Follow a search while it runs: its best candidates and how far it is.
+
+    Ends with the search. On a terminal updated in place; elsewhere one line whenever
+    fits have finished.
+    """
+    from weightsearch.cli._watch import watch_run
+    from weightsearch.run import WeightStore
+
+    with WeightStore(store) as opened:
+        watch_run(opened, _find_run(opened, run).name, every=every, limit=limit)
 
 
 @_command("weightsearch runs search.h5")
@@ -473,7 +504,7 @@ def rescore(
             frame, columns=columns, sort=sort, limit=limit, default=brief, rank=first
         )
         exact = [name for name in shown.columns if not name.startswith(measured)]
-        write_frame(shown, form, exact)
+        write_frame(shown, form, exact, brief=limit is None)
 
 
 @_command(
@@ -565,7 +596,8 @@ def compare(
 ) -> None:
     """Compare the weights of two candidates: distances, angles, signs.
 
-    One row per weight. Numbers are missing where the shapes differ.
+    One row per weight; JSON and CSV have all columns. Numbers are missing where the
+    shapes differ.
     """
     from weightsearch.cli._output import choose_format, select, with_index, write_frame
 
@@ -573,7 +605,10 @@ def compare(
     with _open_run(store, run) as chosen:
         first, second = _candidate_number(chosen, a), _candidate_number(chosen, b)
         frame = with_index(chosen.compare(first, second, split=split, align=align))
-        frame = select(frame, columns=columns, sort=sort, limit=limit)
+        brief = None
+        if form == "table":
+            brief = ["name", "relative_distance", "cosine", "l2_distance", "shape_a"]
+        frame = select(frame, columns=columns, sort=sort, limit=limit, default=brief)
         if form == "table":
             _note_run(chosen)
             for side, number in (("a", first), ("b", second)):
@@ -612,7 +647,7 @@ def stats(
         frame = select(frame, columns=columns, sort=sort, limit=limit)
         if form == "table":
             _note_run(chosen)
-        write_frame(frame, form, exact)
+        write_frame(frame, form, exact, brief=limit is None)
 
 
 @_command(
@@ -831,17 +866,20 @@ def _open_run(path: Path, name: str | None) -> Iterator[Run]:
     from weightsearch.run import WeightStore
 
     with WeightStore(path) as store:
-        if name is None:
-            yield store.run()
-            return
-        known = store.runs
-        found = [one for one in known if one.startswith(name)]
-        if name not in known and len(found) > 1:
-            raise UserError(
-                f"{len(found)} runs have a name that begins with {name!r}: "
-                f"{', '.join(found[:4])}{', ...' if len(found) > 4 else ''}"
-            )
-        yield store.run(found[0] if name not in known and found else name)
+        yield _find_run(store, name)
+
+
+def _find_run(store: WeightStore, name: str | None) -> Run:
+    if name is None:
+        return store.run()
+    known = store.runs
+    found = [one for one in known if one.startswith(name)]
+    if name not in known and len(found) > 1:
+        raise UserError(
+            f"{len(found)} runs have a name that begins with {name!r}: "
+            f"{', '.join(found[:4])}{', ...' if len(found) > 4 else ''}"
+        )
+    return store.run(found[0] if name not in known and found else name)
 
 
 def _class_name(run: Run) -> str:
@@ -849,8 +887,10 @@ def _class_name(run: Run) -> str:
 
 
 def _note_run(run: Run) -> None:
-    """Name the run on stderr."""
-    note(f"Run {run.name} ({run.status}): {_class_name(run)}, {len(run)} candidates")
+    """Name the run on stderr, one that has not ended with its fits."""
+    fits = "" if run.status == "complete" else f", {run._fits_text()}"
+    counted = _counted(len(run), "candidate")
+    note(f"Run {run.name} ({run.status}): {_class_name(run)}, {counted}{fits}")
 
 
 def _candidate_number(run: Run, text: str) -> int:
@@ -900,10 +940,11 @@ def _rule(
             train, test = run.splits()[0]
         share = len(test) / (len(train) + len(test))
         return NotSignificantlyWorse(share, level, simplest, metric)
-    raise UserError(
-        f"Unknown rule {name!r}: choose one-standard-error, within-percent, not-worse "
-        "or pareto."
-    )
+    from weightsearch._display import did_you_mean
+
+    rules = ("one-standard-error", "within-percent", "not-worse", "pareto")
+    hint = did_you_mean(name, rules) or f"Choose one of {', '.join(rules)}."
+    raise UserError(f"There is no rule {name!r}. {hint}")
 
 
 def _write_candidates(
@@ -930,7 +971,7 @@ def _write_candidates(
             note("No candidates.")
     measured = ("mean_", "std_", "split")
     exact = [name for name in chosen.columns if not name.startswith(measured)]
-    write_frame(chosen, form, exact)
+    write_frame(chosen, form, exact, brief=limit is None)
 
 
 def _counted(n: int, what: str) -> str:

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 
-from weightsearch._display import did_you_mean
+from weightsearch._display import MAX_ROWS, did_you_mean
 from weightsearch._records import Array
 from weightsearch.cli._errors import UserError
-from weightsearch.cli._text import clean
+from weightsearch.cli._text import clean, note
 from weightsearch.run import Run, StoredWeights
 from weightsearch.run._candidates import cell_text, exact_text
 
@@ -48,7 +48,13 @@ def choose_format(as_json: bool, as_csv: bool) -> Format:
     return "json" if as_json else "csv" if as_csv else "table"
 
 
-def write_frame(frame: pd.DataFrame, form: Format, exact: Collection[str] = ()) -> None:
+def write_frame(
+    frame: pd.DataFrame,
+    form: Format,
+    exact: Collection[str] = (),
+    *,
+    brief: bool = False,
+) -> None:
     """Write a frame, without its index, to stdout.
 
     Parameters
@@ -57,7 +63,12 @@ def write_frame(frame: pd.DataFrame, form: Format, exact: Collection[str] = ()) 
     form : {"table", "json", "csv"}
     exact : collection of str
         Columns whose numbers a table shows with all digits: given, not measured.
+    brief : bool, default=False
+        Whether a table has the first 20 rows, and a note says how many more there are.
     """
+    n_rows = len(frame)
+    if brief and form == "table":
+        frame = frame.head(MAX_ROWS)
     rows = frame.itertuples(index=False, name=None)
     columns = [str(name) for name in frame.columns]
     if form == "json":
@@ -65,7 +76,7 @@ def write_frame(frame: pd.DataFrame, form: Format, exact: Collection[str] = ()) 
     elif form == "csv":
         # Control characters are escaped here too.
         writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(map(clean, columns))
+        writer.writerow(map(_csv_cell, columns))
         writer.writerows([_csv_cell(value) for value in row] for row in rows)
     else:
         shown = [exact_text if name in exact else cell_text for name in columns]
@@ -79,6 +90,9 @@ def write_frame(frame: pd.DataFrame, form: Format, exact: Collection[str] = ()) 
             _write_for_terminal(head, cells, right)
         else:
             _write_plain(head, cells, right)
+        if len(frame) < n_rows:
+            sys.stdout.flush()
+            note(f"... and {n_rows - len(frame)} more: --limit {n_rows} shows all")
 
 
 def _write_json(columns: list[str], rows: Iterator[tuple[Any, ...]]) -> None:
@@ -113,7 +127,19 @@ def _json_value(value: Any) -> Any:
 def _csv_cell(value: Any) -> str:
     if isinstance(value, float) and value != value:
         return ""
-    return clean(exact_text(value))
+    text = clean(exact_text(value))
+    if text[:1] in tuple("=+-@") and not _is_number(text):
+        # A spreadsheet would take it for a formula.
+        return f"'{text}"
+    return text
+
+
+def _is_number(text: str) -> bool:
+    try:
+        complex(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _write_plain(head: list[str], rows: list[list[str]], right: list[bool]) -> None:
@@ -175,7 +201,7 @@ def _folded(head: list[str], rows: list[list[str]]) -> list[str]:
     for name, *cells in zip(head, *rows, strict=True):
         width = max(map(cell_len, cells), default=0)
         lines = [""]
-        for piece in re.findall(r"[^_]*_?", name):
+        for piece in re.findall(r"[^_]*_*", name):
             if lines[-1] and len(lines[-1] + piece) > width:
                 lines.append("")
             lines[-1] += piece

@@ -58,13 +58,13 @@ __all__ = [
 
 _align = align  # The parameter of this name hides the function in compare.
 _NUMBERS = (
-    "l2_a",
-    "l2_b",
-    "l2_distance",
     "relative_distance",
     "cosine",
     "max_abs_difference",
     "sign_difference",
+    "l2_a",
+    "l2_b",
+    "l2_distance",
 )
 
 
@@ -88,9 +88,6 @@ def compare(
         One row per weight: those of ``a`` in order, then those that only ``b`` has. The
         index is called ``name``.
 
-        - ``shape_a``, ``shape_b`` (tuple of int, None on the side without it);
-        - ``l2_a``, ``l2_b``: Euclidean norms :math:`\|a\|`, :math:`\|b\|`;
-        - ``l2_distance`` :math:`\|a - b\|`;
         - ``relative_distance`` :math:`\|a - b\| / \max(\|a\|, \|b\|)`, between 0 and 2,
           symmetric in a and b [1]_; 0 where both are all zero;
         - ``cosine`` :math:`\mathrm{Re} \langle a, b \rangle / (\|a\| \|b\|)` [2]_; NaN
@@ -98,6 +95,9 @@ def compare(
         - ``max_abs_difference`` :math:`\max |a - b|`;
         - ``sign_difference``: share of the elements whose sign (negative, zero,
           positive) differs; NaN for complex weights;
+        - ``l2_a``, ``l2_b``: Euclidean norms :math:`\|a\|`, :math:`\|b\|`;
+        - ``shape_a``, ``shape_b`` (tuple of int, None on the side without it);
+        - ``l2_distance`` :math:`\|a - b\|`;
         - ``in``: ``"both"``, ``"a"`` or ``"b"``.
 
         Numbers are NaN where they are not defined: the weight is on one side only, the
@@ -131,7 +131,8 @@ def compare(
     if align:
         b = _align(a, b)
     names = [*a, *(name for name in b if name not in a)]
-    columns = ["shape_a", "shape_b", *_NUMBERS, "in"]
+    # What pandas shows on a narrow screen are the first and the last columns.
+    columns = [*_NUMBERS[:-1], "shape_a", "shape_b", _NUMBERS[-1], "in"]
     frame = pd.DataFrame(
         [_row(name, a, b) for name in names],
         index=pd.Index(names, name="name", dtype=object),

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from weightsearch._display import did_you_mean
 from weightsearch._records import Array
 from weightsearch.choose import metrics_of, split_scores
 from weightsearch.evaluate._agreement import Agreement, agreement_of
@@ -203,7 +204,9 @@ def main_metric(run: Any, metric: str | None) -> str:
         refit = run.settings.get("refit")
         metric = refit if refit in known else known[0] if len(known) == 1 else None
     if metric is None or metric not in known:
+        hint = did_you_mean(str(metric), known)
         raise EvaluationError(
-            f"metric must be one of {', '.join(map(repr, known))}, got {metric!r}."
+            f"metric must be one of {', '.join(map(repr, known))}, got {metric!r}. "
+            f"{hint}".rstrip()
         )
     return metric

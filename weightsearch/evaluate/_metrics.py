@@ -8,13 +8,15 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.metrics import check_scoring
+from sklearn.metrics import check_scoring, get_scorer_names
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.parallel import Parallel, delayed
 
+from weightsearch._display import did_you_mean
 from weightsearch._records import Array
+from weightsearch.exceptions import EvaluationError
 
-__all__ = ["Observations", "metric_for", "scorer_of", "stand_in"]
+__all__ = ["Observations", "known_scoring", "metric_for", "scorer_of", "stand_in"]
 
 Weighted = Callable[[Array], Array]
 """From counts of shape (n_weightings, n_observations) to scores of shape
@@ -330,13 +332,33 @@ def _scores_of(
     return found
 
 
+def known_scoring(scoring: Any) -> Any:
+    """Return what it is given, if it names no metric that scikit-learn does not have.
+
+    Raises
+    ------
+    EvaluationError
+        With similar names of metrics.
+    """
+    names = [scoring] if isinstance(scoring, str) else scoring
+    if isinstance(names, list | tuple | set):
+        known = get_scorer_names()
+        for name in names:
+            if isinstance(name, str) and name not in known:
+                hint = did_you_mean(name, known) or (
+                    "sklearn.metrics.get_scorer_names() lists all."
+                )
+                raise EvaluationError(f"There is no metric {name!r}. {hint}")
+    return scoring
+
+
 def scorer_of(model: Any, scoring: Any) -> Any:
     """Return the scorer of one metric."""
     if isinstance(scoring, Sequence | Mapping) and not isinstance(scoring, str):
         raise ValueError(
             f"scoring must be one metric, got {type(scoring).__name__}: choose one."
         )
-    return check_scoring(model, scoring)
+    return check_scoring(model, known_scoring(scoring))
 
 
 def stand_in(observations: Observations, candidate: int, rows: Array) -> Any:

@@ -19,7 +19,7 @@ from sklearn.metrics import check_scoring
 from sklearn.utils.parallel import Parallel, delayed
 
 from weightsearch._records import Array
-from weightsearch.evaluate._metrics import Observations, stand_in
+from weightsearch.evaluate._metrics import Observations, known_scoring, stand_in
 from weightsearch.evaluate._models import (
     Candidate,
     SplitModels,
@@ -89,7 +89,7 @@ def scorer_for(scoring: Any) -> Any:
     if scoring is None:
         return None
     # Any estimator does: only its own score is looked up in it.
-    return check_scoring(DummyClassifier(), scoring, raise_exc=False)
+    return check_scoring(DummyClassifier(), known_scoring(scoring), raise_exc=False)
 
 
 def scores_of(

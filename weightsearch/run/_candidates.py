@@ -21,6 +21,7 @@ __all__ = [
     "cell_text",
     "comparable_rows",
     "exact_text",
+    "fit_counts",
     "known_names",
     "main_column",
     "metric_column",
@@ -28,6 +29,7 @@ __all__ = [
     "varying_params",
 ]
 
+_FIRST = ("mean_test_", "rank_test_")
 _DETAIL = re.compile(r"split\d+_.*|std_(test|train)_.*|(mean|std)_(fit|score)_time")
 
 
@@ -37,9 +39,13 @@ def candidates_frame(
     """Build the frame of :attr:`weightsearch.Run.candidates`."""
     results = source.cv_results()
     params = param_columns(keys, {*results, "status"})
-    columns: dict[str, Any] = {column.name: column for column in params.values()}
-    columns |= results or _unfinished_results(len(keys), table, source)
+    found = results or _unfinished_results(len(keys), table, source)
+    # What pandas shows on a narrow screen are the first and the last columns.
+    first = (main_column(p, found, source.header.settings) for p in _FIRST)
+    columns: dict[str, Any] = {name: found[name] for name in first if name}
+    columns |= found
     columns["status"] = _status(len(keys), table)
+    columns |= {str(column.name): column for column in params.values()}
     index = pd.RangeIndex(len(keys), name="candidate")
     return pd.DataFrame(columns, index=index)
 
@@ -272,9 +278,32 @@ def brief_columns(columns: Iterable[str]) -> list[str]:
 
 
 def best_first(candidates: pd.DataFrame, settings: Mapping[str, Any]) -> pd.DataFrame:
-    """Sort a search's candidates by the rank of the main score, if there is one."""
+    """Sort a search's candidates by the rank of the main score.
+
+    While the search runs, by the mean of the splits so far: candidates that have all
+    splits first.
+    """
     rank = main_column("rank_test_", candidates.columns, settings)
-    return candidates if rank is None else candidates.sort_values(rank, kind="stable")
+    if rank is not None:
+        return candidates.sort_values(rank, kind="stable")
+    mean = main_column("mean_test_", candidates.columns, settings)
+    if mean is None:
+        return candidates
+    splits = candidates.filter(regex=rf"^split\d+_{re.escape(mean[len('mean_') :])}$")
+    keys = pd.DataFrame({"n": splits.notna().sum(axis=1), "mean": candidates[mean]})
+    return candidates.loc[keys.sort_values(["n", "mean"], ascending=False).index]
+
+
+def fit_counts(table: FitTable, source: RunSource) -> tuple[int, int | None, int]:
+    """Return the numbers of fits of splits, of those planned, and of refits.
+
+    What is planned is None where the splits are not stored. A search that decides as
+    it goes, such as a halving search, plans more later.
+    """
+    refits = table.split == REFIT
+    done = np.unique(np.stack([table.candidate, table.split])[:, ~refits], axis=1)
+    planned = sum(one.count * len(one.pairs) for one in source.splits())
+    return done.shape[1], planned or None, len(np.unique(table.candidate[refits]))
 
 
 def cell_text(value: Any) -> str:

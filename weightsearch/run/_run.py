@@ -20,6 +20,7 @@ from weightsearch._display import (
     distinct,
     escape,
     table,
+    text_table,
 )
 from weightsearch._params import ParamsKey, ParamsMapping, number_alike
 from weightsearch._records import (
@@ -57,6 +58,7 @@ from weightsearch.run._candidates import (
     candidates_frame,
     cell_text,
     comparable_rows,
+    fit_counts,
     known_names,
     main_column,
     metric_column,
@@ -84,6 +86,9 @@ Candidate = int | Mapping[str, Any]
 
 Params = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 """Values that a store cannot hold: of all candidates, or one dict for each."""
+
+_BRIEF = 5
+"""Candidates that print(run) shows."""
 
 _STATS_COLUMNS = ("candidate", "name", "shape", "count", *STATISTICS, "stat", "value")
 
@@ -173,6 +178,41 @@ class Run:
     def __repr__(self) -> str:
         name = cut(str(self.estimator.get("class", "")).rpartition(".")[2])
         return f"<Run {cut(self.name)}: {name}, {len(self)} candidates, {self.status}>"
+
+    def __str__(self) -> str:
+        lines = [repr(self)[1:-1], self._fits_text(), "", *self._best_lines(_BRIEF)]
+        return "\n".join(lines)
+
+    def _best_lines(self, limit: int, width: int = 80) -> list[str]:
+        """Return the best candidates as lines of a table."""
+        first = best_first(self.candidates, self.settings).head(limit)
+        columns = [
+            name
+            for name in brief_columns(first.columns)
+            # The order tells the rank.
+            if not name.startswith("rank_")
+            and (name != "status" or "failed" in first["status"].tolist())
+        ]
+        rows = [
+            list(map(cell_text, row)) for row in first[columns].itertuples(name=None)
+        ]
+        # Without the steps that they are params of, where that is plain.
+        ends = [name.rpartition("__")[2] for name in columns]
+        pairs = zip(ends, columns, strict=True)
+        heads = [e if ends.count(e) == 1 else n for e, n in pairs]
+        lines = text_table(["candidate", *heads], rows, width)
+        if len(self) > len(rows):
+            lines.append(f"... and {len(self) - len(rows)} more")
+        return lines
+
+    def _fit_counts(self) -> tuple[int, int | None, int]:
+        return fit_counts(self._table, self._source)
+
+    def _fits_text(self) -> str:
+        """Return how many fits there are, such as ``12/18 fits, 6 refits``."""
+        done, planned, refits = self._fit_counts()
+        of = f"/{planned}" if planned is not None and planned > done else ""
+        return f"{done}{of} fits, {refits} refits"
 
     def _repr_html_(self) -> str:
         columns = brief_columns(self.candidates.columns)

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 import pandas as pd
 
-from weightsearch._display import MAX_ROWS, escape, table
+from weightsearch._display import MAX_ROWS, did_you_mean, escape, table
 from weightsearch.exceptions import StoreError, WeightsNotFoundError
 from weightsearch.run._run import Run
 from weightsearch.run._weights import listed
@@ -139,9 +139,10 @@ class WeightStore:
             return list(runs.values())[-1]
         if name is None or name not in runs:
             what = "any run" if name is None else f"a run {name!r}"
+            hint = "" if name is None else did_you_mean(name, runs)
             raise WeightsNotFoundError(
-                f"{self.path or 'This store'} does not have {what}; "
-                f"it has {listed(runs) or 'none'}."
+                f"{self.path or 'This store'} does not have {what}. "
+                + (hint or f"It has {listed(runs) or 'none'}.")
             )
         return runs[name]
 

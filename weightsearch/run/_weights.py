@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from weightsearch._display import weights_table, weights_text
+from weightsearch._display import did_you_mean, weights_table, weights_text
 from weightsearch._records import Array, Weights, WeightSpecs
 from weightsearch._views import (
     View,
@@ -61,7 +61,8 @@ class StoredWeights(Mapping[str, Array]):
         view = find_view(name, self._stored_shapes, self.encodings)
         if view is None:
             raise WeightsNotFoundError(
-                f"There is no weight {name!r}; there are {listed(self._views)}."
+                f"There is no weight {name!r}. "
+                + (did_you_mean(name, self._views) or f"It has {listed(self._views)}.")
             )
         return read_view(view, self.encodings, self._read)
 

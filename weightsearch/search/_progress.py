@@ -13,7 +13,7 @@ from typing import Any
 
 import joblib
 
-from weightsearch._display import size_text
+from weightsearch._display import duration_text, size_text
 from weightsearch._records import Outcome
 from weightsearch.exceptions import DiskSpaceWarning
 
@@ -176,7 +176,7 @@ class Progress:
         best = "" if self._best is None else f", {self._best_text()}"
         self.say(
             f"Done: {_counts(*self._done.values())} in "
-            f"{_duration(time.monotonic() - self._began)}, "
+            f"{duration_text(time.monotonic() - self._began)}, "
             f"{self._n_candidates} candidates{best}"
         )
 
@@ -211,7 +211,7 @@ class Progress:
             parts.append(self._best_text())
         left = self._seconds_left(now)
         if left is not None:
-            parts.append(f"~{_duration(left)} left")
+            parts.append(f"~{duration_text(left)} left")
         return ", ".join(parts)
 
     def _best_text(self) -> str:
@@ -279,11 +279,3 @@ def _counts(n_fits: int, n_refits: int) -> str:
     counts = {"fit": n_fits, "refit": n_refits}
     found = [f"{n} {what}{'s' * (n > 1)}" for what, n in counts.items() if n > 0]
     return " and ".join(found) or "no fits"
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
