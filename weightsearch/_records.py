@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
@@ -136,6 +137,91 @@ class ModelState:
     blobs: Mapping[str, bytes] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class SpooledBlock:
+    """A block of snapshots in a file of its own: arrays concatenated.
+
+    Attributes
+    ----------
+    path : str
+    arrays : dict of str -> (int, dtype, tuple of int)
+        First byte, type and shape of each.
+    """
+
+    path: str
+    arrays: Mapping[str, tuple[int, np.dtype[Any], tuple[int, ...]]]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all arrays together."""
+        arrays = self.arrays.values()
+        return sum(dtype.itemsize * math.prod(shape) for _, dtype, shape in arrays)
+
+
+@dataclass(frozen=True)
+class Snapshots:
+    """Weights that a fit had while it trained.
+
+    Attributes
+    ----------
+    n_epochs : int
+        Epochs that the fit trained.
+    blocks : tuple of dict of str -> ndarray or SpooledBlock
+        One after another. ``"epoch"`` and ``"step"`` (int64; -1: unknown), ``"time"``
+        (seconds since the fit began) and ``"metrics/NAME"`` (float64) have a value per
+        snapshot. ``"weights/NAME"`` has the values of one weight, stacked: of the
+        snapshots where ``"changed/NAME"`` is True, of all without that. Elsewhere it
+        is as in the snapshot before.
+    """
+
+    n_epochs: int
+    blocks: tuple[Mapping[str, Array] | SpooledBlock, ...] = ()
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all blocks."""
+        return self._nbytes(SpooledBlock) + self.nbytes_in_memory
+
+    @property
+    def nbytes_in_memory(self) -> int:
+        """Bytes of the blocks that are not in a file."""
+        return self._nbytes(dict)
+
+    def _nbytes(self, kind: type) -> int:
+        return sum(
+            block.nbytes
+            if isinstance(block, SpooledBlock)
+            else sum(array.nbytes for array in block.values())
+            for block in self.blocks
+            if isinstance(block, kind)
+        )
+
+
+class FitSnapshots(Protocol):
+    """The stored snapshots of one fit, in order of epochs."""
+
+    n_epochs: int
+    """Epochs that the fit trained."""
+
+    @property
+    def columns(self) -> Mapping[str, Array]:
+        """``epoch``, ``step``, ``time`` and ``metrics/NAME``: one value each."""
+
+    def __len__(self) -> int: ...
+
+    def changed(self, name: str) -> Array:
+        """Snapshots in which a weight is not as in the one before, bool."""
+
+    def specs(self, index: int) -> WeightSpecs | None:
+        """Weights that changed in a snapshot; None where none did."""
+
+    def stored(self, index: int) -> Iterable[tuple[WeightSpec, Array, int]]:
+        """Each of them: spec, bytes as a store keeps them, their CRC-32."""
+
+    def stack(self, name: str, indexes: Array) -> Array:
+        """A weight in snapshots in which it changed, stacked."""
+
+
 class Outcome(NamedTuple):
     """What came of a fit: never the model, only what is to be kept of it.
 
@@ -153,6 +239,8 @@ class Outcome(NamedTuple):
         Whether a rebuilt estimator answers as the fitted one, bit for bit.
     rescored : bool
         Whether a stored model was scored, and nothing fitted.
+    snapshots : Snapshots or None
+        None where none are wanted.
     """
 
     result: dict[str, Any]
@@ -161,11 +249,13 @@ class Outcome(NamedTuple):
     state: ModelState | None = None
     exact: bool = False
     rescored: bool = False
+    snapshots: Snapshots | None = None
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the weights."""
-        return 0 if self.weights is None else self.weights.nbytes
+        """Bytes of the arrays in memory."""
+        nbytes = 0 if self.weights is None else self.weights.nbytes
+        return nbytes + (self.snapshots.nbytes_in_memory if self.snapshots else 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +282,8 @@ class FitRecord:
         None where no weights were captured.
     state : ModelState or None
         None where no weights were captured.
+    snapshots : Snapshots or None
+        None where none were wanted.
     """
 
     candidate: int
@@ -202,6 +294,7 @@ class FitRecord:
     weights: Weights | None = None
     state: ModelState | None = None
     model_key: str | None = None
+    snapshots: Snapshots | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,6 +447,9 @@ class RunSource(Protocol):
 
     def stored(self, row: int) -> Iterable[tuple[WeightSpec, Array, int]]:
         """Each array of a row: spec, bytes as a store keeps them, their CRC-32."""
+
+    def snapshots(self, row: int) -> FitSnapshots | None:
+        """Weights of a row while it trained; None where none were wanted."""
 
     def state(self, row: int) -> tuple[str, tuple[str, ...]] | None:
         """``ModelState.text`` of a row and the names of its blobs, where it has one."""

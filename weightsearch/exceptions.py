@@ -21,6 +21,8 @@ __all__ = [
     "QueryError",
     "RebuildError",
     "RefitFailedWarning",
+    "SnapshotError",
+    "SnapshotWarning",
     "StoreError",
     "StoreLockedError",
     "StoreVersionError",
@@ -55,6 +57,10 @@ class InvalidGridError(WeightSearchError, ValueError):
 
     def __reduce__(self) -> tuple[object, ...]:
         return type(self), (str(self), self.key, self.suggestions)
+
+
+class SnapshotError(WeightSearchError, ValueError):
+    """Snapshots are wanted of epochs that there cannot be, or are not there."""
 
 
 class QueryError(WeightSearchError, ValueError):
@@ -178,6 +184,10 @@ class UnstorableWeightsWarning(UserWarning):
 
 class NotRebuildableWarning(UserWarning):
     """Models of a search cannot be rebuilt; only their weights are kept."""
+
+
+class SnapshotWarning(UserWarning):
+    """Some snapshots that a search was to take are not there."""
 
 
 class DiskSpaceWarning(UserWarning):

@@ -92,6 +92,9 @@ class MemoryRun:
         state = self.records[row].state
         return None if state is None else (state.text, tuple(state.blobs))
 
+    def snapshots(self, row: int) -> None:
+        return None
+
     def has_blob(self, name: str) -> bool:
         return any(name in r.state.blobs for r in self.records if r.state is not None)
 

@@ -38,6 +38,7 @@ PARTS = {
         "search._progress",
         "search._rebuilding",
         "search._recorder",
+        "search._snapshots",
         "search._unseeded",
     },
     "fitting": {

@@ -29,6 +29,7 @@ import re
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from sklearn.base import ClassifierMixin, RegressorMixin
@@ -38,11 +39,13 @@ from sklearn.utils import ClassifierTags, RegressorTags
 from weightsearch._identity._keras import keras_content
 from weightsearch._records import Array, Weights
 from weightsearch.exceptions import RebuildError
+from weightsearch.frameworks._epochs import Epochs, TakeSnapshot
 from weightsearch.frameworks._session import leave_out
 from weightsearch.frameworks._state._parts import Rebuilder, not_stored
 
 __all__ = [
     "CONTENTS",
+    "EPOCHS",
     "EXTRACTORS",
     "REBUILDERS",
     "ensure_tags",
@@ -420,6 +423,94 @@ def _unbuilt(config: Any) -> Any:
     return config
 
 
+# -- epochs ----------------------------------------------------------------------------
+
+
+@contextmanager
+def _watch_wrapper(estimator: Any, take: TakeSnapshot) -> Iterator[None]:
+    """Follow an estimator of ``keras.wrappers``."""
+    callback = _callback(take)
+    models = []
+
+    def get_model(*args: Any, **kwargs: Any) -> Any:
+        model = type(estimator)._get_model(estimator, *args, **kwargs)
+        models.append(model)
+
+        def fit(*args: Any, callbacks: Any = None, **kwargs: Any) -> Any:
+            several = isinstance(callbacks, list | tuple)
+            users = callbacks if several else [callbacks] if callbacks else []
+            return type(model).fit(model, *args, callbacks=[*users, callback], **kwargs)
+
+        vars(model)["fit"] = fit
+        return model
+
+    vars(estimator)["_get_model"] = get_model
+    try:
+        yield
+    finally:
+        vars(estimator).pop("_get_model", None)
+        for model in models:
+            vars(model).pop("fit", None)
+
+
+@contextmanager
+def _watch_scikeras(estimator: Any, take: TakeSnapshot) -> Iterator[None]:
+    callback = _callback(take)
+
+    def initialize_callbacks() -> None:
+        type(estimator)._initialize_callbacks(estimator)
+        estimator._fit_callbacks.append(callback)
+
+    vars(estimator)["_initialize_callbacks"] = initialize_callbacks
+    try:
+        yield
+    finally:
+        vars(estimator).pop("_initialize_callbacks", None)
+        if "_fit_callbacks" in vars(estimator):
+            estimator._fit_callbacks = [
+                one for one in estimator._fit_callbacks if one is not callback
+            ]
+
+
+def _callback(take: TakeSnapshot) -> Any:
+    """Return a Keras callback that calls `take` before and after each epoch."""
+    from keras.callbacks import Callback
+
+    class SnapshotCallback(Callback):  # type: ignore[misc]
+        n_done = 0
+        learning_rate = float("nan")
+
+        def on_train_begin(self, logs: Any = None) -> None:
+            if not self.n_done:
+                self._take({})
+
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+            optimizer = getattr(self.model, "optimizer", None)
+            if optimizer is not None:
+                self.learning_rate = float(optimizer.learning_rate)
+
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            self.n_done += 1
+            info = {name: float(value) for name, value in (logs or {}).items()}
+            self._take({"learning_rate": self.learning_rate, **info})
+
+        def _take(self, info: dict[str, float]) -> None:
+            model = self.model
+            take(self.n_done, lambda: _weights_now(model), lambda: _info(model, info))
+
+    return SnapshotCallback()
+
+
+def _weights_now(model: Any) -> Weights:
+    return extract_model(model) if model.built else Weights()
+
+
+def _info(model: Any, info: dict[str, float]) -> dict[str, float]:
+    optimizer = getattr(model, "optimizer", None)
+    step = -1 if optimizer is None else int(optimizer.iterations.numpy())
+    return {"step": step, **info}
+
+
 # -- tags ------------------------------------------------------------------------------
 
 
@@ -515,3 +606,9 @@ REBUILDERS = {
 
 CONTENTS = {"keras.src.saving.keras_saveable.KerasSaveable": _content}
 """Qualified class name -> what distinguishes its objects from one another."""
+
+EPOCHS = {
+    "keras.src.wrappers.sklearn_wrapper.SKLBase": Epochs(watch=_watch_wrapper),
+    "scikeras.wrappers.BaseWrapper": Epochs(watch=_watch_scikeras),
+}
+"""Qualified class name -> how its epochs are followed; subclasses included."""

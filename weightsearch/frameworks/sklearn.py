@@ -27,13 +27,20 @@ from weightsearch.frameworks._registry import (
     qualified_name,
 )
 from weightsearch.frameworks._session import join, leave_out, merge
+from weightsearch.frameworks._sklearn_epochs import EPOCHS
 from weightsearch.frameworks._sklearn_rules import (
     attributes,
     is_weight,
     why_no_weights,
 )
 
-__all__ = ["EXTRACTORS", "check_fitted", "extract_attributes", "why_no_weights"]
+__all__ = [
+    "EPOCHS",
+    "EXTRACTORS",
+    "check_fitted",
+    "extract_attributes",
+    "why_no_weights",
+]
 
 _NUMERIC_KINDS = frozenset("biufc")
 

@@ -13,6 +13,7 @@ another estimator holds is rebuilt from the attributes of its parts.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -21,11 +22,14 @@ from sklearn.exceptions import NotFittedError
 
 from weightsearch._records import Array, Weights
 from weightsearch.exceptions import RebuildError, UnstorableWeightsWarning
+from weightsearch.frameworks._epochs import Epochs, TakeSnapshot
+from weightsearch.frameworks._registry import collect_weights
 from weightsearch.frameworks._session import leave_out, note
 from weightsearch.frameworks._state._parts import Rebuilder, not_stored
 
 __all__ = [
     "CONTENTS",
+    "EPOCHS",
     "EXTRACTORS",
     "REBUILDERS",
     "extract_module",
@@ -577,6 +581,42 @@ def _restore_optimizer(optimizer: Any, state: Mapping[str, Any]) -> None:
     )
 
 
+# -- epochs ------------------------------------------------------------------------
+
+
+@contextmanager
+def _watch(net: Any, take: TakeSnapshot) -> Iterator[None]:
+    from weightsearch.frameworks._skorch_callback import SnapshotCallback
+
+    callback = SnapshotCallback(take, _weights_now)
+
+    def initialize_callbacks() -> None:
+        vars(net).pop("_initialize_callbacks", None)
+        net._initialize_callbacks()
+        # The last one, so that it sees what the others change.
+        net.callbacks_.append(("weightsearch", callback))
+
+    # Called in fit, before the net has anything that a callback could pickle.
+    vars(net)["_initialize_callbacks"] = initialize_callbacks
+    try:
+        yield
+    finally:
+        vars(net).pop("_initialize_callbacks", None)
+        if "callbacks_" in vars(net):
+            net.callbacks_ = [one for one in net.callbacks_ if one[1] is not callback]
+
+
+def _weights_now(net: Any) -> Weights:
+    # What is left out is named at the end of the fit.
+    weights, _ = collect_weights(net)
+    return Weights() if weights is None else weights
+
+
+def _resume(net: Any) -> None:
+    net.set_params(warm_start=True)
+    net.history_.clear()
+
+
 EXTRACTORS: dict[str, Callable[[Any], Weights]] = {
     "skorch.net.NeuralNet": extract_skorch,
     "torch.nn.modules.module.Module": extract_module,
@@ -600,3 +640,6 @@ REBUILDERS = {
 
 CONTENTS = {"torch.nn.modules.module.Module": _module_content}
 """Qualified class name -> what distinguishes its objects from one another."""
+
+EPOCHS = {"skorch.net.NeuralNet": Epochs(watch=_watch, resume=_resume)}
+"""Qualified class name -> how its epochs are followed; subclasses included."""

@@ -17,6 +17,7 @@ _DEFAULTS = {
     "keep": "all",
     "resume": True,
     "compression": None,
+    "snapshots": None,
 }
 """Names and defaults of the tracking params, in order."""
 

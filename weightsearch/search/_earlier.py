@@ -8,6 +8,7 @@ from typing import Any
 
 from weightsearch._identity import differences
 from weightsearch._records import Array, RunHeader, RunSource
+from weightsearch.search._snapshots import SnapshotPlan
 from weightsearch.store import WriteSession
 
 __all__ = ["same_run", "superseded", "unfinished_splits", "what_differs"]
@@ -120,6 +121,7 @@ def same_run(
     params: Sequence[str],
     kept: Mapping[str, bool],
     best_index: int | None,
+    snapshots: SnapshotPlan | None = None,
 ) -> str | None:
     """Return a complete run of the store that contains all of a new one.
 
@@ -134,6 +136,8 @@ def same_run(
         Identities of its fits, and whether they have weights.
     best_index : int or None
         Its best candidate.
+    snapshots : SnapshotPlan or None
+        Snapshots that its fits have.
 
     Returns
     -------
@@ -151,6 +155,13 @@ def same_run(
             and run.best_index() == best_index
             and list(run.params()) == list(params)
             and _has_all(_keys(run), kept)
+            and (
+                snapshots is None
+                or (
+                    not callable(snapshots.wanted)
+                    and stored.settings.get("snapshots") == header.settings["snapshots"]
+                )
+            )
         ):
             return stored.uid
     return None
@@ -179,8 +190,16 @@ def superseded(
     return [
         run.header.uid
         for run in session.unfinished
-        if run.header.fingerprint == header.fingerprint and _has_all(kept, _keys(run))
+        if run.header.fingerprint == header.fingerprint
+        and _has_all(kept, _keys(run))
+        # Snapshots of other epochs would be lost.
+        and _covers(header.settings.get("snapshots"), run.header)
     ]
+
+
+def _covers(snapshots: Any, earlier: RunHeader) -> bool:
+    # A search without snapshots reuses the fits that have some.
+    return snapshots is None or earlier.settings.get("snapshots") in (None, snapshots)
 
 
 def _keys(run: RunSource) -> dict[str, bool]:

@@ -108,6 +108,13 @@ class WeightTrackingHalvingGridSearchCV(
         eliminated ones. Params that occur in several iterations are refit once, as
         the candidate of the last one; if `resource` is a param, they differ in it
         and each is refit.
+    snapshots : None, "all", int, list of int or callable, default=None
+        Epochs after which the weights are kept too, in the fits that `capture` keeps:
+        all, every n-th, those of a list, or those for which ``snapshots(epoch)`` is
+        True. Epoch 0 is the state before training. For Keras and skorch models,
+        :class:`~sklearn.neural_network.MLPClassifier` and ``MLPRegressor``, alone or
+        as the last step of a pipeline. Gradient boosting has all its stages in the
+        final model. Results are the same with and without.
 
     Attributes
     ----------
@@ -168,6 +175,7 @@ class WeightTrackingHalvingGridSearchCV(
         keep: int | str = "all",
         resume: bool = True,
         compression: str | Mapping[str, Any] | None = None,
+        snapshots: Any = None,
         refit_iterations: str = "last",
     ):
         super().__init__(
@@ -187,7 +195,7 @@ class WeightTrackingHalvingGridSearchCV(
             n_jobs=n_jobs,
             verbose=verbose,
         )
-        self._track(store, capture, keep, resume, compression)
+        self._track(store, capture, keep, resume, compression, snapshots)
         self.refit_iterations = refit_iterations
 
     def _known_candidates(self) -> Iterable[Mapping[str, Any]]:
@@ -281,6 +289,7 @@ error_score, return_train_score, n_jobs, verbose
         keep: int | str = "all",
         resume: bool = True,
         compression: str | Mapping[str, Any] | None = None,
+        snapshots: Any = None,
         refit_iterations: str = "last",
     ):
         super().__init__(
@@ -301,7 +310,7 @@ error_score, return_train_score, n_jobs, verbose
             n_jobs=n_jobs,
             verbose=verbose,
         )
-        self._track(store, capture, keep, resume, compression)
+        self._track(store, capture, keep, resume, compression, snapshots)
         self.refit_iterations = refit_iterations
 
     def _known_candidates(self) -> Iterable[Mapping[str, Any]]:

@@ -272,7 +272,8 @@ class Progress:
 def _nbytes(outcome: Outcome) -> int:
     weights: Any = outcome.weights
     state = outcome.state
-    return int(weights.nbytes) + (0 if state is None else len(state.text))
+    snapshots = 0 if outcome.snapshots is None else outcome.snapshots.nbytes
+    return int(weights.nbytes) + snapshots + (0 if state is None else len(state.text))
 
 
 def _counts(n_fits: int, n_refits: int) -> str:

@@ -67,6 +67,13 @@ class WeightTrackingRandomizedSearchCV(
         sampled without replacement, so a larger `n_iter` draws from scratch.
     compression : {"gzip", "lzf"}, dict or None, default=None
         How the store's arrays are compressed.
+    snapshots : None, "all", int, list of int or callable, default=None
+        Epochs after which the weights are kept too, in the fits that `capture` keeps:
+        all, every n-th, those of a list, or those for which ``snapshots(epoch)`` is
+        True. Epoch 0 is the state before training. For Keras and skorch models,
+        :class:`~sklearn.neural_network.MLPClassifier` and ``MLPRegressor``, alone or
+        as the last step of a pipeline. Gradient boosting has all its stages in the
+        final model. Results are the same with and without.
 
     Attributes
     ----------
@@ -117,6 +124,7 @@ class WeightTrackingRandomizedSearchCV(
         keep: int | str = "all",
         resume: bool = True,
         compression: str | Mapping[str, Any] | None = None,
+        snapshots: Any = None,
     ):
         super().__init__(
             estimator,
@@ -132,7 +140,7 @@ class WeightTrackingRandomizedSearchCV(
             error_score=error_score,
             return_train_score=return_train_score,
         )
-        self._track(store, capture, keep, resume, compression)
+        self._track(store, capture, keep, resume, compression, snapshots)
 
     def _known_candidates(self) -> Iterable[Mapping[str, Any]]:
         return one_of_each(self.param_distributions)

@@ -38,7 +38,11 @@ from weightsearch._records import (
     Splits,
     Weights,
 )
-from weightsearch.exceptions import RefitFailedWarning, UnstorableWeightsWarning
+from weightsearch.exceptions import (
+    RefitFailedWarning,
+    SnapshotWarning,
+    UnstorableWeightsWarning,
+)
 from weightsearch.search._earlier import (
     same_run,
     superseded,
@@ -54,6 +58,7 @@ from weightsearch.search._rebuilding import (
     rebuild_best,
 )
 from weightsearch.search._sklearn import asks_only, scoring_of
+from weightsearch.search._snapshots import SnapshotPlan, Snapshotter, all_in_model
 from weightsearch.search._unseeded import RecordedSplitter, drawing, is_unrepeatable
 from weightsearch.store import StoredFit, WriteSession, check_storable
 
@@ -79,6 +84,8 @@ class SearchRecorder:
         The search's own.
     in_place : bool
         Whether progress may be updated in place on a terminal.
+    snapshots : SnapshotPlan, default=None
+        Which snapshots the fits that are kept take.
     """
 
     def __init__(
@@ -93,7 +100,12 @@ class SearchRecorder:
         n_jobs: int | None = None,
         refit: Any = True,
         in_place: bool = True,
+        snapshots: SnapshotPlan | None = None,
     ):
+        self.snapshots = snapshots
+        self.best_snapshotter: Snapshotter | None = None
+        self._n_without_snapshots = 0
+        self._too_short: dict[tuple[int, int], int] = {}
         self.captures_splits = capture in ("splits", "both")
         self._call: FitCall | None = None
         self._session = session
@@ -224,7 +236,7 @@ class SearchRecorder:
     def recall(self, fit: PlannedFit) -> dict[str, Any] | None:
         """Return the result of the same fit from the store, if it is there."""
         key = self._split_key(fit)
-        stored = self._find(key, need_weights=self.captures_splits)
+        stored = self._find(key, fit.params, need_weights=self.captures_splits)
         if stored is None:
             return None
         self._fitted.add(fit.candidate)
@@ -237,7 +249,7 @@ class SearchRecorder:
         if self._identity is None:
             return None
         key = self._identity.model_key(fit.params, (fit.train, fit.test))
-        stored = self._find(key, need_weights=True)
+        stored = self._find(key, fit.params, need_weights=True)
         if stored is None or not (self._asks_only or is_whole(stored)):
             return None
         self._models[fit.candidate, fit.split] = stored
@@ -298,6 +310,11 @@ class SearchRecorder:
                 reasons = what_differs(self._session.newest_headers, self._header)
                 if reasons:
                     progress.say(reasons)
+            if self._n_without_snapshots:
+                progress.say(
+                    f"{self._n_without_snapshots} stored fits lack some of the "
+                    "snapshots that are wanted, and are made again"
+                )
         progress.expect_fits(n_candidates, n_splits, n_reused, self._n_stored_refits)
 
     def announce_not_rescored(self) -> None:
@@ -328,12 +345,16 @@ class SearchRecorder:
     def record_best(self, search: Any) -> None:
         """Store the best estimator, which scikit-learn has refit."""
         index = int(search.best_index_)
-        key = self._refit_key(search.cv_results_["params"][index])
+        params = search.cv_results_["params"][index]
+        key = self._refit_key(params)
         if self._best is not None:
             self._reuse(index, REFIT, key, self._best)
             return
-        outcome = self._storable(capture_best(search, self.call))
-        stored = self._find(key, need_weights=True)
+        outcome = capture_best(search, self.call)
+        if self.best_snapshotter is not None:
+            outcome = self.best_snapshotter.finish(outcome)
+        outcome = self._storable(outcome)
+        stored = self._find(key, params, need_weights=True)
         if stored is not None and holds_all_of(stored, outcome):
             self._reuse(index, REFIT, key, stored)
         else:
@@ -343,7 +364,7 @@ class SearchRecorder:
 
     def recall_best(self, params: Mapping[str, Any]) -> Any:
         """Return the best estimator from the store, if nothing of it is lost."""
-        stored = self._find(self._refit_key(params), need_weights=True)
+        stored = self._find(self._refit_key(params), params, need_weights=True)
         estimator = None
         if stored is not None:
             estimator = rebuild_best(self.call, params, stored)
@@ -366,7 +387,7 @@ class SearchRecorder:
         for index in _ranked(search, keep, self._fitted):
             params = search.cv_results_["params"][index]
             key = self._refit_key(params)
-            stored = self._find(key, need_weights=True)
+            stored = self._find(key, params, need_weights=True)
             if stored is None:
                 to_do.append((index, params))
             else:
@@ -411,6 +432,22 @@ class SearchRecorder:
             )
         )
 
+    def warn_of_short_fits(self) -> None:
+        """Warn once of all fits that ended before epochs that are named."""
+        if not self._too_short or self.snapshots is None:
+            return
+        (candidate, split), n_epochs = min(self._too_short.items())
+        where = "the refit" if split == REFIT else f"split {split}"
+        last = max(self.snapshots.beyond(n_epochs))
+        self._warn(
+            SnapshotWarning(
+                f"{len(self._too_short)} fits ended before the last epoch in "
+                f"snapshots={list(self.snapshots.wanted)}: {where} of candidate "
+                f"{candidate} after epoch {n_epochs}, so it has no epoch {last}. The "
+                "snapshots up to there are kept."
+            )
+        )
+
     # -- the end --------------------------------------------------------------
 
     def commit(self, search: Any) -> str:
@@ -436,6 +473,7 @@ class SearchRecorder:
                 self._params,
                 self._kept_keys,
                 results.best_index,
+                self.snapshots,
             )
             if same is not None:
                 self._session.discard()
@@ -469,10 +507,28 @@ class SearchRecorder:
         known = self._cv_digest and self._splitter.params_digest
         return bool(known) and self._splitter.has_kept(fit.train)
 
-    def _find(self, key: str | None, *, need_weights: bool) -> StoredFit | None:
+    def _find(
+        self, key: str | None, params: Mapping[str, Any], *, need_weights: bool
+    ) -> StoredFit | None:
         if key is None or not self._resume:
             return None
-        return self._session.find(key, need_weights=need_weights)
+        plan = self.snapshots
+        if (
+            plan is None
+            or not need_weights
+            or all_in_model(self.call.estimator, params)
+        ):
+            return self._session.find(key, need_weights=need_weights)
+        found = self._session.find(
+            key,
+            need_weights=True,
+            accept=lambda stored: plan.satisfied(stored.snapshots),
+        )
+        if found is None:
+            self._n_without_snapshots += bool(
+                self._session.find(key, need_weights=need_weights)
+            )
+        return found
 
     def _reuse(
         self,
@@ -515,8 +571,13 @@ class SearchRecorder:
                 weights=outcome.weights,
                 state=outcome.state,
                 model_key=model_key,
+                snapshots=outcome.snapshots,
             )
         )
+        if self.snapshots is not None and outcome.snapshots is not None:
+            n_epochs = outcome.snapshots.n_epochs
+            if self.snapshots.beyond(n_epochs):
+                self._too_short[candidate, split] = n_epochs
         self._n_new += 1
         self._trimmer.count(outcome.nbytes)
         self._progress.count("refits" if split == REFIT else "fits", outcome)
@@ -531,7 +592,11 @@ class SearchRecorder:
             return outcome
         # A state without all its weights makes no model.
         return outcome._replace(
-            weights=weights, notes=tuple(notes), state=None, exact=False
+            weights=weights,
+            notes=tuple(notes),
+            state=None,
+            exact=False,
+            snapshots=None,
         )
 
     def _store_params(self) -> None:

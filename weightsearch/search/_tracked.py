@@ -43,6 +43,7 @@ from weightsearch.search._sklearn import (
 )
 from weightsearch.search._sklearn._fit import fit_search
 from weightsearch.search._sklearn._refit import refit_candidates
+from weightsearch.search._snapshots import check_epochs, make_plan
 from weightsearch.store import WriteSession
 
 __all__ = ["TrackedSearch"]
@@ -66,8 +67,8 @@ class TrackedSearch(CallbackSearch):
     one with its own ``_run_search``. It must be the last base: it runs
     ``BaseSearchCV.fit`` for the search before it and stores every finished fit.
 
-    A derived class accepts `store`, `capture`, `keep`, `resume` and `compression` in
-    its constructor, without naming them, and has all attributes of
+    A derived class accepts `store`, `capture`, `keep`, `resume`, `compression` and
+    `snapshots` in its constructor, without naming them, and has all attributes of
     :class:`WeightTrackingGridSearchCV`.
 
     Raises
@@ -94,12 +95,14 @@ class TrackedSearch(CallbackSearch):
     (3, 4)
     """
 
-    _tracking_constraints: ClassVar[dict[str, list[Any]]] = {
+    _tracking_constraints: ClassVar[dict[str, Any]] = {
         "store": [str, os.PathLike, None],
         "capture": [StrOptions({"refit", "splits", "both"})],
         "keep": [StrOptions({"all"}), Interval(Integral, 1, None, closed="left")],
         "resume": ["boolean"],
         "compression": [StrOptions({"gzip", "lzf"}), Mapping, None],
+        # Checked by make_plan, whose errors say what is wrong.
+        "snapshots": "no_validation",
     }
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -113,6 +116,7 @@ class TrackedSearch(CallbackSearch):
         keep: int | str,
         resume: bool,
         compression: str | Mapping[str, Any] | None,
+        snapshots: Any,
     ) -> None:
         """Set the tracking params, for constructors that name them."""
         self.store = store
@@ -120,6 +124,7 @@ class TrackedSearch(CallbackSearch):
         self.keep = keep
         self.resume = resume
         self.compression = compression
+        self.snapshots = snapshots
 
     @fit_context(prefer_skip_nested_validation=False)  # type: ignore[untyped-decorator]
     def fit(self, X: Any, y: Any = None, **params: Any) -> Any:
@@ -143,11 +148,16 @@ class TrackedSearch(CallbackSearch):
         ------
         InvalidGridError
             If a candidate has a parameter that the estimator does not know.
+        SnapshotError
+            If `snapshots` is nothing that says which epochs are wanted, or a candidate
+            has no epochs that can be followed.
         StoreError
             If `store` cannot be used: before the first fit where that can be known.
         """
         ensure_tags()
         check_candidates(self.estimator, self._known_candidates())
+        if make_plan(self.snapshots, Path()) is not None:
+            check_epochs(self.estimator, self._known_candidates())
         if not self.refit and self.capture == "refit":
             warnings.warn(
                 "No weights will be kept: refit=False makes no refits, and "
@@ -166,10 +176,14 @@ class TrackedSearch(CallbackSearch):
                 recorder.record_best(self)
             if self._has_more_tasks:
                 to_do = recorder.refits_to_do(self, self.keep)
-                for candidate, outcome in refit_candidates(self, recorder.call, to_do):
+                refits = refit_candidates(
+                    self, recorder.call, to_do, recorder.snapshots
+                )
+                for candidate, outcome in refits:
                     params_ = self.cv_results_["params"][candidate]
                     recorder.record_refit(candidate, params_, outcome)
                 recorder.warn_of_failed_refits()
+            recorder.warn_of_short_fits()
             uid = recorder.commit(self)
         self._end_callbacks()
         self._reference = StoreReference(*place, uid)
@@ -221,6 +235,7 @@ class TrackedSearch(CallbackSearch):
                 refit=self.refit,
                 # A progress bar among the callbacks updates lines itself.
                 in_place=not has_callbacks(self, self.estimator),
+                snapshots=make_plan(self.snapshots, path),
             )
             with recorder.drawing(self, X, y, params):
                 yield recorder, (path, folder)

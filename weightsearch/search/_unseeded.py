@@ -32,7 +32,16 @@ Pairs = list[tuple[Any, Any]]
 _SETTING = "drawn_from"
 
 _UNDECIDING = frozenset(
-    {"store", "capture", "keep", "resume", "compression", "refit", "refit_iterations"}
+    {
+        "store",
+        "capture",
+        "keep",
+        "resume",
+        "compression",
+        "snapshots",
+        "refit",
+        "refit_iterations",
+    }
     | {"n_iter", "n_jobs", "pre_dispatch", "verbose"}
 )
 """Params of a search that do not affect what it draws; `n_iter` decides how much."""

@@ -7,6 +7,7 @@ from weightsearch.store._lookup import StoredFit, verify
 from weightsearch.store._merge import merge
 from weightsearch.store._reader import Hdf5Store, check_store_file
 from weightsearch.store._session import WriteSession, consolidate, live_runs, locked
+from weightsearch.store._spool import Spool
 from weightsearch.store._verify import Problem
 from weightsearch.store._writer import append_runs, rewrite
 
@@ -14,6 +15,7 @@ __all__ = [
     "Hdf5Store",
     "LogRun",
     "Problem",
+    "Spool",
     "StoredFit",
     "WriteSession",
     "append_runs",

@@ -22,9 +22,18 @@ from typing import Any, Final
 
 import numpy as np
 
-from weightsearch._records import FAILED, FitRecord, RunHeader, RunResults, Splits
+from weightsearch._records import (
+    FAILED,
+    FitRecord,
+    RunHeader,
+    RunResults,
+    Snapshots,
+    Splits,
+    SpooledBlock,
+)
 from weightsearch.exceptions import StoreWriteError
 from weightsearch.store import _json, _steps
+from weightsearch.store import _schema as names
 from weightsearch.store._beside import (
     create_beside,
     is_at,
@@ -35,6 +44,7 @@ from weightsearch.store._beside import (
 )
 from weightsearch.store._specs import Packed, pack
 from weightsearch.store._splits import pack_splits
+from weightsearch.store._spool import read_spool
 
 __all__ = ["HEAD", "MAGIC", "Log", "head_of", "log_path", "unpack_head"]
 
@@ -46,11 +56,12 @@ of the header lines."""
 _CHECKED: Final = struct.Struct("<Q4sIQ")
 """The head's checksum covers the frame's place in the file too."""
 
-BEGIN, SPLITS, PARAMS, BLOB, FIT, REUSE, END = (
+BEGIN, SPLITS, PARAMS, BLOB, SNAPSHOTS, FIT, REUSE, END = (
     "begin",
     "splits",
     "params",
     "blob",
+    "snapshots",
     "fit",
     "reuse",
     "end",
@@ -208,12 +219,28 @@ class Log:
             meta["failed"] = failed
             if state is not None:
                 meta["blobs"] = list(state.blobs)
+            if record.snapshots is not None:
+                n_snapshots = self._append_snapshots(record.snapshots)
+                meta["epochs"] = record.snapshots.n_epochs
+                meta["snapshots"] = n_snapshots
             text = None if state is None else state.text.encode()
             self._write(FIT, meta, arrays, self._known(record.candidate), result, text)
             self._n_rows += 1
             self._n_safe += not failed
             _steps.reached(_steps.FIT_WRITTEN)
             self._sync_sometimes()
+
+    def _append_snapshots(self, snapshots: Snapshots) -> int:
+        """Write the snapshots of the fit that comes next; return their number."""
+        count = 0
+        for block in snapshots.blocks:
+            arrays = read_spool(block) if isinstance(block, SpooledBlock) else block
+            self._write(SNAPSHOTS, {"number": self._n_rows}, pack(arrays))
+            count += len(arrays[names.D_EPOCH])
+        for block in snapshots.blocks:
+            if isinstance(block, SpooledBlock):
+                Path(block.path).unlink(missing_ok=True)
+        return count
 
     def append_reference(
         self,

@@ -31,7 +31,7 @@ from weightsearch.store._run import StoredArray, parse_header
 from weightsearch.store._schema import BLOCK_BYTES
 from weightsearch.store._specs import Packing, as_array
 
-__all__ = ["Fit", "LogContent", "LogFile"]
+__all__ = ["Fit", "LogArrays", "LogContent", "LogFile"]
 
 _HEAD_BYTES: Final = 4096
 """Enough for most heads with their lines."""
@@ -61,7 +61,7 @@ class _Frame(NamedTuple):
         return self.payload + self.n_payload
 
 
-class _Arrays(NamedTuple):
+class LogArrays(NamedTuple):
     """The arrays of a frame."""
 
     frame: _Frame
@@ -84,11 +84,14 @@ class Fit(NamedTuple):
     key: bytes
     model_key: bytes
     frame: _Frame
-    arrays: _Arrays | None
+    arrays: LogArrays | None
     blobs: tuple[str, ...] | None
     origin: tuple[str, int] | None
     result: bytes | None
     """None where it is long."""
+    n_epochs: int = -1
+    """Epochs that it trained; -1 where no snapshots were wanted"""
+    n_snapshots: int = 0
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,7 @@ class SplitsFrame:
     count: int
     n_rows: int
     n_splits: int
-    arrays: _Arrays | None
+    arrays: LogArrays | None
 
 
 @dataclass
@@ -111,9 +114,11 @@ class LogContent:
     splits: list[SplitsFrame] = field(default_factory=list)
     params: dict[int, str] = field(default_factory=dict)
     fits: list[Fit] = field(default_factory=list)
+    snapshots: dict[int, list[LogArrays]] = field(default_factory=dict)
+    """Blocks of snapshots of each fit, by its number"""
     ended: int = 0
     end: dict[str, Any] | None = None
-    cv_results: _Arrays | None = None
+    cv_results: LogArrays | None = None
 
 
 class LogFile:
@@ -348,6 +353,10 @@ class LogFile:
         run = self._runs.get(uid) or LogContent(uid)
         if event in (fmt.FIT, fmt.REUSE):
             _note_fit(run, frame, meta, lines, arrays)
+        elif event == fmt.SNAPSHOTS:
+            if arrays is None:
+                raise ValueError("snapshots without arrays")
+            run.snapshots.setdefault(_count(meta["number"]), []).append(arrays)
         elif event == fmt.PARAMS:
             for number, text in enumerate(meta["params"], _count(meta["start"])):
                 run.params[number] = str(text)
@@ -373,7 +382,7 @@ class LogFile:
             return
         self._runs[uid] = run
 
-    def _arrays(self, frame: _Frame, meta: Any, spec: bytes) -> _Arrays:
+    def _arrays(self, frame: _Frame, meta: Any, spec: bytes) -> LogArrays:
         sizes, crcs = tuple(meta["sizes"]), meta["crcs"]
         known = self._packings.get((spec, sizes))
         if known is None:
@@ -383,7 +392,7 @@ class LogFile:
                 self._packings[spec, sizes] = known
         if known.offsets[-1] != frame.n_payload or len(crcs) != len(sizes):
             raise ValueError("arrays that are not all there")
-        return _Arrays(frame, known, crcs)
+        return LogArrays(frame, known, crcs)
 
     # -- what they hold -------------------------------------------------------
 
@@ -394,7 +403,7 @@ class LogFile:
             raise self.corrupt(f"frame at byte {frame.at}", "its checksum is wrong")
         return found[1]
 
-    def _raw(self, arrays: _Arrays, first: int, last: int) -> list[Array]:
+    def _raw(self, arrays: LogArrays, first: int, last: int) -> list[Array]:
         """Return the bytes of some arrays, compared with their checksums."""
         offsets = arrays.packing.offsets[first : last + 1]
         bad = first
@@ -417,7 +426,7 @@ class LogFile:
         name = arrays.packing.specs.arrays[bad].name
         raise self.corrupt(arrays.place, f"the checksum of {name!r} is wrong")
 
-    def stored(self, arrays: _Arrays) -> Iterator[StoredArray]:
+    def stored(self, arrays: LogArrays) -> Iterator[StoredArray]:
         """Yield the arrays as they are kept; small ones are read together."""
         specs, offsets = arrays.packing.specs.arrays, arrays.packing.offsets
         step = len(specs) if offsets[-1] <= BLOCK_BYTES else 1
@@ -427,7 +436,7 @@ class LogFile:
             crcs = arrays.crcs[first:last]
             yield from zip(specs[first:last], parts, crcs, strict=True)
 
-    def read(self, arrays: _Arrays, name: str) -> Array:
+    def read(self, arrays: LogArrays, name: str) -> Array:
         """Return one array, by its name or one that it is tied to."""
         packing = arrays.packing
         number = packing.index.get(packing.specs.ties.get(name, name))
@@ -438,7 +447,7 @@ class LogFile:
             )
         return self._array(arrays, number, self._raw(arrays, number, number + 1)[0])
 
-    def read_all(self, arrays: _Arrays) -> Weights:
+    def read_all(self, arrays: LogArrays) -> Weights:
         """Return all arrays."""
         specs = arrays.packing.specs
         return Weights(
@@ -450,7 +459,7 @@ class LogFile:
             encodings=specs.encodings,
         )
 
-    def _array(self, arrays: _Arrays, number: int, raw: Array) -> Array:
+    def _array(self, arrays: LogArrays, number: int, raw: Array) -> Array:
         # A copy, in aligned memory that may be written to.
         packing = arrays.packing
         return as_array(
@@ -488,7 +497,7 @@ def _note_fit(
     frame: _Frame,
     meta: Any,
     lines: list[bytes],
-    arrays: _Arrays | None,
+    arrays: LogArrays | None,
 ) -> None:
     candidate, split = _count(meta["candidate"]), meta["split"]
     key = (meta["key"] or "").encode("ascii")
@@ -510,7 +519,10 @@ def _note_fit(
     number = _count(meta["number"])
     about = number, candidate, split, failed, has_weights, key, model_key
     result = lines[3] if len(lines[3]) <= _SHORT_RESULT else None
-    run.fits.append(Fit(*about, frame, arrays, blobs, origin, result))
+    trained = -1, 0
+    if "epochs" in meta:
+        trained = _count(meta["epochs"]), _count(meta["snapshots"])
+    run.fits.append(Fit(*about, frame, arrays, blobs, origin, result, *trained))
 
 
 def _count(value: Any) -> int:

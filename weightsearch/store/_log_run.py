@@ -11,6 +11,7 @@ import numpy as np
 
 from weightsearch._records import (
     Array,
+    FitSnapshots,
     FitTable,
     RunHeader,
     Splits,
@@ -20,6 +21,7 @@ from weightsearch._records import (
 from weightsearch.exceptions import StoreError, WeightsNotFoundError
 from weightsearch.store._log_file import Fit, LogContent, LogFile
 from weightsearch.store._run import Resolve, Run, StoredArray
+from weightsearch.store._snapshots import LoggedSnapshots, check_snapshots
 from weightsearch.store._splits import unpack_splits
 
 __all__ = ["LogRun"]
@@ -220,6 +222,18 @@ class LogRun(Run):
         text = lines[4].decode("utf-8", "replace") if len(lines) > 4 else ""
         return text, fit.blobs
 
+    def own_snapshots(self, row: int) -> FitSnapshots | None:
+        """Weights of a row while it trained; None where none were wanted."""
+        fit = self._fit(row)
+        if fit.n_epochs < 0:
+            return None
+        blocks = self._content.snapshots.get(fit.number, [])
+        found = LoggedSnapshots(self.file, fit.n_epochs, blocks)
+        if len(found) != fit.n_snapshots:
+            what = f"{fit.n_snapshots - len(found)} of its snapshots are lost"
+            raise self.file.corrupt(self.place(row), what)
+        return found
+
     def own_blob(self, name: str) -> bytes | None:
         """One content; None if another run has it."""
         return None if self.own_blob_size(name) is None else self.file.blob(name)
@@ -251,6 +265,7 @@ class LogRun(Run):
                 pass
             for name in fit.blobs or ():
                 self.file.check_blob(name)
+            check_snapshots(self.own_snapshots(row))
         except StoreError as error:
             return str(error)
         return None

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from weightsearch._records import Array, RunHeader, RunSource, Weights
+from weightsearch._records import Array, FitSnapshots, RunHeader, RunSource, Weights
 from weightsearch.exceptions import StoreError
 from weightsearch.store import _schema as names
 from weightsearch.store._catalog import FIT, fit_records
@@ -66,6 +66,11 @@ class StoredFit:
         """What besides weights is kept of its model."""
         state = self.source.state(self.row)
         return None if state is None else state[0]
+
+    @property
+    def snapshots(self) -> FitSnapshots | None:
+        """Its weights while it trained; None where none were wanted."""
+        return self.source.snapshots(self.row)
 
     def blob(self, name: str) -> bytes:
         """One content that the state names."""
@@ -206,8 +211,17 @@ class StoreLookup:
 
     # -- fits -----------------------------------------------------------------
 
-    def find(self, key: str, *, need_weights: bool) -> StoredFit | None:
-        """Return the newest fit, or model, of an identity that is whole, or None."""
+    def find(
+        self,
+        key: str,
+        *,
+        need_weights: bool,
+        accept: Callable[[StoredFit], bool] | None = None,
+    ) -> StoredFit | None:
+        """Return the newest fit, or model, of an identity that is whole, or None.
+
+        With `accept`, the newest for which that is true.
+        """
         with self._mutex:
             if self._index is None:
                 store = self._open()
@@ -223,10 +237,11 @@ class StoreLookup:
             try:
                 whole = not isinstance(source, LogRun) or source.problem(row) is None
                 source.result(row)
+                found = StoredFit(uid, row, has_weights, source)
+                if whole and (accept is None or accept(found)):
+                    return found
             except StoreError:
                 continue
-            if whole:
-                return StoredFit(uid, row, has_weights, source)
         return None
 
     # -- files ----------------------------------------------------------------

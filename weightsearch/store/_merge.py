@@ -16,6 +16,7 @@ from weightsearch.store._log import log_path
 from weightsearch.store._log_file import LogFile
 from weightsearch.store._lookup import StoreLookup
 from weightsearch.store._run import Referring
+from weightsearch.store._schema import D_EPOCH
 from weightsearch.store._session import locked
 
 __all__ = ["merge"]
@@ -70,7 +71,7 @@ class _Known:
     """Fits that the target has or will have, by their identity."""
 
     def __init__(self) -> None:
-        self._places: dict[bytes, tuple[str, int, bool, bool]] = {}
+        self._places: dict[bytes, tuple[str, int, bool, bool, frozenset[int]]] = {}
 
     def referring(self, run: RunSource) -> FitTable:
         """Return a run's fits with references to those that are known."""
@@ -79,9 +80,11 @@ class _Known:
         for row in _identified(fits):
             found = self._places.get(fits.key[row])
             if found is not None:
-                uid, at, has_weights, has_state = found
-                if has_weights >= fits.has_weights[row] and (
-                    has_state or run.state(row) is None
+                uid, at, has_weights, has_state, epochs = found
+                if (
+                    has_weights >= fits.has_weights[row]
+                    and (has_state or run.state(row) is None)
+                    and _epochs(run, row) <= epochs
                 ):
                     origin[row], origin_row[row] = uid.encode(), at
         return replace(fits, origin=origin, origin_row=origin_row)
@@ -98,10 +101,21 @@ class _Known:
                 row,
                 bool(fits.has_weights[row]),
                 run.state(row) is not None,
+                _epochs(run, row),
             )
             before = self._places.get(fits.key[row])
-            if before is None or here[2:] > before[2:]:
+            if before is None or (here[2:4], len(here[4])) > (
+                before[2:4],
+                len(before[4]),
+            ):
                 self._places[fits.key[row]] = here
+
+
+def _epochs(run: RunSource, row: int) -> frozenset[int]:
+    """Return the epochs of a row's snapshots; -1 stands for that they were wanted."""
+    found = run.snapshots(row)
+    epochs = set() if found is None else {-1, *found.columns[D_EPOCH].tolist()}
+    return frozenset(epochs)
 
 
 def _identified(fits: FitTable) -> list[int]:

@@ -11,6 +11,7 @@ import numpy as np
 from weightsearch._records import (
     REFIT,
     Array,
+    FitSnapshots,
     FitTable,
     RunHeader,
     RunSource,
@@ -87,6 +88,10 @@ class Run(RunSource):
         """The text of the model's state, and the names of its contents."""
 
     @abstractmethod
+    def own_snapshots(self, row: int) -> FitSnapshots | None:
+        """Weights of a row while it trained; None where none were wanted."""
+
+    @abstractmethod
     def own_blob(self, name: str) -> bytes | None:
         """One content, compared with its checksum; None if another run has it."""
 
@@ -160,6 +165,11 @@ class Run(RunSource):
         """The text of a row's state and the names of its contents, or None."""
         run, at = self.held(row)
         return run.own_state(at)
+
+    def snapshots(self, row: int) -> FitSnapshots | None:
+        """Weights of a row while it trained; None where none were wanted."""
+        run, at = self.held(row)
+        return run.own_snapshots(at)
 
     # -- contents of states ---------------------------------------------------
 

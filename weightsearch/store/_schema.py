@@ -59,6 +59,7 @@ G_FITS = "fits"
 G_ARCHITECTURES = "architectures"
 G_SPLITS = "splits"
 G_STATES = "states"
+G_SNAPSHOTS = "snapshots"
 
 # Columns of the table of fits.
 D_CANDIDATE = "candidate"
@@ -71,8 +72,17 @@ D_ARCHITECTURE = "architecture"
 D_ROW = "row"
 D_RESULT = "result"
 D_STATE = "state"
+D_N_EPOCHS = "n_epochs"
 D_ORIGIN = "origin"
 D_ORIGIN_ROW = "origin_row"
+
+# Snapshots of fits while they trained.
+D_FIT = "fit"
+D_EPOCH = "epoch"
+D_STEP = "step"
+D_TIME = "time"
+G_METRICS = "metrics"
+D_METRIC_COLUMNS = "metric_columns"
 
 # An architecture.
 D_SPEC = "spec"

@@ -6,7 +6,7 @@ import contextlib
 import os
 import uuid
 import warnings
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn, Self
@@ -134,9 +134,15 @@ class WriteSession:
         """The complete runs of an identity, newest first."""
         return self.lookup.complete(fingerprint)
 
-    def find(self, key: str, *, need_weights: bool) -> StoredFit | None:
+    def find(
+        self,
+        key: str,
+        *,
+        need_weights: bool,
+        accept: Callable[[StoredFit], bool] | None = None,
+    ) -> StoredFit | None:
         """Find a finished fit, or a model, by its identity, the newest first."""
-        return self.lookup.find(key, need_weights=need_weights)
+        return self.lookup.find(key, need_weights=need_weights, accept=accept)
 
     # -- what comes in --------------------------------------------------------
 

@@ -11,14 +11,14 @@ import contextlib
 import itertools
 import math
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from h5py import h5d, h5g, h5t
 
-from weightsearch._records import Array, RunSource, Weights, WeightSpec, WeightSpecs
+from weightsearch._records import Array, Weights, WeightSpec, WeightSpecs
 from weightsearch.exceptions import CorruptStoreError, WeightsNotFoundError
 from weightsearch.store import _schema as names
 from weightsearch.store._checked import CheckedDataset, CheckedGroup, as_bytes
@@ -54,8 +54,16 @@ _AHEAD_BYTES = 2**18
 """Of one weight, to be read at once for sequential access."""
 
 
+class RowSource(Protocol):
+    """Rows of weights to be written: fits, or snapshots of fits."""
+
+    def specs(self, row: int) -> WeightSpecs | None: ...
+
+    def stored(self, row: int) -> Iterable[StoredArray]: ...
+
+
 def write_architecture(
-    group: h5g.GroupID, planned: Architecture, run: RunSource, filters: Filters
+    group: h5g.GroupID, planned: Architecture, run: RowSource, filters: Filters
 ) -> None:
     """Write the rows of one architecture."""
     arrays, rows = planned.arrays, planned.rows
@@ -85,7 +93,7 @@ def write_architecture(
     write_column(group, names.D_ROW_CRC32, crcs)
 
 
-def _stored(run: RunSource, rows: list[int], spec: WeightSpec) -> Stored:
+def _stored(run: RowSource, rows: list[int], spec: WeightSpec) -> Stored:
     try:
         true = parse_dtype(spec.dtype)
     except ValueError:
@@ -106,7 +114,7 @@ def _stored(run: RunSource, rows: list[int], spec: WeightSpec) -> Stored:
     return found
 
 
-def _extents(planned: Architecture, run: RunSource) -> tuple[Array, Array, list[int]]:
+def _extents(planned: Architecture, run: RowSource) -> tuple[Array, Array, list[int]]:
     """Return where each array of each row begins, its shape, and the totals."""
     index_of = {spec.name: index for index, spec in enumerate(planned.arrays)}
     axis_of = [0, *itertools.accumulate(len(spec.shape) for spec in planned.arrays)]
@@ -125,7 +133,7 @@ def _extents(planned: Architecture, run: RunSource) -> tuple[Array, Array, list[
 
 def _write_rows(
     planned: Architecture,
-    run: RunSource,
+    run: RowSource,
     stored: list[Stored],
     datasets: list[h5d.DatasetID],
 ) -> Array:
@@ -231,6 +239,14 @@ class StoredArchitecture:
             shape = self._shape_of(row, index)
             arrays.append(WeightSpec(spec.name, shape, spec.dtype, spec.order))
         return WeightSpecs(tuple(arrays), self.specs.ties, self.specs.encodings)
+
+    def has(self, rows: Array, name: str) -> Array:
+        """Whether each of some rows has an array, bool."""
+        index = self._index.get(name)
+        if index is None or not self.ragged:
+            return np.full(len(rows), index is not None)
+        found: Array = self._offset[rows, index] >= 0
+        return found
 
     def stored(self, row: int) -> Iterator[StoredArray]:
         """Yield the arrays of a row as they are kept, compared with their checksums."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from weightsearch._records import (
     Array,
+    FitSnapshots,
     FitTable,
     RunHeader,
     Splits,
@@ -23,6 +24,7 @@ from weightsearch.store._catalog import CatalogEntry
 from weightsearch.store._checked import CheckedGroup, dangers
 from weightsearch.store._columns import read_column, read_json, read_texts
 from weightsearch.store._run import Resolve, Run, StoredArray, parse_header, stack_of
+from weightsearch.store._snapshots import StoredSnapshots
 from weightsearch.store._splits import unpack_splits
 from weightsearch.store._stacks import StoredArchitecture
 from weightsearch.store._states import StoredStates
@@ -307,6 +309,17 @@ class Hdf5Run(Run):
     def own_blob_size(self, name: str) -> int | None:
         """Bytes of one content; None if another run has it."""
         return self.states.blob_size(name) if name in self.states else None
+
+    # -- snapshots ------------------------------------------------------------
+
+    @cached_property
+    def all_snapshots(self) -> StoredSnapshots:
+        """Weights of the run's own fits while they trained."""
+        return StoredSnapshots(self.group, self.table, len(self._fits))
+
+    def own_snapshots(self, row: int) -> FitSnapshots | None:
+        """Weights of a row while it trained; None where none were wanted."""
+        return self.all_snapshots.of_fit(row)
 
     # -- results --------------------------------------------------------------
 

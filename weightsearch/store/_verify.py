@@ -78,6 +78,7 @@ def _run_problems(run: Hdf5Run) -> Iterator[Problem]:
         lambda: _architectures(run),
         lambda: map(_problem, run.problems()),
         lambda: map(_problem, run.states.problems()),
+        lambda: map(_problem, run.all_snapshots.problems()),
     ]
     for check in checks:
         try:

@@ -44,6 +44,7 @@ from weightsearch.store._names import to_flat
 from weightsearch.store._plan import plan
 from weightsearch.store._reader import Hdf5Run, Hdf5Store, StoreView
 from weightsearch.store._run import Referring
+from weightsearch.store._snapshots import write_snapshots
 from weightsearch.store._splits import pack_splits
 from weightsearch.store._stacks import write_architecture
 from weightsearch.store._states import write_states
@@ -437,6 +438,7 @@ def _write_fits(
     )
     write_texts(table, names.D_RESULT, texts)
     write_states(group, table, run, own)
+    write_snapshots(group, table, run, own, filters)
 
 
 class _Moved(Referring):

@@ -19,7 +19,14 @@ from weightsearch.frameworks._registry import (
     qualified_name,
 )
 
-__all__ = ["NotStored", "Rebuilder", "content_of", "not_stored", "rebuilder_of"]
+__all__ = [
+    "NotStored",
+    "Rebuilder",
+    "content_of",
+    "entry_of",
+    "not_stored",
+    "rebuilder_of",
+]
 
 
 @dataclass(frozen=True)
@@ -86,7 +93,7 @@ def not_stored(value: Any) -> list[NotStored]:
 @lru_cache(maxsize=4096)
 def rebuilder_of(cls: Any) -> Rebuilder | None:
     """Return the rebuilder of a class; None for plain Python objects."""
-    found: Rebuilder | None = _of_framework(cls, "REBUILDERS")
+    found: Rebuilder | None = entry_of(cls, "REBUILDERS")
     return found
 
 
@@ -97,11 +104,11 @@ def content_of(value: Any) -> Any:
     """
     if not frameworks_at_hand() or isinstance(value, type):
         return value
-    content = _of_framework(type(value), "CONTENTS")
+    content = entry_of(type(value), "CONTENTS")
     return value if content is None else content(value)
 
 
-def _of_framework(cls: Any, table: str) -> Any:
+def entry_of(cls: Any, table: str) -> Any:
     """Entry of a class, or of its nearest known base, in its framework's table."""
     for base in cls.__mro__:
         name = qualified_name(base)

@@ -8,6 +8,7 @@ from typing import Any
 from weightsearch._copies import copied, is_unchanged
 from weightsearch.search._recorder import SearchRecorder
 from weightsearch.search._sklearn._callbacks import has_callbacks
+from weightsearch.search._snapshots import Snapshotter, follow_fit
 
 __all__ = ["BestClone", "forget_fit"]
 
@@ -46,8 +47,19 @@ class BestClone:
         if has_callbacks(self._search, cloned):
             # Who listens to the refit must get it.
             self._keep_data()
+            self._take_snapshots(cloned)
             return cloned
-        return _Refit(cloned, self._search, self._recorder, self._keep_data)
+        return _Refit(cloned, self._search, self._recorder, self._begin)
+
+    def _begin(self, estimator: Any) -> None:
+        self._keep_data()
+        self._take_snapshots(estimator)
+
+    def _take_snapshots(self, estimator: Any) -> None:
+        """Let the refit of the best candidate take snapshots."""
+        if self._recorder.snapshots is not None:
+            self._recorder.best_snapshotter = Snapshotter(self._recorder.snapshots)
+            follow_fit(estimator, self._recorder.best_snapshotter)
 
     def _keep_data(self) -> None:
         """Copy the data for the other refits; this one uses the caller's."""
@@ -76,7 +88,7 @@ class _Refit:
         estimator: Any,
         search: Any,
         recorder: SearchRecorder,
-        before_fit: Callable[[], None],
+        before_fit: Callable[[Any], None],
     ):
         self._estimator = estimator
         self._search = search
@@ -87,8 +99,9 @@ class _Refit:
         # Of the params that come here scikit-learn has made copies.
         stored = self._recorder.recall_best(self._search.best_params_)
         if stored is None:
-            self._before_fit()
-            return self._estimator.set_params(**params)
+            estimator = self._estimator.set_params(**params)
+            self._before_fit(estimator)
+            return estimator
         # scikit-learn calls fit next, which is done already.
         stored.fit = lambda *args, **kwargs: stored
         return stored

@@ -12,6 +12,7 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from itertools import chain, islice
 from types import FunctionType
 from typing import Any
@@ -43,6 +44,7 @@ from weightsearch.search._sklearn._best import BestClone, forget_fit
 from weightsearch.search._sklearn._callbacks import has_callbacks, show_as_done
 from weightsearch.search._sklearn._parallel import make_parallel, stream
 from weightsearch.search._sklearn._rows import some_rows
+from weightsearch.search._snapshots import SnapshotPlan, Snapshotter
 
 __all__ = ["fit_search"]
 
@@ -63,6 +65,7 @@ def fit_search(
             _evaluate,
             names["_fit_and_score"],
             recorder.captures_splits,
+            recorder.snapshots,
             registered_extractors(),
         ),
         "Parallel": functools.partial(_RecordingParallel, recorder, cloning),
@@ -86,6 +89,7 @@ def fit_search(
 def _evaluate(
     fit_and_score: Any,
     captures: bool,
+    snapshots: SnapshotPlan | None,
     extractors: Mapping[Any, Extractor],
     estimator: Any,
     X: Any,
@@ -105,7 +109,8 @@ def _evaluate(
             result = _rescore(fit_and_score, model, estimator, X, y, kwargs)
             if result is not None:
                 return position, Outcome(result, rescored=True)
-        fitting = _Fitting(estimator, captures=captures)
+        snapshotter = Snapshotter(snapshots) if snapshots and captures else None
+        fitting = _Fitting(estimator, captures=captures, snapshotter=snapshotter)
         result = fit_and_score(fitting, X, y, **kwargs)
         result["fit_time"] -= fitting.seconds
         if not captures or result["fit_error"] is not None:
@@ -118,6 +123,8 @@ def _evaluate(
         outcome = proved(captured, fitted, rows)._replace(result=result)
         if outcome.exact and drew and answers_vary(drew, fitted, rows):
             outcome = outcome._replace(exact=False)
+        if snapshotter is not None:
+            outcome = snapshotter.finish(outcome)
     return position, outcome
 
 
@@ -149,7 +156,15 @@ class _Fitting:
     scored and nothing is fitted.
     """
 
-    def __init__(self, estimator: Any, *, captures: bool, fitted: Any = None):
+    def __init__(
+        self,
+        estimator: Any,
+        *,
+        captures: bool,
+        fitted: Any = None,
+        snapshotter: Snapshotter | None = None,
+    ):
+        self._snapshotter = snapshotter
         self.estimator = estimator if fitted is None else fitted
         self.seconds = 0.0
         self._is_fitted = fitted is not None
@@ -169,12 +184,18 @@ class _Fitting:
         estimator = self.estimator
         del vars(estimator)["fit"]
         if not self._is_fitted:
-            estimator.fit(*args, **kwargs)
+            following: AbstractContextManager[None] = nullcontext()
+            if self._snapshotter is not None:
+                following = self._snapshotter.following(estimator)
+            with following:
+                estimator.fit(*args, **kwargs)
         start = time.time()
         if self._captures:
             self._captured = capture_unproved(estimator)
         self._random = randomness()
         self.seconds = time.time() - start
+        if self._snapshotter is not None:
+            self.seconds += self._snapshotter.seconds
         return estimator
 
     def what_it_learned(self) -> Outcome:

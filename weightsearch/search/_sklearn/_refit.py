@@ -26,6 +26,7 @@ from weightsearch.search._interrupts import InterruptWatch
 from weightsearch.search._sklearn._callbacks import Caller, refit_contexts
 from weightsearch.search._sklearn._parallel import make_parallel, stream
 from weightsearch.search._sklearn._rows import some_rows
+from weightsearch.search._snapshots import SnapshotPlan, Snapshotter, follow_fit
 
 __all__ = ["refit_candidates"]
 
@@ -34,6 +35,7 @@ def refit_candidates(
     search: Any,
     call: FitCall,
     candidates: Sequence[tuple[int, Mapping[str, Any]]],
+    snapshots: SnapshotPlan | None = None,
 ) -> Iterator[tuple[int, Outcome]]:
     """Fit candidates on all the data in the workers of `search`, as it refits its best.
 
@@ -47,7 +49,10 @@ def refit_candidates(
     if not candidates:
         return
     parent, contexts = refit_contexts(search, call.estimator, len(candidates))
-    shared: dict[str, Any] = {"extractors": registered_extractors()}
+    shared: dict[str, Any] = {
+        "extractors": registered_extractors(),
+        "snapshots": snapshots,
+    }
     if parent is not None:
         shared["caller"] = Caller(search)
     if parent is not None:
@@ -86,15 +91,21 @@ def _refit(
     error_score: Any,
     context: Any,
     extractors: Mapping[Any, Extractor],
+    snapshots: SnapshotPlan | None,
     caller: Caller | None = None,
 ) -> tuple[int, Outcome]:
     """Fit one candidate in a worker, the way scikit-learn refits its best one."""
     ensure_tags()
     use_extractors(extractors)
+    snapshotter = None if snapshots is None else Snapshotter(snapshots)
+    if snapshotter is not None:
+        follow_fit(estimator, snapshotter)
     with InterruptWatch():
         outcome = _outcome(
             estimator, X, y, params, fit_params, error_score, context, caller
         )
+    if snapshotter is not None:
+        outcome = snapshotter.finish(outcome)
     return candidate, outcome
 
 

@@ -1,0 +1,338 @@
+"""Snapshots of the weights of fits while they train."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from numbers import Integral
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+
+from weightsearch._records import (
+    Array,
+    FitSnapshots,
+    Outcome,
+    Snapshots,
+    SpooledBlock,
+)
+from weightsearch.exceptions import SnapshotError, SnapshotWarning
+from weightsearch.frameworks._epochs import epochs_of, final_estimator, why_no_epochs
+from weightsearch.store import Spool
+
+__all__ = [
+    "SnapshotPlan",
+    "Snapshotter",
+    "all_in_model",
+    "check_epochs",
+    "follow_fit",
+    "make_plan",
+]
+
+_BLOCK_BYTES = 4 << 20
+"""Bytes of snapshots that a worker holds in memory."""
+
+_DTYPES = {"epoch": np.int64, "step": np.int64, "time": np.float64}
+
+
+@dataclass(frozen=True)
+class SnapshotPlan:
+    """Which snapshots a search takes.
+
+    Attributes
+    ----------
+    wanted : "all", int, tuple of int or callable
+    store : Path
+        The store's file.
+    """
+
+    wanted: Any
+    store: Path
+
+    def wants(self, epoch: int) -> bool:
+        """Whether the state after an epoch is kept."""
+        wanted = self.wanted
+        if isinstance(wanted, str):
+            return True
+        if isinstance(wanted, int):
+            return epoch % wanted == 0
+        if isinstance(wanted, tuple):
+            return epoch in wanted
+        return bool(wanted(epoch))
+
+    def beyond(self, n_epochs: int) -> list[int]:
+        """Return the epochs that are named, and that a fit did not come to."""
+        named = self.wanted if isinstance(self.wanted, tuple) else ()
+        return [epoch for epoch in named if epoch > n_epochs]
+
+    def satisfied(self, stored: FitSnapshots | None) -> bool:
+        """Whether a stored fit has all snapshots that are wanted of it."""
+        if stored is None:
+            return False
+        have = set(stored.columns["epoch"].tolist())
+        return all(
+            epoch in have or not self.wants(epoch)
+            for epoch in range(stored.n_epochs + 1)
+        )
+
+
+def make_plan(snapshots: Any, store: Path) -> SnapshotPlan | None:
+    """Check the param ``snapshots`` of a search.
+
+    Raises
+    ------
+    SnapshotError
+        If it is nothing that says which epochs are wanted.
+    """
+    if snapshots is None:
+        return None
+    if callable(snapshots) or snapshots == "all":
+        return SnapshotPlan(snapshots, store)
+    if _is_integer(snapshots):
+        if snapshots < 1:
+            raise SnapshotError(
+                f"snapshots={snapshots} is not a positive number: an int n keeps every "
+                "n-th epoch."
+            )
+        return SnapshotPlan(int(snapshots), store)
+    if isinstance(snapshots, str | bytes | Mapping) or not isinstance(
+        snapshots, Iterable
+    ):
+        raise SnapshotError(
+            f"snapshots={snapshots!r} does not say which epochs are wanted: pass "
+            "'all', an int n for every n-th, a list of epochs, or a function of the "
+            "epoch that returns a bool."
+        )
+    epochs = list(snapshots)
+    wrong = [epoch for epoch in epochs if not _is_integer(epoch) or epoch < 0]
+    if wrong or not epochs:
+        found = f"has {wrong[0]!r} among its epochs" if wrong else "is empty"
+        raise SnapshotError(
+            f"snapshots={epochs!r} {found}: name epochs from 0 (before training) on."
+        )
+    repeated = sorted({epoch for epoch in epochs if epochs.count(epoch) > 1})
+    if repeated:
+        raise SnapshotError(f"snapshots={epochs!r} has epoch {repeated[0]} twice.")
+    return SnapshotPlan(tuple(sorted(map(int, epochs))), store)
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool | np.bool_)
+
+
+def check_epochs(estimator: Any, candidates: Iterable[Mapping[str, Any]]) -> None:
+    """Raise before any fit if a candidate has no epochs that can be followed.
+
+    Raises
+    ------
+    SnapshotError
+    """
+    seen = set()
+    for params in candidates:
+        parts = _parts(params)
+        structure = frozenset((name, id(value)) for name, value in parts.items())
+        if structure not in seen:
+            seen.add(structure)
+            _check(_with(estimator, parts))
+    if not seen:
+        _check(estimator)
+
+
+def _check(estimator: Any) -> None:
+    reason = why_no_epochs(estimator)
+    if reason is not None:
+        raise SnapshotError(f"snapshots is set, but {reason}.")
+
+
+def all_in_model(estimator: Any, params: Mapping[str, Any]) -> bool:
+    """Whether all epochs of a candidate are in its final model, as with boosting."""
+    _, final = final_estimator(_with(estimator, _parts(params)))
+    epochs = epochs_of(type(final))
+    return epochs is not None and epochs.watch is None
+
+
+def _parts(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the params that decide which estimator is the final one."""
+    return {
+        name: value
+        for name, value in params.items()
+        if hasattr(value, "get_params")
+        or (isinstance(value, str) and value == "passthrough")
+    }
+
+
+def _with(estimator: Any, parts: Mapping[str, Any]) -> Any:
+    return clone(estimator).set_params(**parts) if parts else estimator
+
+
+class Snapshotter:
+    """Take the snapshots of one fit, in the process that makes it.
+
+    At most :data:`_BLOCK_BYTES`, or one snapshot, are in memory; what is more goes into
+    a file beside the store.
+
+    Parameters
+    ----------
+    plan : SnapshotPlan
+    """
+
+    def __init__(self, plan: SnapshotPlan):
+        self._plan = plan
+        self._began = 0.0
+        self.seconds = 0.0
+        """Seconds that the snapshots took"""
+        self._n_epochs = 0
+        self._prefix = ""
+        self._specs: dict[str, tuple[np.dtype[Any], tuple[int, ...]]] = {}
+        self._last: dict[str, bytes] = {}
+        self._infos: list[dict[str, float]] = []
+        self._contents: dict[str, list[bytes]] = {}
+        self._changed: dict[str, list[bool]] = {}
+        self._n_bytes = 0
+        self._blocks: list[Mapping[str, Array] | SpooledBlock] = []
+        self._spool: Spool | None = None
+        self._watched = False
+        self._notes: list[Warning] = []
+
+    @contextmanager
+    def following(self, estimator: Any) -> Iterator[None]:
+        """Take snapshots while the estimator is fitted in the block.
+
+        Raises
+        ------
+        SnapshotError
+            If its epochs cannot be followed.
+        """
+        _check(estimator)
+        self._prefix, final = final_estimator(estimator)
+        epochs = epochs_of(type(final))
+        assert epochs is not None
+        self._watched = epochs.watch is not None
+        self._began = time.perf_counter()
+        watch = epochs.watch
+        try:
+            with nullcontext() if watch is None else watch(final, self._take):
+                yield
+        except BaseException:
+            self.abandon()
+            raise
+
+    def _take(
+        self,
+        epoch: int,
+        weights: Callable[[], Mapping[str, Array]],
+        info: Callable[[], Mapping[str, float]],
+    ) -> None:
+        start = time.perf_counter()
+        self._n_epochs = epoch
+        if self._plan.wants(epoch):
+            seconds = start - self._began - self.seconds
+            self._add(weights(), {"epoch": epoch, "time": seconds, **info()})
+        self.seconds += time.perf_counter() - start
+
+    def _add(self, weights: Mapping[str, Array], info: dict[str, float]) -> None:
+        specs = {name: (array.dtype, array.shape) for name, array in weights.items()}
+        if specs != self._specs:
+            if self._specs.keys() < specs.keys() or not specs:
+                # Lazy modules have no weights before they have seen a batch.
+                self._forget(info)
+                if not specs:
+                    return
+            self._flush()
+            self._specs = specs
+            self._last = {}
+        for name, array in weights.items():
+            content = array.tobytes()
+            changed = content != self._last.get(name)
+            self._changed.setdefault(name, []).append(changed)
+            if changed:
+                self._last[name] = content
+                self._contents.setdefault(name, []).append(content)
+                self._n_bytes += len(content)
+        self._infos.append(info)
+        if self._n_bytes >= _BLOCK_BYTES:
+            self._flush(to_file=True)
+
+    def _forget(self, info: Mapping[str, float]) -> None:
+        """Drop snapshots that lack weights."""
+        epochs = [int(one["epoch"]) for one in [*self._infos, info]]
+        if self._specs or not self._infos:
+            self._notes.append(
+                SnapshotWarning(
+                    f"There is no snapshot of epoch {epochs[0]}: the model had not yet "
+                    "made all its weights. Build it before it is trained."
+                )
+            )
+        self._clear()
+
+    def _clear(self) -> None:
+        self._infos = []
+        self._contents, self._changed = {}, {}
+        self._n_bytes = 0
+
+    def _flush(self, *, to_file: bool = False) -> None:
+        """Make a block of what has been gathered."""
+        if not self._infos:
+            return
+        block = _columns(self._infos)
+        for name, (dtype, shape) in self._specs.items():
+            changed = np.array(self._changed[name], bool)
+            contents = self._contents.get(name, [])
+            if not changed.all():
+                block[f"changed/{self._prefix}{name}"] = changed
+            raw = np.frombuffer(b"".join(contents), dtype)
+            block[f"weights/{self._prefix}{name}"] = raw.reshape(len(contents), *shape)
+        if to_file:
+            if self._spool is None:
+                self._spool = Spool(self._plan.store)
+            self._blocks.append(self._spool.write(block))
+        else:
+            self._blocks.append(block)
+        self._clear()
+
+    def finish(self, outcome: Outcome) -> Outcome:
+        """Add the snapshots to what came of the fit."""
+        if outcome.weights is None or not self._watched:
+            self.abandon()
+            return outcome
+        self._flush()
+        if self._spool is not None:
+            self._spool.close()
+        snapshots = Snapshots(self._n_epochs, tuple(self._blocks))
+        notes = (*outcome.notes, *self._notes)
+        return outcome._replace(snapshots=snapshots, notes=notes)
+
+    def abandon(self) -> None:
+        """Remove what was written."""
+        if self._spool is not None:
+            self._spool.remove()
+
+
+def _columns(infos: Sequence[Mapping[str, float]]) -> dict[str, Array]:
+    """Return what is known of some snapshots, as columns."""
+    block = {
+        name: np.array([info.get(name, -1) for info in infos], dtype)
+        for name, dtype in _DTYPES.items()
+    }
+    names = dict.fromkeys(name for info in infos for name in info)
+    for name in names:
+        if name not in _DTYPES:
+            values = [info.get(name, np.nan) for info in infos]
+            block[f"metrics/{name}"] = np.array(values, np.float64)
+    return block
+
+
+def follow_fit(estimator: Any, snapshotter: Snapshotter) -> None:
+    """Let the next call of ``estimator.fit`` take snapshots."""
+
+    def fit(*args: Any, **kwargs: Any) -> Any:
+        del vars(estimator)["fit"]
+        with snapshotter.following(estimator):
+            return estimator.fit(*args, **kwargs)
+
+    # Not by setattr, of which estimators have their own.
+    vars(estimator)["fit"] = fit
