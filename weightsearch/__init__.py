@@ -32,6 +32,8 @@ if TYPE_CHECKING:
         QueryError,
         RebuildError,
         RefitFailedWarning,
+        SnapshotError,
+        SnapshotWarning,
         StoreError,
         StoreLockedError,
         StoreVersionError,
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
         WeightsNotFoundError,
     )
     from weightsearch.frameworks import extract_weights, register_extractor
-    from weightsearch.run import Run, StoredWeights, WeightStore
+    from weightsearch.run import Run, StoredWeights, Trajectory, WeightStore
     from weightsearch.search import (
         TrackedSearch,
         WeightTrackingGridSearchCV,
@@ -70,12 +72,15 @@ __all__ = [
     "RebuildError",
     "RefitFailedWarning",
     "Run",
+    "SnapshotError",
+    "SnapshotWarning",
     "StoreError",
     "StoreLockedError",
     "StoreVersionError",
     "StoreWriteError",
     "StoredWeights",
     "TrackedSearch",
+    "Trajectory",
     "UnequalWeightsError",
     "UnstorableWeightsWarning",
     "UntrustedTypeError",
@@ -112,7 +117,7 @@ _MODULES = {
         "weight_stats",
     ),
     "weightsearch.frameworks": ("extract_weights", "register_extractor"),
-    "weightsearch.run": ("Run", "StoredWeights", "WeightStore"),
+    "weightsearch.run": ("Run", "StoredWeights", "Trajectory", "WeightStore"),
     "weightsearch.store": ("Problem",),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}

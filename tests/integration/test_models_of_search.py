@@ -288,6 +288,22 @@ def test_average_of_shuffled_networks(tmp_path):
     assert soup.predict(X).shape == y.shape
 
 
+def test_average_is_that_of_all_layers(tmp_path):
+    """Short arrays in a list, such as a network's intercepts, are averaged too."""
+    search = WeightTrackingGridSearchCV(
+        MLPClassifier((6,), max_iter=20, random_state=0),
+        {"learning_rate_init": [1e-3, 1e-2]},
+        cv=2,
+        store=tmp_path / "s.h5",
+    ).fit(X, y)
+    run = search.run_
+    soup = run.average([0, 1])
+
+    for layer in (0, 1):
+        both = [run.weights(number)[f"intercepts_/{layer}"] for number in (0, 1)]
+        np.testing.assert_allclose(soup.intercepts_[layer], np.mean(both, axis=0))
+
+
 def test_trees_have_no_mean(tmp_path):
     """Integers that say how a model is built are not averaged."""
     search = WeightTrackingGridSearchCV(

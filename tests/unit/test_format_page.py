@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,12 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from sklearn.datasets import load_iris
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.neural_network import MLPClassifier
 from store_memory import MemoryRun, mlp_run, mlp_weights, refit, write
 
+from weightsearch import WeightTrackingGridSearchCV
 from weightsearch._records import FitTable
 from weightsearch.store import _append, _catalog, _schema
 from weightsearch.store._checked import FILTERS
@@ -172,6 +177,25 @@ def test_the_script_finds_the_first_layer(
     assert found["first"]["name"] == "coefs_/0"
     assert found["array"].dtype == expected.dtype
     np.testing.assert_array_equal(found["array"], expected)
+
+
+def test_the_script_finds_a_trajectory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Following only the page, plain h5py finds a layer at each snapshot of a fit."""
+    monkeypatch.chdir(tmp_path)
+    X, y = load_iris(return_X_y=True)
+    network = MLPClassifier((3,), solver="lbfgs", max_iter=4, random_state=0)
+    search = WeightTrackingGridSearchCV(
+        network, {"alpha": [0.1, 1.0]}, cv=2, store="search.h5", snapshots=[0, 2, 3]
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        trajectory = search.fit(X, y).run_.trajectory(1)
+    found: dict[str, Any] = {}
+
+    exec(script("Read a trajectory with plain h5py"), found)
+
+    assert found["epochs"] == [0, 2, 3]
+    np.testing.assert_array_equal(found["trajectory"], trajectory["coefs_/0"])
 
 
 @pytest.mark.parametrize("long", [False, True])

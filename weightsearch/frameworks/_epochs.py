@@ -58,18 +58,20 @@ class Epochs:
     cut : callable or None
         ``cut(estimator, epoch)``: make a fitted model the one after `epoch` epochs, if
         all are in it.
-    metrics : callable or None
-        ``metrics(estimator)``: losses and metrics after each epoch, name -> array, of a
-        fitted model that has all epochs.
     resume : callable or None
         ``resume(estimator)``: let ``fit`` of a rebuilt model train it on.
+    why_not_resumed : str
+        Why there is no `resume`, and what to do instead.
     """
 
     watch: Callable[[Any, TakeSnapshot], AbstractContextManager[None]] | None = None
     count: Callable[[Any], int] | None = None
     cut: Callable[[Any, int], None] | None = None
-    metrics: Callable[[Any], Mapping[str, Array]] | None = None
     resume: Callable[[Any], None] | None = None
+    why_not_resumed: str = (
+        "to add stages to it, pass the model that load_estimator(candidate, "
+        "epoch=...) gives to its own library"
+    )
 
 
 def epochs_of(cls: type) -> Epochs | None:

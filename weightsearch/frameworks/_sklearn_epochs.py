@@ -8,7 +8,7 @@ scipy's minimizer no callback; both are the same in scikit-learn 1.6 to 1.9.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from types import FunctionType, SimpleNamespace
@@ -71,7 +71,10 @@ class _WatchedMLP:
         size = 200 if mlp.batch_size == "auto" else mlp.batch_size
         info = {
             "step": self._n_done * math.ceil(n_samples / min(size, n_samples)),
-            "learning_rate": mlp._optimizer.learning_rate,
+            # Adam's own has the correction of its moments in it.
+            "learning_rate": mlp._optimizer.learning_rate
+            if mlp.solver == "sgd"
+            else mlp.learning_rate_init,
             "train_loss": mlp.loss_,
         }
         if mlp.early_stopping:
@@ -140,20 +143,11 @@ def _cut_gradient_boosting(model: Any, epoch: int) -> None:
             setattr(model, name, getattr(model, name)[:epoch])
 
 
-def _gradient_boosting_metrics(model: Any) -> Mapping[str, Array]:
-    return {"train_loss": np.asarray(model.train_score_)}
-
-
 def _cut_hist(model: Any, epoch: int) -> None:
     model._predictors = model._predictors[:epoch]
     for name in ("train_score_", "validation_score_"):
         # The first score is that before the first tree.
         setattr(model, name, getattr(model, name)[: epoch + 1])
-
-
-def _hist_metrics(model: Any) -> Mapping[str, Array]:
-    scores = {"train_score": model.train_score_, "valid_score": model.validation_score_}
-    return {name: np.asarray(v)[1:] for name, v in scores.items() if len(v)}
 
 
 EPOCHS = {
@@ -163,11 +157,10 @@ EPOCHS = {
     "sklearn.ensemble._gb.BaseGradientBoosting": Epochs(
         count=lambda model: len(model.estimators_),
         cut=_cut_gradient_boosting,
-        metrics=_gradient_boosting_metrics,
     ),
     "sklearn.ensemble._hist_gradient_boosting.gradient_boosting"
     ".BaseHistGradientBoosting": Epochs(
-        count=lambda model: len(model._predictors), cut=_cut_hist, metrics=_hist_metrics
+        count=lambda model: len(model._predictors), cut=_cut_hist
     ),
 }
 """Qualified class name -> how its epochs are followed; subclasses included."""

@@ -21,10 +21,12 @@ from sklearn.exceptions import NotFittedError
 from sklearn.preprocessing import LabelEncoder
 
 from weightsearch._records import Array, Weights
-from weightsearch.exceptions import RebuildError
+from weightsearch.exceptions import RebuildError, SnapshotError
+from weightsearch.frameworks._epochs import Epochs
 from weightsearch.frameworks._state._parts import Rebuilder
 
 __all__ = [
+    "EPOCHS",
     "EXTRACTORS",
     "REBUILDERS",
     "extract_catboost",
@@ -315,6 +317,43 @@ def _checked(
     return rebuilt
 
 
+# -- stages ----------------------------------------------------------------------------
+
+
+def _count_xgboost(model: Any) -> int:
+    if model.get_xgb_params().get("booster") in ("dart", "gblinear"):
+        raise _stages_change(f"booster={model.booster!r}")
+    return int(model.get_booster().num_boosted_rounds())
+
+
+def _cut_xgboost(model: Any, epoch: int) -> None:
+    booster = model.get_booster()[:epoch]
+    # Of early stopping, which would choose among stages that are not there.
+    booster.set_attr(best_iteration=None, best_score=None)
+    model._Booster = booster
+
+
+def _count_lightgbm(model: Any) -> int:
+    if model.get_params()["boosting_type"] == "dart":
+        raise _stages_change("boosting_type='dart'")
+    return int(model.booster_.current_iteration())
+
+
+def _cut_lightgbm(model: Any, epoch: int) -> None:
+    from lightgbm import Booster
+
+    text = model.booster_.model_to_string(num_iteration=epoch)
+    model._Booster = Booster(model_str=text)
+    model._best_iteration = 0
+
+
+def _stages_change(param: str) -> SnapshotError:
+    return SnapshotError(
+        f"With {param}, later stages change the earlier ones, so the model after an "
+        "epoch is not in the final one."
+    )
+
+
 EXTRACTORS = {
     "xgboost.sklearn.XGBModel": extract_xgboost,
     "xgboost.core.Booster": extract_xgboost,
@@ -334,3 +373,13 @@ REBUILDERS = {
     ),
 }
 """Qualified class name -> how it is rebuilt; subclasses included."""
+
+EPOCHS = {
+    "xgboost.sklearn.XGBModel": Epochs(count=_count_xgboost, cut=_cut_xgboost),
+    "lightgbm.sklearn.LGBMModel": Epochs(count=_count_lightgbm, cut=_cut_lightgbm),
+    "catboost.core.CatBoost": Epochs(
+        count=lambda model: int(model.tree_count_),
+        cut=lambda model, epoch: model.shrink(ntree_end=epoch),
+    ),
+}
+"""Qualified class name -> where its epochs are; subclasses included."""

@@ -608,7 +608,16 @@ CONTENTS = {"keras.src.saving.keras_saveable.KerasSaveable": _content}
 """Qualified class name -> what distinguishes its objects from one another."""
 
 EPOCHS = {
-    "keras.src.wrappers.sklearn_wrapper.SKLBase": Epochs(watch=_watch_wrapper),
-    "scikeras.wrappers.BaseWrapper": Epochs(watch=_watch_scikeras),
+    "keras.src.wrappers.sklearn_wrapper.SKLBase": Epochs(
+        watch=_watch_wrapper,
+        why_not_resumed=(
+            "fit of keras.wrappers builds a new model. Train the Keras model itself: "
+            "load_estimator(candidate, epoch=...).model_.fit(...)"
+        ),
+    ),
+    "scikeras.wrappers.BaseWrapper": Epochs(
+        watch=_watch_scikeras,
+        resume=lambda estimator: estimator.set_params(warm_start=True),
+    ),
 }
 """Qualified class name -> how its epochs are followed; subclasses included."""

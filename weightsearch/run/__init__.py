@@ -2,6 +2,7 @@
 
 from weightsearch.run._run import Run
 from weightsearch.run._store import WeightStore
+from weightsearch.run._trajectories import Trajectory
 from weightsearch.run._weights import StoredWeights
 
-__all__ = ["Run", "StoredWeights", "WeightStore"]
+__all__ = ["Run", "StoredWeights", "Trajectory", "WeightStore"]

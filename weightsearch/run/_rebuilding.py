@@ -17,6 +17,7 @@ from weightsearch.exceptions import (
     WeightsNotFoundError,
 )
 from weightsearch.frameworks._state import ModelMaker
+from weightsearch.run._trajectories import cut_model, weights_at
 
 __all__ = ["StoredModel", "Trusted", "iter_models", "read_model"]
 
@@ -94,6 +95,7 @@ def iter_models(
     fits: Iterable[tuple[int | None, str]],
     template: Any = None,
     trusted: Trusted = (),
+    epoch: int | None = None,
 ) -> Iterator[Any]:
     """Rebuild many models, one after the other; see ``Run._iter_models``.
 
@@ -105,6 +107,8 @@ def iter_models(
         a row, the whole message of the error that is raised when its turn comes.
     template, trusted
         As for :meth:`StoredModel.rebuild`, of all models.
+    epoch : int, default=None
+        The epoch after which the models are meant; None: the last one.
 
     Yields
     ------
@@ -120,7 +124,13 @@ def iter_models(
                 raise WeightsNotFoundError(what)
             text, _ = _state(source, row, what)
             weights = stacked.pop(row, None) or source.read_all(row)
-            yield _make(maker, text, weights, source.blob, what)
+            early = weights
+            if epoch is not None:
+                early = weights_at(source, row, weights, epoch, what) or weights
+            model = _make(maker, text, early, source.blob, what)
+            if epoch is not None and early is weights:
+                model = cut_model(model, epoch, what)
+            yield model
 
 
 def _state(source: RunSource, row: int, what: str) -> tuple[str, tuple[str, ...]]:

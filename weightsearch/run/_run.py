@@ -47,6 +47,7 @@ from weightsearch.compare import (
 )
 from weightsearch.exceptions import (
     QueryError,
+    SnapshotError,
     StoreError,
     UnequalWeightsError,
     WeightsNotFoundError,
@@ -71,6 +72,13 @@ from weightsearch.run._query import evaluate_query
 from weightsearch.run._rebuilding import StoredModel, Trusted, iter_models, read_model
 from weightsearch.run._scoring import score_table
 from weightsearch.run._soup import mean_of
+from weightsearch.run._trajectories import (
+    Trajectory,
+    cut_model,
+    resumable,
+    stack_at,
+    weights_at,
+)
 from weightsearch.run._weights import StoredWeights
 
 if TYPE_CHECKING:
@@ -459,8 +467,51 @@ class Run:
             missing=missing,
         )
 
+    def trajectory(self, candidate: Candidate, split: int | None = None) -> Trajectory:
+        """Weights of a candidate's fit over time, read on access.
+
+        Parameters
+        ----------
+        candidate : int or dict
+            The candidate's number, or its params.
+        split : int, default=None
+            The split whose model is meant; None: the refit.
+
+        Returns
+        -------
+        trajectory : Mapping
+            From a weight's name to an array of shape ``(n_snapshots, *shape)``, with
+            ``epochs`` and a DataFrame ``metrics``.
+
+        Raises
+        ------
+        WeightsNotFoundError
+            If there is no such candidate, or its model was not kept.
+        SnapshotError
+            If no snapshots were taken.
+
+        Examples
+        --------
+        >>> run.trajectory(7)["coefs_/0"].shape  # doctest: +SKIP
+        (101, 64, 32)
+        """
+        number = self._number(candidate)
+        row = self._row(number, split)
+        specs = None if row is None else self._source.specs(row)
+        if row is None or specs is None:
+            raise WeightsNotFoundError(self._why_missing(number, split))
+        snapshots = self._source.snapshots(row)
+        if snapshots is None:
+            raise SnapshotError(
+                f"No snapshots of candidate {number} of run {self.name} were taken. "
+                "Search with snapshots='all', or name the epochs. The stages of "
+                "gradient boosting are in the final model: "
+                "load_estimator(candidate, epoch=...)."
+            )
+        return Trajectory(snapshots, specs)
+
     def stack(
-        self, name: str, split: int | None = None
+        self, name: str, split: int | None = None, *, epoch: int | None = None
     ) -> tuple[Array, np.ndarray[Any, np.dtype[np.int64]]]:
         """One weight of all candidates in one array.
 
@@ -470,6 +521,9 @@ class Run:
             The weight's name.
         split : int, default=None
             The split whose models are meant; None: the refits.
+        epoch : int, default=None
+            The epoch after which the weights are meant, of the candidates that have a
+            snapshot of it; None: the final ones.
 
         Returns
         -------
@@ -484,6 +538,8 @@ class Run:
             If no candidate has such a weight.
         UnequalWeightsError
             If its shape or type differs among the candidates.
+        SnapshotError
+            If no candidate has a snapshot of `epoch`.
         """
         self._check_open()
         candidates, rows = self._newest(REFIT if split is None else split)
@@ -508,7 +564,16 @@ class Run:
                 f"{name!r} differs among the candidates, so it cannot be stacked: "
                 f"{shown}. Read them one by one with run.weights(candidate)."
             )
-        return self._source.stack(name, rows[has_it].tolist()), candidates[has_it]
+        if epoch is None:
+            return self._source.stack(name, rows[has_it].tolist()), candidates[has_it]
+        candidates = candidates[has_it]
+        stack, taken = stack_at(self._source, name, rows[has_it].tolist(), epoch)
+        if stack is None:
+            raise SnapshotError(
+                f"No candidate of run {self.name} has a snapshot of {name!r} after "
+                f"epoch {epoch}."
+            )
+        return stack, candidates[taken]
 
     # -- comparison -------------------------------------------------------------
 
@@ -916,6 +981,7 @@ default="average"
         params: Mapping[str, Any] | None = None,
         split: int | None = None,
         trusted: Trusted = (),
+        epoch: int | None = None,
     ) -> Any:
         """Rebuild the fitted estimator of a candidate, without training.
 
@@ -943,6 +1009,11 @@ default="average"
         trusted : iterable of str or type, default=()
             Further types that may be constructed, and functions that may be imported,
             by qualified name. Name only what you would import yourself.
+        epoch : int, default=None
+            The epoch after which the model is meant: it has the weights of that
+            snapshot and otherwise, such as in its loss curve, the state of the final
+            model. Of gradient boosting any stage, with or without snapshots. None: the
+            final model.
 
         Returns
         -------
@@ -960,6 +1031,8 @@ default="average"
             If it cannot be rebuilt; says what is missing.
         CorruptStoreError
             If stored data do not match their checksum.
+        SnapshotError
+            If there is no snapshot of `epoch`.
 
         Examples
         --------
@@ -967,7 +1040,61 @@ default="average"
         """
         number = self._number(candidate)
         template = (estimator, *(params or {}).values())
-        return self._stored_model(number, split).rebuild(template, trusted)
+        stored = self._stored_model(number, split)
+        if epoch is None:
+            return stored.rebuild(template, trusted)
+        row = self._row(number, split)
+        assert row is not None
+        what = self._cannot_load(number)
+        weights = weights_at(self._source, row, stored.weights, epoch, what)
+        model = stored.rebuild(template, trusted, weights=weights)
+        return cut_model(model, epoch, what) if weights is None else model
+
+    def rewind(
+        self,
+        candidate: Candidate,
+        epoch: int,
+        estimator: Any = None,
+        *,
+        params: Mapping[str, Any] | None = None,
+        split: int | None = None,
+        trusted: Trusted = (),
+    ) -> Any:
+        """Rebuild a candidate's estimator as it was after an epoch, to train it on.
+
+        Its next call of ``fit`` begins with the weights of that epoch. The optimizer
+        begins anew: its moments are not in a snapshot.
+
+        Parameters
+        ----------
+        candidate : int or dict
+            The candidate's number, or its params.
+        epoch : int
+            An epoch of which there is a snapshot; 0: the initial weights.
+        estimator, params, split, trusted
+            As in :meth:`load_estimator`.
+
+        Returns
+        -------
+        estimator : object
+            With ``warm_start=True``.
+
+        Raises
+        ------
+        WeightsNotFoundError, UntrustedTypeError, RebuildError, SnapshotError
+            As in :meth:`load_estimator`; RebuildError also if the framework cannot
+            train it on, which says what to do instead.
+        """
+        number = self._number(candidate)
+        model = self.load_estimator(
+            number,
+            estimator,
+            params=params,
+            split=split,
+            trusted=trusted,
+            epoch=epoch,
+        )
+        return resumable(model, f"Candidate {number} of run {self.name}")
 
     def export(
         self,
@@ -1128,6 +1255,7 @@ default="average"
         estimator: Any = None,
         params: Params = (),
         trusted: Trusted = (),
+        epoch: int | None = None,
     ) -> Array | list[Array]:
         """Out-of-fold predictions: every row answered by models not fitted on it.
 
@@ -1158,6 +1286,8 @@ default="average"
         params : dict or sequence of dict, default=()
             Values of candidates' params that a store cannot hold, such as functions;
             ``search.cv_results_["params"]`` has them all.
+        epoch : int, default=None
+            The epoch after which the models are meant, as in :meth:`load_estimator`.
 
         Returns
         -------
@@ -1178,6 +1308,9 @@ default="average"
         WeightsNotFoundError
             If a candidate or one of its split models was not kept; they are kept by
             ``capture="splits"`` and ``capture="both"``.
+
+        SnapshotError
+            If a model has no snapshot of `epoch`.
 
         Warns
         -----
@@ -1211,6 +1344,7 @@ default="average"
             estimator=estimator,
             params=params,
             trusted=trusted,
+            epoch=epoch,
         )
 
     def rescore(
@@ -2306,6 +2440,7 @@ default="average"
         estimator: Any = None,
         params: Params = (),
         trusted: Trusted = (),
+        epoch: int | None = None,
     ) -> Iterator[Any]:
         """Rebuild many models, one after the other.
 
@@ -2346,7 +2481,8 @@ default="average"
                 else:
                     yield None, self._why_missing(number, split)
 
-        return iter_models(self._source, located(), (estimator, *values), trusted)
+        template = (estimator, *values)
+        return iter_models(self._source, located(), template, trusted, epoch)
 
     def _cannot_load(self, number: int) -> str:
         return f"Candidate {number} of run {self.name} cannot be loaded"

@@ -238,6 +238,9 @@ class SearchRecorder:
         key = self._split_key(fit)
         stored = self._find(key, fit.params, need_weights=self.captures_splits)
         if stored is None:
+            if self.snapshots is not None and key is not None:
+                found = self._session.find(key, need_weights=self.captures_splits)
+                self._n_without_snapshots += found is not None
             return None
         self._fitted.add(fit.candidate)
         self._reuse(fit.candidate, fit.split, key, stored)
@@ -512,23 +515,11 @@ class SearchRecorder:
     ) -> StoredFit | None:
         if key is None or not self._resume:
             return None
-        plan = self.snapshots
-        if (
-            plan is None
-            or not need_weights
-            or all_in_model(self.call.estimator, params)
-        ):
-            return self._session.find(key, need_weights=need_weights)
-        found = self._session.find(
-            key,
-            need_weights=True,
-            accept=lambda stored: plan.satisfied(stored.snapshots),
-        )
-        if found is None:
-            self._n_without_snapshots += bool(
-                self._session.find(key, need_weights=need_weights)
-            )
-        return found
+        plan, accept = self.snapshots, None
+        if plan is not None and need_weights:
+            if not all_in_model(self.call.estimator, params):
+                accept = plan.accepts
+        return self._session.find(key, need_weights=need_weights, accept=accept)
 
     def _reuse(
         self,

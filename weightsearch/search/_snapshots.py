@@ -15,14 +15,13 @@ from sklearn.base import clone
 
 from weightsearch._records import (
     Array,
-    FitSnapshots,
     Outcome,
     Snapshots,
     SpooledBlock,
 )
 from weightsearch.exceptions import SnapshotError, SnapshotWarning
 from weightsearch.frameworks._epochs import epochs_of, final_estimator, why_no_epochs
-from weightsearch.store import Spool
+from weightsearch.store import Spool, StoredFit
 
 __all__ = [
     "SnapshotPlan",
@@ -69,14 +68,15 @@ class SnapshotPlan:
         named = self.wanted if isinstance(self.wanted, tuple) else ()
         return [epoch for epoch in named if epoch > n_epochs]
 
-    def satisfied(self, stored: FitSnapshots | None) -> bool:
+    def accepts(self, stored: StoredFit) -> bool:
         """Whether a stored fit has all snapshots that are wanted of it."""
-        if stored is None:
+        found = stored.snapshots
+        if found is None:
             return False
-        have = set(stored.columns["epoch"].tolist())
+        have = set(found.columns["epoch"].tolist())
         return all(
             epoch in have or not self.wants(epoch)
-            for epoch in range(stored.n_epochs + 1)
+            for epoch in range(found.n_epochs + 1)
         )
 
 
@@ -236,12 +236,14 @@ class Snapshotter:
 
     def _add(self, weights: Mapping[str, Array], info: dict[str, float]) -> None:
         specs = {name: (array.dtype, array.shape) for name, array in weights.items()}
+        if not specs:
+            self._warn_of_missing(info)
+            return
         if specs != self._specs:
-            if self._specs.keys() < specs.keys() or not specs:
+            if self._infos and self._specs.keys() < specs.keys():
                 # Lazy modules have no weights before they have seen a batch.
-                self._forget(info)
-                if not specs:
-                    return
+                self._warn_of_missing(self._infos[0])
+                self._clear()
             self._flush()
             self._specs = specs
             self._last = {}
@@ -257,17 +259,13 @@ class Snapshotter:
         if self._n_bytes >= _BLOCK_BYTES:
             self._flush(to_file=True)
 
-    def _forget(self, info: Mapping[str, float]) -> None:
-        """Drop snapshots that lack weights."""
-        epochs = [int(one["epoch"]) for one in [*self._infos, info]]
-        if self._specs or not self._infos:
-            self._notes.append(
-                SnapshotWarning(
-                    f"There is no snapshot of epoch {epochs[0]}: the model had not yet "
-                    "made all its weights. Build it before it is trained."
-                )
+    def _warn_of_missing(self, info: Mapping[str, float]) -> None:
+        self._notes.append(
+            SnapshotWarning(
+                f"There is no snapshot of epoch {info['epoch']}: the model had not yet "
+                "made all its weights. Build it before it is trained."
             )
-        self._clear()
+        )
 
     def _clear(self) -> None:
         self._infos = []

@@ -611,6 +611,9 @@ class _Encoder:
         return [f"{form.tag}*", self._global(kind), names, columns]
 
     def _arrays(self, values: Sequence[Any]) -> Node | None:
+        if all(id(value) in self._names for value in values):
+            # Weights of their own: a copy would not follow when they are replaced.
+            return None
         column = column_of(values)
         if column is None:
             return None

@@ -1,0 +1,220 @@
+"""Weights over time: the snapshots of a fit, and models as they were after an epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from weightsearch._records import Array, FitSnapshots, RunSource, Weights, WeightSpecs
+from weightsearch.exceptions import (
+    RebuildError,
+    SnapshotError,
+    WeightsNotFoundError,
+)
+from weightsearch.frameworks._epochs import epochs_of, final_estimator
+from weightsearch.run._weights import listed
+
+__all__ = ["Trajectory", "cut_model", "resumable", "stack_at", "weights_at"]
+
+_METRICS = "metrics/"
+
+
+class Trajectory(Mapping[str, Array]):
+    """The weights of one fit over time, read on access.
+
+    A mapping from the name of a weight to an array of shape ``(n_snapshots, *shape)``.
+    What was not trained, such as the scaler of a pipeline, is not in it.
+
+    Attributes
+    ----------
+    epochs : ndarray of shape (n_snapshots,), int
+        Epochs that were done at each snapshot; 0 is the state before training.
+    n_epochs : int
+        Epochs that the fit trained.
+    metrics : DataFrame
+        What the framework knew at each snapshot; the index is the epoch. ``step``:
+        updates of the weights so far; ``time``: seconds since the fit began, without
+        those that the snapshots took; ``learning_rate`` during the epoch; losses and
+        metrics under the framework's own names.
+    """
+
+    def __init__(self, snapshots: FitSnapshots, specs: WeightSpecs):
+        self._snapshots = snapshots
+        self.ties = dict(specs.ties)
+        self.n_epochs = snapshots.n_epochs
+
+    @cached_property
+    def epochs(self) -> Array:
+        """Epochs that were done at each snapshot."""
+        return self._snapshots.columns["epoch"].copy()
+
+    @cached_property
+    def metrics(self) -> pd.DataFrame:
+        """What the framework knew at each snapshot; the index is the epoch."""
+        columns = {
+            name.removeprefix(_METRICS): column
+            for name, column in self._snapshots.columns.items()
+            if name != "epoch"
+        }
+        known = {
+            name: column
+            for name, column in columns.items()
+            if not np.isnan(column.astype(float)).all()
+        }
+        return pd.DataFrame(known, pd.Index(self.epochs, name="epoch"))
+
+    @cached_property
+    def _names(self) -> list[str]:
+        return snapshot_names(self._snapshots)
+
+    def __getitem__(self, name: str) -> Array:
+        return read_weight(
+            self._snapshots, self._known(name), np.arange(len(self.epochs))
+        )
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names or self.ties.get(str(name)) in self._names
+
+    def at(self, epoch: int) -> dict[str, Array]:
+        """All weights after an epoch.
+
+        Raises
+        ------
+        SnapshotError
+            If there is no snapshot of it.
+        """
+        index = np.array([index_of(self._snapshots, epoch)])
+        return {name: read_weight(self._snapshots, name, index)[0] for name in self}
+
+    def _known(self, name: str) -> str:
+        name = self.ties.get(name, name)
+        if name not in self._names:
+            raise WeightsNotFoundError(
+                f"There are no snapshots of a weight {name!r}; there are those of "
+                f"{listed(self._names)}."
+            )
+        return name
+
+    def __repr__(self) -> str:
+        epochs = self.epochs
+        span = f"epochs {epochs[0]} to {epochs[-1]}" if len(epochs) else "none"
+        return f"<Trajectory: {len(self)} weights, {len(epochs)} snapshots ({span})>"
+
+
+def snapshot_names(snapshots: FitSnapshots) -> list[str]:
+    """Return the names of the weights that snapshots have."""
+    specs = snapshots.specs(0) if len(snapshots) else None
+    return [] if specs is None else [spec.name for spec in specs.arrays]
+
+
+def index_of(snapshots: FitSnapshots, epoch: int, what: str = "") -> int:
+    """Return which snapshot is that of an epoch."""
+    epochs = snapshots.columns["epoch"]
+    found = np.flatnonzero(epochs == epoch)
+    if not len(found):
+        shown = ", ".join(map(str, epochs[:20].tolist()))
+        more = ", ..." if len(epochs) > 20 else ""
+        there = f"there are those of {shown}{more}" if len(epochs) else "none was taken"
+        begin = f"{what}: there" if what else "There"
+        raise SnapshotError(
+            f"{begin} is no snapshot of epoch {epoch}; the fit trained "
+            f"{snapshots.n_epochs} epochs, and {there}."
+        )
+    return int(found[0])
+
+
+def read_weight(snapshots: FitSnapshots, name: str, indexes: Array) -> Array:
+    """Return a weight in some snapshots, stacked."""
+    rows = np.flatnonzero(snapshots.changed(name))
+    places = np.searchsorted(rows, indexes, "right") - 1
+    needed, inverse = np.unique(places, return_inverse=True)
+    if not len(indexes) or needed[0] < 0:
+        raise WeightsNotFoundError(f"There are no snapshots of a weight {name!r}.")
+    found = snapshots.stack(name, rows[needed])
+    same = len(needed) == len(indexes) and (np.diff(indexes) > 0).all()
+    return found if same else found[inverse]
+
+
+def weights_at(
+    source: RunSource, row: int, weights: Weights, epoch: int, what: str
+) -> Weights | None:
+    """Return a fit's weights as they were after an epoch.
+
+    None where no snapshots were taken: the final model may have all its epochs.
+    """
+    snapshots = source.snapshots(row)
+    if snapshots is None:
+        return None
+    index = np.array([index_of(snapshots, epoch, what)])
+    found = dict(weights)
+    for name in snapshot_names(snapshots):
+        if name not in found:
+            raise RebuildError(f"{what}: the model had no weight {name!r} in the end.")
+        order: Any = "F" if _is_fortran(found[name]) else "C"
+        array = read_weight(snapshots, name, index)[0]
+        found[name] = np.array(array, order=order)
+    return Weights(found, ties=weights.ties, encodings=weights.encodings)
+
+
+def _is_fortran(array: Array) -> bool:
+    return array.flags.f_contiguous and not array.flags.c_contiguous
+
+
+def cut_model(estimator: Any, epoch: int, what: str) -> Any:
+    """Make a rebuilt model with all its epochs the one that it was after some."""
+    _, final = final_estimator(estimator)
+    epochs = epochs_of(type(final))
+    if epochs is None or epochs.cut is None or epochs.count is None:
+        raise SnapshotError(
+            f"{what} after epoch {epoch}: no snapshots were taken. Search with "
+            "snapshots='all', or name the epochs."
+        )
+    count = epochs.count(final)
+    if not 1 <= epoch <= count:
+        raise SnapshotError(f"{what} after epoch {epoch}: it has {count} stages.")
+    if epoch < count:
+        epochs.cut(final, epoch)
+    return estimator
+
+
+def resumable(estimator: Any, what: str) -> Any:
+    """Let ``fit`` of a rebuilt estimator go on from its weights.
+
+    Raises
+    ------
+    RebuildError
+        If its framework cannot.
+    """
+    _, final = final_estimator(estimator)
+    epochs = epochs_of(type(final))
+    reason = "it has no epochs" if epochs is None else epochs.why_not_resumed
+    if epochs is not None and epochs.resume is not None:
+        epochs.resume(final)
+        return estimator
+    raise RebuildError(f"{what} cannot be trained on: {reason}.")
+
+
+def stack_at(
+    source: RunSource, name: str, rows: Sequence[int], epoch: int
+) -> tuple[Array | None, Array]:
+    """Return a weight after an epoch in the rows that have it, and which do."""
+    has_it = np.zeros(len(rows), bool)
+    parts = []
+    for place, row in enumerate(rows):
+        snapshots = source.snapshots(row)
+        if snapshots is not None and name in snapshot_names(snapshots):
+            index = np.flatnonzero(snapshots.columns["epoch"] == epoch)
+            if len(index):
+                has_it[place] = True
+                parts.append(read_weight(snapshots, name, index[:1])[0])
+    return np.stack(parts) if parts else None, has_it
