@@ -230,7 +230,8 @@ class SearchRecorder:
         if fit.candidate == len(self._params):
             self._params.append(encode_params(fit.params))
             if self.may_recall:
-                stored = self._find(self._refit_key(fit.params), need_weights=True)
+                key = self._refit_key(fit.params)
+                stored = self._find(key, fit.params, need_weights=True)
                 self._n_stored_refits += stored is not None
 
     def recall(self, fit: PlannedFit) -> dict[str, Any] | None:
@@ -360,6 +361,8 @@ class SearchRecorder:
         stored = self._find(key, params, need_weights=True)
         if stored is not None and holds_all_of(stored, outcome):
             self._reuse(index, REFIT, key, stored)
+            if self.best_snapshotter is not None:
+                self.best_snapshotter.abandon()
         else:
             self._append(index, REFIT, key, outcome)
             if key is not None and outcome.weights is not None:
