@@ -166,7 +166,10 @@ class Browser:
         return self.driver.get_log("browser")
 
     def requests(self) -> list[str]:
-        """What has been asked for since the last call."""
+        """What pages from files have asked for since the last call.
+
+        The browser's own pages, such as that of a new tab, do not count.
+        """
         messages = (
             json.loads(entry["message"])["message"]
             for entry in self.driver.get_log("performance")
@@ -175,4 +178,5 @@ class Browser:
             message["params"]["request"]["url"]
             for message in messages
             if message["method"] == "Network.requestWillBeSent"
+            and message["params"]["documentURL"].startswith("file:")
         ]

@@ -272,6 +272,6 @@ def _policy(scripts: list[str]) -> str:
     )
     return (
         f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; "
-        "img-src data: blob:; font-src data:; connect-src 'none'; "
+        "img-src data:; connect-src 'none'; "
         "form-action 'none'; base-uri 'none'"
     )

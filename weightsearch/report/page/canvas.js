@@ -36,14 +36,12 @@ function colouring(column) {
   if (!column) return { at: () => theme().mark, legend: [] };
   const all = kindsOf(column);
   const isNumber = column.kind === "number";
-  if (all.length <= (isNumber ? MANY : HUES.length)  && column.role === "param" || !isNumber) {
+  if (isStepped(column)) {
     const hue = (k) => isNumber ? css(viridis(all.length > 1 ? k / (all.length - 1) : 0.5)) : HUES[Math.min(k, HUES.length - 1)];
     const colours = new Map(all.map((kind, k) => [kind, hue(k)]));
-    const legend = all.slice(0, HUES.length + 7).map((kind, k) => {
-      const last = !isNumber && k === HUES.length - 1 && all.length > HUES.length;
-      return last ? ["others", hue(k)] : [kind, hue(k)];
-    });
-    return { at: (row) => colours.get(kindAt(column, row)), legend: isNumber ? legend : legend.slice(0, HUES.length) };
+    const legend = all.slice(0, isNumber ? MANY : HUES.length).map((kind, k) => [kind, hue(k)]);
+    if (all.length > legend.length) legend[legend.length - 1][0] = "others";
+    return { at: (row) => colours.get(kindAt(column, row)), legend };
   }
   const scale = numberScale(settled(column.values), column.role === "score");
   return {
@@ -291,7 +289,7 @@ function fitted(context, text, width, cut = tail) {
 // not finite lie in a gutter beside the axis that says so.
 function frame(context, w, h, x, y, titles, zones = []) {
   const colours = theme();
-  const left = y ? 62 : 12, gutterY = y?.gutter ? 22 : 0, gutterX = x.gutter ? 26 : 0;
+  const gutterY = y?.gutter ? 22 : 0, gutterX = x.gutter ? 26 : 0;
   const widest = Math.max(...(y ? y.ticks : []).map(([, text]) => context.measureText(head(text, 14)).width), 20);
   const l = Math.max(Math.min(widest + 30, 0.3 * w), y ? 44 : 12), t = 12, r = 14;
   const slot = (w - l - r) / Math.max(1, x.ticks.length);

@@ -1,10 +1,10 @@
 // The plots, each under the question that it answers.
 
-function card(section, { question, about, controls = [], wide, plot, after }) {
+function card(section, { question, about, controls = [], wide, plot }) {
   const hint = element("p", about, { class: "hint" });
   const node = element("section", [
     element("h3", question), ...(controls.length ? [element("div", controls, { class: "controls" })] : []),
-    plot.node, hint, ...(after ? [after] : []),
+    plot.node, hint,
   ], { class: wide ? "card wide" : "card" });
   byId(section).append(node);
   return hint;
