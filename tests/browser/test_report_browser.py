@@ -426,6 +426,7 @@ def test_kinds_of_searches_show_what_they_are(browser, kinds):
 
     browser.open(kinds["randomized"])
     assert "loguniform(1e-05, 1)" in browser.texts("#facts dd")
+    assert "alpha: loguniform(1e-05, 1)" in " ".join(browser.texts("#tiles dd"))
     assert browser.texts("#best .quiet") == ["f1_macro"]
     browser.choose("#choices select", "accuracy")
     marks = browser.marks("Score against alpha")

@@ -213,6 +213,10 @@ def tiles(
     how = next((text for part, text in _KINDS.items() if part in search), "")
     found = {"Estimator": final if final == kind else f"{final} in a {kind}"}
     found["Candidates"] = f"{len(candidates):,}" + (f", {how}" if how else "")
+    drawn = settings.get("param_distributions")
+    if isinstance(drawn, Mapping):
+        ends = [(str(name).rpartition("__")[2], text) for name, text in drawn.items()]
+        found["Drawn from"] = ", ".join(f"{name}: {text}" for name, text in ends)
     shape = _SHAPE.search(str(header.identity.get("X", "")))
     if shape is not None:
         n_rows, *more = shape[1].split(",")
