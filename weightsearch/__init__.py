@@ -45,7 +45,13 @@ if TYPE_CHECKING:
         WeightsNotFoundError,
     )
     from weightsearch.frameworks import extract_weights, register_extractor
-    from weightsearch.run import Run, StoredWeights, Trajectory, WeightStore
+    from weightsearch.run import (
+        BestCandidate,
+        Run,
+        StoredWeights,
+        Trajectory,
+        WeightStore,
+    )
     from weightsearch.search import (
         TrackedSearch,
         WeightTrackingGridSearchCV,
@@ -59,6 +65,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AlignmentError",
+    "BestCandidate",
     "CorruptStoreError",
     "DiskSpaceWarning",
     "EvaluationError",
@@ -117,7 +124,13 @@ _MODULES = {
         "weight_stats",
     ),
     "weightsearch.frameworks": ("extract_weights", "register_extractor"),
-    "weightsearch.run": ("Run", "StoredWeights", "Trajectory", "WeightStore"),
+    "weightsearch.run": (
+        "BestCandidate",
+        "Run",
+        "StoredWeights",
+        "Trajectory",
+        "WeightStore",
+    ),
     "weightsearch.store": ("Problem",),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}

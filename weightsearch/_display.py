@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import html
 import re
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -20,9 +20,12 @@ __all__ = [
     "duration_text",
     "escape",
     "numbered",
+    "pairs_table",
+    "section",
     "size_text",
     "table",
     "text_table",
+    "view",
     "weights_table",
     "weights_text",
 ]
@@ -32,6 +35,7 @@ MAX_COLUMNS = 20
 _CELL = 80
 _LONGEST_NAME = 200
 _LONGEST_HEAD = 24
+_MAX_PAIRS = 60
 
 
 def cut(text: str, limit: int = _CELL) -> str:
@@ -97,19 +101,73 @@ def table(columns: Sequence[str], rows: Iterable[Iterable[object]], n_rows: int)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note}"
 
 
+_STYLE = (
+    ".weightsearch-view{font-family:monospace;line-height:1.5}"
+    ".weightsearch-view details{border:1px solid rgba(128,128,128,.35);"
+    "border-radius:.25em;margin:.25em 0;max-width:max-content}"
+    ".weightsearch-view details details{margin:.25em .5em}"
+    ".weightsearch-view summary{cursor:pointer;padding:.25em .6em;"
+    "background:rgba(100,149,237,.15)}"
+    ".weightsearch-view details details>summary{background:none}"
+    ".weightsearch-view details>:not(summary):not(details){margin:.25em .6em}"
+    ".weightsearch-view table{border-collapse:collapse;display:block;overflow-x:auto}"
+    ".weightsearch-view :is(th,td){text-align:left;padding:.1em .6em;"
+    "border:1px solid rgba(128,128,128,.25)}"
+    ".weightsearch-view tbody tr:nth-child(even){background:rgba(128,128,128,.08)}"
+)
+"""In colours that suit light and dark pages."""
+
+
+def view(title: str, *parts: str, is_open: bool = True) -> str:
+    """Return what a notebook shows of an object: its title, and parts to unfold.
+
+    Parameters
+    ----------
+    title : str
+        One line, as text.
+    *parts : str
+        HTML: tables, or what :func:`section` returns.
+    is_open : bool, default=True
+    """
+    folded = section(title, "".join(parts), is_open=is_open)
+    return f'<div class="weightsearch-view"><style>{_STYLE}</style>{folded}</div>'
+
+
+def section(title: str, content: str, *, is_open: bool = False) -> str:
+    """Return a part of a :func:`view` that can be folded; `content` is HTML."""
+    opened = " open" if is_open else ""
+    return (
+        f"<details{opened}><summary>{escape(title, 800)}</summary>{content}</details>"
+    )
+
+
+def pairs_table(pairs: object) -> str:
+    """Return an HTML table of a dict's names and values; of anything else its text."""
+    if not isinstance(pairs, Mapping):
+        return f"<p>{escape(pairs, 300)}</p>"
+    rows = "".join(
+        f"<tr><th>{escape(name)}</th><td>{escape(value, 300)}</td></tr>"
+        for name, value in islice(pairs.items(), _MAX_PAIRS)
+    )
+    return f"<table><tbody>{rows}</tbody></table>"
+
+
+def _end_of(text: str, limit: int) -> str:
+    return text if len(text) <= limit else f"...{text[3 - limit :]}"
+
+
 def text_table(
     columns: Sequence[str], rows: Sequence[Sequence[str]], width: int = 80
 ) -> list[str]:
     """Return the lines of a table of the first columns, as many as are in `width`.
 
-    Names of columns are no longer than :data:`_LONGEST_HEAD` characters: they lose
-    their beginning.
+    Long texts are cut; names of columns and of rows lose their beginning.
     """
-    heads = [
-        name if len(name) <= _LONGEST_HEAD else f"...{name[3 - _LONGEST_HEAD :]}"
-        for name in columns
+    heads = [_end_of(name, _LONGEST_HEAD) for name in columns]
+    texts = [
+        [_end_of(name, width // 2), *(cut(cell, _LONGEST_HEAD) for cell in row)]
+        for name, *row in rows
     ]
-    texts = [[cut(cell, _LONGEST_HEAD) for cell in row] for row in rows]
     cells = list(zip(heads, *texts, strict=True))
     lines = [""] * (len(rows) + 1)
     for position, column in enumerate(cells):

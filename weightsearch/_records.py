@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from weightsearch._display import size_text, weights_table, weights_text
+from weightsearch._display import size_text, view, weights_table, weights_text
 
 REFIT = -1
 """The split number of a refit on all the data."""
@@ -69,7 +69,7 @@ class Weights(dict[str, Array]):
             for name, array in self.items()
         ]
         size = size_text(self.nbytes)
-        return f"<p>{len(self)} weights, {size}</p>" + weights_table(rows)
+        return view(f"{len(self)} weights, {size}", weights_table(rows))
 
 
 def _rebuild_weights(

@@ -6,6 +6,7 @@ import pickle
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 import sklearn
 from cli_stores import hostile_store, large_run
@@ -51,18 +52,19 @@ def test_unfitted_search_is_shown_as_scikit_learn_shows_it():
     assert "Weights of" not in ours
 
 
-def test_fitted_search_has_a_line_on_its_store(tmp_path):
-    """Below the diagram: of how many candidates, which run, where, how large."""
+def test_fitted_search_has_a_part_on_its_store(tmp_path):
+    """Folded below the diagram: of how many candidates, which run, where, how large."""
     path = tmp_path / "a<b>&.h5"
     search = fit(make_search(store=path))
 
     shown = search._repr_html_()
 
-    diagram, line = shown.rsplit("<p>", 1)
+    diagram, part = shown.split('<div class="weightsearch-view">')
     assert "sk-top-container" in diagram
-    assert line.startswith(f"Weights of 2 of 2 candidates: run {search.run_.name} in ")
-    assert "a&lt;b&gt;&amp;.h5" in line
-    assert f"{path.stat().st_size / 1000:.1f} kB" in line
+    assert "<details><summary>Weights of 2 of 2 candidates</summary>" in part
+    for fact in (search.run_.name, "a&lt;b&gt;&amp;.h5", "estimator_for(params)"):
+        assert fact in part
+    assert f"{path.stat().st_size / 1000:.1f} kB" in part
     bundle = search._repr_mimebundle_()
     assert without_ids(bundle["text/html"]) == without_ids(shown)
     assert bundle["text/plain"] == repr(search)
@@ -128,6 +130,38 @@ def test_nothing_prints_a_megabyte():
         assert len(repr(thing)) < MAX
     for thing in (run, run.weights(3), weights, by_params):
         assert 100 < len(thing._repr_html_()) < MAX
+
+
+def test_printed_objects_fit_a_narrow_screen(capsys):
+    """Scores and distances are in 80 columns, although names are long."""
+    search = fit(make_search(capture="both"))
+    run = search.run_
+    for thing in (run, run.compare(0, 1), search.weights_by_params_):
+        print(thing)
+    shown = capsys.readouterr().out
+    lines = shown.splitlines()
+
+    assert max(map(len, lines)) <= 80
+    assert lines[0] == str(repr(run))[1:-1]
+    assert lines[1] == "6 fits, 2 refits"
+    assert lines[3].split() == ["candidate", "mean_test_score", "C"]
+    assert int(lines[4].split()[0]) == search.best_index_
+    comparison = run.compare(0, 1)
+    distance = comparison["relative_distance"]["logisticregression/coef_"]
+    assert f"logisticregression/coef_  {distance:17.4g}  " in shown
+    assert "<ParamsMapping: 2 candidates by C (2)>" in shown
+    assert isinstance(comparison.head(1), pd.DataFrame)
+    assert "logisticregression/coef_" in comparison._repr_html_()
+
+
+def test_views_can_be_folded():
+    """A run shows its candidates, and settings, params and versions when unfolded."""
+    shown = fit(make_search()).run_._repr_html_()
+
+    for title in ("Settings of the search", "Versions"):
+        assert f"<details><summary>{title}</summary>" in shown
+    assert "<details open><summary>Candidates, the best first</summary>" in shown
+    assert "<th>capture</th><td>refit</td>" in shown
 
 
 def test_run_shows_its_best_candidates_first():

@@ -19,6 +19,7 @@ from sklearn.neural_network import MLPClassifier
 
 import weightsearch
 from weightsearch import (
+    BestCandidate,
     Problem,
     QueryError,
     Run,
@@ -66,6 +67,8 @@ def read_store(path: Path) -> None:
         assert_type(run, Run)
         assert_type(run.name, str)
         assert_type(run.best_index, int | None)
+        assert_type(run.best, BestCandidate)
+        assert_type(run.best.number, int)
         assert_type(run.candidates, pd.DataFrame)
         assert_type(run.query("alpha < 0.01"), pd.DataFrame)
         weights = run.weights(0, split=1)

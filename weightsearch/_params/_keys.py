@@ -16,9 +16,9 @@ from weightsearch._display import (
     cut,
     did_you_mean,
     distinct,
-    escape,
     numbered,
     table,
+    view,
 )
 from weightsearch._params._describe import show
 from weightsearch._params._encoding import (
@@ -411,7 +411,7 @@ class ParamsMapping(Mapping[ParamsKey, V], Generic[V]):
             for key in itertools.islice(self, MAX_ROWS)
         )
         shown = table(self._names, rows, len(self))
-        return f"<p>{escape(repr(self), 800)}</p>{shown}"
+        return view(repr(self)[1:-1], shown)
 
 
 def _as_key(params: object) -> ParamsKey | None:

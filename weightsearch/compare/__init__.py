@@ -7,11 +7,13 @@ Weights are a mapping of names to arrays, from any source: a store, a fitted sea
 from __future__ import annotations
 
 from collections.abc import Mapping
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from weightsearch._display import MAX_ROWS, section, table, text_table, view
 from weightsearch._records import Array
 from weightsearch.compare._alignment import align
 from weightsearch.compare._clusters import Clustering, Method, cluster
@@ -57,6 +59,7 @@ __all__ = [
 ]
 
 _align = align  # The parameter of this name hides the function in compare.
+_MAX_SHOWN = 60
 _NUMBERS = (
     "relative_distance",
     "cosine",
@@ -66,6 +69,46 @@ _NUMBERS = (
     "l2_b",
     "l2_distance",
 )
+
+
+class _Comparison(pd.DataFrame):  # type: ignore[misc]
+    """A frame that shows its distances, where all columns would be too wide.
+
+    What is made of it, such as a part, is a plain frame.
+    """
+
+    _BRIEF = ("relative_distance", "cosine", "l2_distance")
+
+    @property
+    def _constructor(self) -> Any:
+        return pd.DataFrame
+
+    def _cells(self) -> tuple[list[str], list[list[str]]]:
+        names = [name for name in self._BRIEF if name in self]
+        rows = [
+            [str(name), *(f"{value:.4g}" for value in row)]
+            for name, row in zip(self.index, self[names].to_numpy(float), strict=True)
+        ]
+        return ["weight", *names], rows
+
+    def __repr__(self) -> str:
+        columns, rows = self._cells()
+        shown = rows[:_MAX_SHOWN]
+        lines = text_table(columns, shown)
+        if len(rows) > len(shown):
+            lines.append(f"... and {len(rows) - len(shown)} more weights")
+        others = [str(name) for name in self if name not in columns]
+        note = f"[{len(rows)} weights; more columns: {', '.join(others)}]"
+        return "\n".join([*lines, "", *wrap(note, 80)])
+
+    def _repr_html_(self) -> str:
+        columns, rows = self._cells()
+        everything = pd.DataFrame(self).to_html(max_rows=MAX_ROWS, escape=True)
+        return view(
+            f"{len(self)} weights compared",
+            table(columns, rows, len(rows)),
+            section("All columns", everything),
+        )
 
 
 def compare(
@@ -138,7 +181,8 @@ def compare(
         index=pd.Index(names, name="name", dtype=object),
         columns=columns,
     )
-    return frame.astype({"shape_a": object, "shape_b": object, "in": object})
+    objects = frame.astype({"shape_a": object, "shape_b": object, "in": object})
+    return _Comparison(objects)
 
 
 def _row(name: str, a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:

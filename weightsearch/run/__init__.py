@@ -1,8 +1,8 @@
 """The reading side: a store, its runs, their candidates and weights."""
 
-from weightsearch.run._run import Run
+from weightsearch.run._run import BestCandidate, Run
 from weightsearch.run._store import WeightStore
 from weightsearch.run._trajectories import Trajectory
 from weightsearch.run._weights import StoredWeights
 
-__all__ = ["Run", "StoredWeights", "Trajectory", "WeightStore"]
+__all__ = ["BestCandidate", "Run", "StoredWeights", "Trajectory", "WeightStore"]

@@ -18,9 +18,11 @@ from weightsearch._display import (
     MAX_ROWS,
     cut,
     distinct,
-    escape,
+    pairs_table,
+    section,
     table,
     text_table,
+    view,
 )
 from weightsearch._params import ParamsKey, ParamsMapping, number_alike
 from weightsearch._records import (
@@ -227,7 +229,17 @@ class Run:
         first = best_first(self.candidates[columns], self.settings).head(MAX_ROWS)
         rows = (map(cell_text, row) for row in first.itertuples(name=None))
         shown = table(["candidate", *columns], rows, len(self))
-        return f"<p>{escape(repr(self), 400)}</p>{shown}"
+        estimator = self.estimator
+        parts = {
+            "Settings of the search": self.settings,
+            f"Params of {estimator.get('class', '')}": estimator.get("params", {}),
+            "Versions": self.environment,
+        }
+        return view(
+            f"{repr(self)[1:-1]}, {self._fits_text()}",
+            section("Candidates, the best first", shown, is_open=True),
+            *(section(title, pairs_table(pairs)) for title, pairs in parts.items()),
+        )
 
     # -- candidates -------------------------------------------------------------
 
@@ -276,10 +288,11 @@ class Run:
     def candidates(self) -> pd.DataFrame:
         """One row per candidate.
 
-        Columns: the params under their own names, every column of ``cv_results_``
-        and ``status``: ``"ok"``, ``"failed"`` where a fit failed, ``"no refit"``
-        where nothing failed and no refit is stored. The index is the candidate's
-        number. A param named like another column is called ``param_<name>``.
+        Columns: score and rank of the main metric, every other column of
+        ``cv_results_``, ``status`` and the params under their own names. The status is
+        ``"ok"``, ``"failed"`` where a fit failed, ``"no refit"`` where nothing failed
+        and no refit is stored. The index is the candidate's number. A param named like
+        another column is called ``param_<name>``.
         """
         self._check_open()
         return candidates_frame(self._keys, self._table, self._source)

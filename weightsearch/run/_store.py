@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 import pandas as pd
 
-from weightsearch._display import MAX_ROWS, did_you_mean, escape, table
+from weightsearch._display import MAX_ROWS, did_you_mean, section, table, view
 from weightsearch.exceptions import StoreError, WeightsNotFoundError
 from weightsearch.run._run import Run
 from weightsearch.run._weights import listed
@@ -307,7 +307,7 @@ class WeightStore:
             (
                 run.name,
                 run.status,
-                run.started,
+                run.started[:19],
                 run.estimator.get("class", ""),
                 len(run),
                 run.n_with_weights,
@@ -315,4 +315,6 @@ class WeightStore:
             for run in runs[: -MAX_ROWS - 1 : -1]
         )
         shown = table(columns, rows, len(runs))
-        return f"<p>{escape(repr(self), 400)}, newest first</p>{shown}"
+        return view(
+            repr(self)[1:-1], section("Runs, newest first", shown, is_open=True)
+        )

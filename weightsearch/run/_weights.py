@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from weightsearch._display import did_you_mean, weights_table, weights_text
+from weightsearch._display import did_you_mean, view, weights_table, weights_text
 from weightsearch._records import Array, Weights, WeightSpecs
 from weightsearch._views import (
     View,
@@ -95,16 +95,16 @@ class StoredWeights(Mapping[str, Array]):
             return lengths[name]
 
         found = {}
-        for name, view in self._views.items():
-            if view is None:
+        for name, part in self._views.items():
+            if part is None:
                 found[name] = self._stored_shapes[name]
                 continue
-            shape = self._stored_shapes[view.column]
-            source = rows_of(self.encodings[view.column])
+            shape = self._stored_shapes[part.column]
+            source = rows_of(self.encodings[part.column])
             if source is None:
-                found[name] = shape[len(view.index) :]
+                found[name] = shape[len(part.index) :]
             else:
-                found[name] = (int(rows(source)[view.index]), *shape[1:])
+                found[name] = (int(rows(source)[part.index]), *shape[1:])
         return found
 
     @property
@@ -139,7 +139,7 @@ class StoredWeights(Mapping[str, Array]):
     def _repr_html_(self) -> str:
         dtypes = self.dtypes
         rows = [(name, shape, dtypes[name]) for name, shape in self.shapes.items()]
-        return f"<p>{len(self)} weights, not read yet</p>" + weights_table(rows)
+        return view(f"{len(self)} weights, not read yet", weights_table(rows))
 
 
 def _type_name(dtype: str) -> str:

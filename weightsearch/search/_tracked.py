@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import pandas as pd
 from sklearn.base import clone
 
-from weightsearch._display import escape, size_text
+from weightsearch._display import escape, pairs_table, size_text, view
 from weightsearch._params import ParamsMapping
 from weightsearch._params._describe import describe
 from weightsearch._records import Array
@@ -556,7 +556,12 @@ class TrackedSearch(CallbackSearch):
             # The line below says what is wrong with it.
             shown = f"<pre>{html.escape(repr(self))}</pre>"
         reference: StoreReference | None = self.__dict__.get("_reference")
-        return shown if reference is None else f"{shown}<p>{_line(reference)}</p>"
+        if reference is None:
+            return shown
+        try:
+            return f"{shown}{_store_view(reference)}"
+        except (WeightSearchError, OSError) as error:
+            return f"{shown}<p>{escape(error, 500)}</p>"
 
 
 def _absolute(store: str | os.PathLike[str]) -> Path:
@@ -600,18 +605,22 @@ def _distributions(given: Any) -> dict[str, dict[str, str]]:
     return {"param_distributions": found} if found else {}
 
 
-def _line(reference: StoreReference) -> str:
-    """Return an HTML line: candidates with weights, run, store and size."""
-    try:
-        run = reference.run
-        size = size_text(reference.path.stat().st_size)
-        counts = f"Weights of {run.n_with_weights} of {len(run)} candidates"
-        return f"{counts}: run {escape(run.name)} in {_place(reference)}, {size}"
-    except (WeightSearchError, OSError) as error:
-        return escape(error, 500)
+def _store_view(reference: StoreReference) -> str:
+    """Return HTML: candidates with weights, run, store and size, and how to go on."""
+    run = reference.run
+    facts = {
+        "run": run.name,
+        "store": _place(reference),
+        "size": size_text(reference.path.stat().st_size),
+        "weights": "weights_by_params_[params], best_weights_",
+        "models": "estimator_for(params)",
+        "table": "run_.candidates",
+    }
+    counts = f"Weights of {run.n_with_weights} of {len(run)} candidates"
+    return view(counts, pairs_table(facts), is_open=False)
 
 
 def _place(reference: StoreReference) -> str:
     if reference.private:
         return "a private store that goes with this object (save_store keeps it)"
-    return f"store {escape(reference.path, 300)}"
+    return str(reference.path)
