@@ -32,6 +32,12 @@ from weightsearch.compare._similarity import (
     linear_cka,
     mlp_activations,
 )
+from weightsearch.compare._trajectories import (
+    PathComponents,
+    path_components,
+    path_stats,
+    settling,
+)
 from weightsearch.compare._weight_stats import STATISTICS, statistics_of, weight_stats
 from weightsearch.exceptions import AlignmentError
 
@@ -41,6 +47,7 @@ __all__ = [
     "Clustering",
     "Method",
     "Metric",
+    "PathComponents",
     "align",
     "aligned_distances",
     "cka_matrix",
@@ -51,7 +58,10 @@ __all__ = [
     "mlp_activations",
     "pairwise_distances",
     "param_importance",
+    "path_components",
+    "path_stats",
     "score_correlation",
+    "settling",
     "stacked_distances",
     "statistics_of",
     "variance_explained",
