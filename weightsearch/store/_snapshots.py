@@ -7,9 +7,11 @@ snapshots of many fits is one dataset.
 
 from __future__ import annotations
 
+import bisect
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import accumulate, compress
 
 import numpy as np
 from h5py import h5g
@@ -93,6 +95,17 @@ class _Block:
             raise file.corrupt(arrays.place, "its columns have different lengths")
 
     @cached_property
+    def changes(self) -> list[tuple[str, ...]]:
+        """Names of the weights that changed in each snapshot."""
+        known = list(self.specs)
+        every = tuple(known)
+        table = np.array([self.changed[name] for name in known], bool)
+        return [
+            every if all(row) else tuple(compress(known, row))
+            for row in table.reshape(-1, self.count).T.tolist()
+        ]
+
+    @cached_property
     def _places(self) -> dict[str, Array]:
         return {name: np.cumsum(column) - 1 for name, column in self.changed.items()}
 
@@ -105,13 +118,26 @@ class _Block:
             if spec.name.startswith(WEIGHTS)
         }
 
-    def stored(self, at: int) -> Iterator[StoredArray]:
+    @cached_property
+    def _rows(self) -> list[tuple[WeightSpec, list[Array | None]]]:
+        """The bytes of each weight in each snapshot, None where it did not change."""
+        found = []
         for name, spec in self.specs.items():
-            if self.changed[name][at]:
-                raw, count = self._raw[name], int(self.changed[name].sum())
-                size, place = raw.size // count, int(self._places[name][at])
-                part = raw[place * size : (place + 1) * size]
+            changed = self.changed[name].tolist()
+            parts = iter(self._raw[name].reshape(max(sum(changed), 1), -1))
+            found.append((spec, [next(parts) if one else None for one in changed]))
+        return found
+
+    def stored(self, at: int) -> Iterator[StoredArray]:
+        for spec, parts in self._rows:
+            part = parts[at]
+            if part is not None:
                 yield spec, part, zlib.crc32(part.data)
+
+    def forget(self) -> None:
+        """Free the bytes."""
+        vars(self).pop("_raw", None)
+        vars(self).pop("_rows", None)
 
     def read(self, name: str, at: Array) -> Array:
         """Return a weight in snapshots in which it changed."""
@@ -129,7 +155,7 @@ class LoggedSnapshots:
     def __init__(self, file: LogFile, n_epochs: int, blocks: Sequence[LogArrays]):
         self.n_epochs = n_epochs
         self._blocks = [_Block(file, arrays) for arrays in blocks]
-        self._starts = np.cumsum([0, *(block.count for block in self._blocks)])
+        self._starts = [0, *accumulate(block.count for block in self._blocks)]
         self._specs: dict[tuple[str, ...], WeightSpecs] = {}
         self._at = -1
 
@@ -150,7 +176,7 @@ class LoggedSnapshots:
         return found
 
     def __len__(self) -> int:
-        return int(self._starts[-1])
+        return self._starts[-1]
 
     def changed(self, name: str) -> Array:
         """Snapshots in which a weight is not as in the one before."""
@@ -163,7 +189,7 @@ class LoggedSnapshots:
     def specs(self, index: int) -> WeightSpecs | None:
         """Weights that changed in a snapshot; None where none did."""
         block, at = self._find(index)
-        known = tuple(name for name in block.specs if block.changed[name][at])
+        known = block.changes[at]
         if not known:
             return None
         if known not in self._specs:
@@ -188,13 +214,13 @@ class LoggedSnapshots:
         return stack_of(name, parts)
 
     def _find(self, index: int) -> tuple[_Block, int]:
-        number = int(np.searchsorted(self._starts, index, "right")) - 1
-        return self._block(number), index - int(self._starts[number])
+        number = bisect.bisect_right(self._starts, index) - 1
+        return self._block(number), index - self._starts[number]
 
     def _block(self, number: int) -> _Block:
         # The bytes of one block are in memory at once.
         if number != self._at and self._at >= 0:
-            vars(self._blocks[self._at]).pop("_raw", None)
+            self._blocks[self._at].forget()
         self._at = number
         return self._blocks[number]
 
