@@ -73,11 +73,14 @@ class _Block:
         self.arrays = arrays
         specs = arrays.packing.specs.arrays
         self.columns: dict[str, Array] = {
-            spec.name: file.read(arrays, spec.name)
+            spec.name: self._column(spec.name, "iuf")
             for spec in specs
             if not spec.name.startswith((WEIGHTS, CHANGED))
         }
-        self.count = len(self.columns[names.D_EPOCH])
+        lengths = {len(column) for column in self.columns.values()}
+        if not _NUMBERS.keys() <= self.columns.keys() or len(lengths) != 1:
+            raise file.corrupt(arrays.place, "it lacks columns of one length")
+        (self.count,) = lengths
         self.specs: dict[str, WeightSpec] = {}
         self.changed: dict[str, Array] = {}
         for spec in specs:
@@ -86,13 +89,17 @@ class _Block:
             name = spec.name.removeprefix(WEIGHTS)
             changed = np.ones(self.count, bool)
             if CHANGED + name in arrays.packing.index:
-                changed = file.read(arrays, CHANGED + name)
+                changed = self._column(CHANGED + name, "b")
             if spec.shape[:1] != (changed.sum(),) or len(changed) != self.count:
                 raise file.corrupt(arrays.place, f"{spec.name!r} has another length")
             self.specs[name] = WeightSpec(name, spec.shape[1:], spec.dtype)
             self.changed[name] = changed
-        if any(column.shape != (self.count,) for column in self.columns.values()):
-            raise file.corrupt(arrays.place, "its columns have different lengths")
+
+    def _column(self, name: str, kinds: str) -> Array:
+        column = self.file.read(self.arrays, name)
+        if column.ndim != 1 or column.dtype.kind not in kinds:
+            raise self.file.corrupt(self.arrays.place, f"{name!r} is not a column")
+        return column
 
     @cached_property
     def changes(self) -> list[tuple[str, ...]]:
@@ -328,7 +335,11 @@ class StoredSnapshots:
         """Return one of the architectures."""
         if number not in self._architectures:
             group = self._group.group(f"{names.G_ARCHITECTURES}/{number}")
-            self._architectures[number] = StoredArchitecture(group)
+            found = StoredArchitecture(group)
+            rows = self.places[self.places[:, 0] == number, 1]
+            if not 0 <= rows.min(initial=0) <= rows.max(initial=0) < found.count:
+                raise self._group.refuse("points out of its architecture", names.D_ROW)
+            self._architectures[number] = found
         return self._architectures[number]
 
     @cached_property
