@@ -207,6 +207,24 @@ def test_candidates_of_ones_own_are_refused_too():
         own.fit(X, y)
 
 
+class OwnLoop(MLPClassifier):
+    """A network with a training loop of its own."""
+
+    def _fit(self, X, y, sample_weight=None, incremental=False):
+        network = MLPClassifier(**self.get_params()).fit(X, y)
+        self.__dict__.update(network.__dict__)
+        return self
+
+
+def test_fit_that_reports_no_epochs_is_told():
+    """A class that trains in another way has no snapshots, with a warning."""
+    with pytest.warns(SnapshotWarning, match="fit reports no epochs"):
+        one = search(None, {"alpha": [1.0]}, OwnLoop((5,), max_iter=3))
+
+    with pytest.raises(SnapshotError):
+        one.run_.trajectory(0)
+
+
 def test_early_stopping_before_a_named_epoch_is_told():
     """A fit that ends before a named epoch keeps what there is, with a warning."""
     stopping = clone(MLP).set_params(

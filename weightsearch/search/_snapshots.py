@@ -195,7 +195,8 @@ class Snapshotter:
         self._n_bytes = 0
         self._blocks: list[Mapping[str, Array] | SpooledBlock] = []
         self._spool: Spool | None = None
-        self._watched = False
+        self._expected = True
+        self._n_taken = 0
         self._notes: list[Warning] = []
 
     @contextmanager
@@ -211,7 +212,7 @@ class Snapshotter:
         self._prefix, final = final_estimator(estimator)
         epochs = epochs_of(type(final))
         assert epochs is not None
-        self._watched = epochs.watch is not None
+        self._expected = epochs.watch is not None
         self._began = time.perf_counter()
         watch = epochs.watch
         try:
@@ -229,6 +230,7 @@ class Snapshotter:
     ) -> None:
         start = time.perf_counter()
         self._n_epochs = epoch
+        self._n_taken += 1
         if self._plan.wants(epoch):
             seconds = start - self._began - self.seconds
             self._add(weights(), {"epoch": epoch, "time": seconds, **info()})
@@ -294,9 +296,16 @@ class Snapshotter:
 
     def finish(self, outcome: Outcome) -> Outcome:
         """Add the snapshots to what came of the fit."""
-        if outcome.weights is None or not self._watched:
+        if outcome.weights is None or not self._expected:
             self.abandon()
             return outcome
+        if not self._n_taken:
+            # Its own fit calls neither ours nor the training loop of its framework.
+            warning = SnapshotWarning(
+                "There are no snapshots, since the estimator's fit reports no epochs. "
+                "Does its class replace the training loop of its framework?"
+            )
+            return outcome._replace(notes=(*outcome.notes, warning))
         self._flush()
         if self._spool is not None:
             self._spool.close()
