@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parent))  # executed.py
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")  # examples are small
 
@@ -30,7 +32,9 @@ extensions = [
     "myst_parser",
     "sphinx_copybutton",
     "sphinx_gallery.gen_gallery",
+    "executed",
 ]
+executed_pages = {"compare", "plot", "quickstart"}
 exclude_patterns = ["_build", "**/GALLERY_HEADER.*"]
 templates_path = ["_templates"]
 
@@ -90,6 +94,7 @@ def prepare(app, docname, source):
 autosummary_generate = True
 autodoc_typehints = "none"  # numpydoc has the types
 autodoc_member_order = "groupwise"
+toc_object_entries_show_parents = "hide"  # names fit beside the page
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 numpydoc_validation_checks = {"GL03", "GL07", "PR02", "YD01"}
@@ -131,12 +136,15 @@ sphinx_gallery_conf = {
 html_theme = "pydata_sphinx_theme"
 html_title = "weightsearch"
 html_static_path = ["_static"]
+html_logo = "_static/logo.svg"
+html_favicon = "_static/logo.svg"
 html_css_files = ["custom.css"]
 html_show_sourcelink = False
 html_copy_source = False
 html_theme_options = {
     "header_links_before_dropdown": 6,
     "navigation_with_keys": False,
+    "logo": {"text": "weightsearch"},
     "show_toc_level": 2,
     "secondary_sidebar_items": ["page-toc", "sg_download_links"],
     "footer_start": ["copyright"],
@@ -144,7 +152,7 @@ html_theme_options = {
     "pygments_light_style": "a11y-high-contrast-light",
     "pygments_dark_style": "a11y-high-contrast-dark",
 }
-html_sidebars = {name: [] for name in ("index", "quickstart", "howto")}
+html_sidebars = {name: [] for name in ("index", "quickstart", "howto", "comparison")}
 html_math_renderer = "mathml"
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True

@@ -268,8 +268,8 @@ def _draw_axis(ax: Axes, x: int, ticks: Array, labels: list[str]) -> None:
             textcoords="offset points",
             ha="right",
             va="center",
-            fontsize="x-small",
+            fontsize="small",
             zorder=4,
-            bbox={"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 0.6},
+            bbox={"facecolor": "white", "alpha": 0.85, "linewidth": 0, "pad": 0.6},
             **LITERAL,
         )
