@@ -7,6 +7,7 @@ import io
 import json
 import re
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -32,7 +33,7 @@ typer_testing = pytest.importorskip("typer.testing")
 from run_samples import fit, header, params  # noqa: E402
 
 from weightsearch._params import encode_params  # noqa: E402
-from weightsearch._records import RunResults  # noqa: E402
+from weightsearch._records import RunResults, Splits  # noqa: E402
 from weightsearch.cli._app import app  # noqa: E402
 from weightsearch.store import WriteSession  # noqa: E402
 
@@ -452,12 +453,31 @@ def test_store_that_is_being_written(tmp_path):
     assert row["status"] == "running"
     assert row["with_weights"] == 1
     assert len(lines("ls", path)) == 4
+    assert "0 fits, 1 refit\n" in weightsearch("ls", path)[1]
     assert weightsearch("verify", path)[0] == ""
     assert "running" in weightsearch("show", path, "best", status=2)[1]
     assert "Error: " in weightsearch("recover", path, status=2)[1]
     session.append(fit(1))
     assert json.loads(weightsearch("runs", path, "--json")[0])[0]["with_weights"] == 2
     session.discard()
+
+
+def test_ls_of_a_running_search_has_the_best_first(tmp_path):
+    """Candidates with all splits by their mean, then those that lack some."""
+    path = tmp_path / "live.h5"
+    session = WriteSession.open(path, durable=False)
+    session.begin(header(0))
+    session.set_splits(Splits(0, 3, 4, [(np.arange(2), np.arange(2, 4))] * 2))
+    session.set_params(0, params(3))
+    for candidate, split, score in (0, 0, 0.5), (0, 1, 0.6), (1, 0, 0.9), (2, 0, 0.7):
+        result = {"test_scores": score, "fit_time": 1.0, "fit_error": None}
+        session.append(replace(fit(candidate, split=split), result=result))
+    session.append(replace(fit(2, split=1), result={**result, "test_scores": 0.8}))
+    output, error = weightsearch("ls", path)
+
+    assert [line.split()[0] for line in output.splitlines()[1:]] == ["2", "0", "1"]
+    assert "5/6 fits, 0 refits" in error
+    assert weightsearch("ls", path, "--limit", 1)[0].count("\n") == 2
 
 
 def test_recover_puts_the_log_into_the_store(tmp_path):

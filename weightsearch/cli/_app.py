@@ -888,9 +888,9 @@ def _class_name(run: Run) -> str:
 
 def _note_run(run: Run) -> None:
     """Name the run on stderr, one that has not ended with its fits."""
-    fits = "" if run.status == "complete" else f", {run._fits_text()}"
-    counted = _counted(len(run), "candidate")
-    note(f"Run {run.name} ({run.status}): {_class_name(run)}, {counted}{fits}")
+    ended = run.status == "complete"
+    counted = _counted(len(run), "candidate") if ended else run._fits_text()
+    note(f"Run {run.name} ({run.status}): {_class_name(run)}, {counted}")
 
 
 def _candidate_number(run: Run, text: str) -> int:

@@ -222,7 +222,7 @@ class Run:
         """Return how many fits there are, such as ``12/18 fits, 6 refits``."""
         done, planned, refits = self._fit_counts()
         of = f"/{planned}" if planned is not None and planned > done else ""
-        return f"{done}{of} fits, {refits} refits"
+        return f"{done}{of} fits, {refits} refit{'' if refits == 1 else 's'}"
 
     def _repr_html_(self) -> str:
         columns = brief_columns(self.candidates.columns)
