@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,6 +47,7 @@ from weightsearch.compare import (
     statistics_of,
     variance_explained,
 )
+from weightsearch.compare import align as align_to
 from weightsearch.exceptions import (
     QueryError,
     SnapshotError,
@@ -72,7 +73,7 @@ from weightsearch.run._export import export_weights
 from weightsearch.run._mlflow import log_run
 from weightsearch.run._query import evaluate_query
 from weightsearch.run._rebuilding import StoredModel, Trusted, iter_models, read_model
-from weightsearch.run._scoring import score_table
+from weightsearch.run._scoring import line_table, score_table
 from weightsearch.run._soup import mean_of
 from weightsearch.run._trajectories import (
     Trajectory,
@@ -1208,6 +1209,108 @@ default="average"
         )
         model = self._stored_model(numbers[0], split)
         return model.rebuild(estimator, trusted, weights=mean)
+
+    def score_path(
+        self,
+        start: Candidate | tuple[Candidate, int],
+        end: Candidate | tuple[Candidate, int],
+        X: Any,
+        y: Any = None,
+        *,
+        n_points: int = 11,
+        scoring: Any = None,
+        align: bool = False,
+        estimator: Any = None,
+        split: int | None = None,
+        n_jobs: int | None = None,
+        trusted: Trusted = (),
+    ) -> pd.DataFrame:
+        r"""Score models on the straight line between the weights of two.
+
+        :math:`\theta(s) = (1 - s)\, \theta_{start} + s\, \theta_{end}`. Whether scores
+        drop on the way tells whether two networks lie in one basin of the loss:
+        linear mode connectivity [1]_. Networks that found the same function with their
+        hidden units in another order are far apart until they are aligned [2]_.
+
+        Parameters
+        ----------
+        start, end : int, dict, or (int or dict, int)
+            A candidate by number or params; with an epoch beside it, as it was after
+            that epoch, which needs a snapshot. Weights have the same names, shapes
+            and types.
+        X, y, scoring
+            As in :meth:`score_candidates`.
+        n_points : int, default=11
+            Points at equal distances, with both ends; at least 2.
+        align : bool, default=False
+            Also score the line to `end` with its hidden units matched to those of
+            `start`, by :func:`weightsearch.compare.align`.
+        estimator, trusted
+            As in :meth:`load_estimator`.
+        split : int, default=None
+            The split whose models are meant; None: the refits.
+        n_jobs : int, default=None
+            Number of workers.
+
+        Returns
+        -------
+        scores : DataFrame of shape (n_points, 1 or 2)
+            Columns ``score`` and, with `align`, ``aligned``; the index is the share of
+            `end`. ``scores.attrs["barrier"]`` has for each column by how much scores
+            are at most below the straight line between those of the ends [3]_; 0
+            where they never are.
+
+        Raises
+        ------
+        UnequalWeightsError
+            As from :meth:`average`.
+        AlignmentError
+            If hidden units cannot be matched.
+        SnapshotError
+            If there is no snapshot of an epoch.
+
+        Notes
+        -----
+        Params and everything besides weights are those of `start`. Moving statistics of
+        batch normalization are interpolated as well, and do not fit what the layers
+        before them compute between the ends: such networks score worse there than their
+        weights deserve [4]_.
+
+        References
+        ----------
+        .. [1] J. Frankle, G. K. Dziugaite, D. M. Roy and M. Carbin, Linear mode
+           connectivity and the lottery ticket hypothesis, ICML 2020, arXiv:1912.05671.
+        .. [2] S. K. Ainsworth, J. Hayase and S. Srinivasa, Git Re-Basin: merging models
+           modulo permutation symmetries, ICLR 2023, arXiv:2209.04836.
+        .. [3] R. Entezari, H. Sedghi, O. Saukh and B. Neyshabur, The role of
+           permutation invariance in linear mode connectivity of neural networks, ICLR
+           2022,           arXiv:2110.06296, definition 2.1; there for losses, here for scores.
+        .. [4] K. Jordan, H. Sedghi, O. Saukh, R. Entezari and B. Neyshabur, REPAIR:
+           renormalizing permuted activations for interpolation repair, ICLR 2023,
+           arXiv:2211.08403.
+
+        Examples
+        --------
+        >>> scores = run.score_path(0, 3, X_test, y_test)  # doctest: +SKIP
+        >>> run.score_path((3, 0), (3, 20), X_test, y_test)  # doctest: +SKIP
+        """
+        if n_points < 2:
+            raise ValueError(f"n_points must be at least 2, got {n_points}.")
+        first, last = (self._model_at(one, split) for one in (start, end))
+        ends = {"score": last.weights}
+        if align:
+            ends["aligned"] = Weights(align_to(first.weights, last.weights))
+        return line_table(
+            first,
+            ends,
+            estimator,
+            X,
+            y,
+            n_points=n_points,
+            scoring=scoring,
+            n_jobs=n_jobs,
+            trusted=tuple(trusted),
+        )
 
     def score_candidates(
         self,
@@ -2445,6 +2548,22 @@ default="average"
         row = self._row(number, split)
         assert row is not None
         return read_model(self._source, row, arrays, self._cannot_load(number))
+
+    def _model_at(
+        self, place: Candidate | tuple[Candidate, int], split: int | None
+    ) -> StoredModel:
+        """Read a candidate's model, or that of a (candidate, epoch)."""
+        if not isinstance(place, tuple):
+            return self._stored_model(self._number(place), split)
+        candidate, epoch = place
+        number = self._number(candidate)
+        self.trajectory(number, split)  # Says what is missing where there is none.
+        model = self._stored_model(number, split)
+        row = self._row(number, split)
+        assert row is not None
+        weights = weights_at(self._source, row, model.weights, epoch, model.what)
+        assert weights is not None
+        return replace(model, weights=weights)
 
     def _iter_models(
         self,

@@ -1,4 +1,4 @@
-"""The mean of several candidates' weights."""
+"""Means of candidates' weights, and weights between two of them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from weightsearch._records import Array, Weights
 from weightsearch.compare import align as align_to
 from weightsearch.exceptions import UnequalWeightsError
 
-__all__ = ["mean_of"]
+__all__ = ["between", "mean_of"]
 
 _COUNTERS = ("num_batches_tracked", "n_samples_seen_")
 """Integers that count samples, and do not define how a model is built."""
@@ -62,6 +62,34 @@ def mean_of(every: Iterable[Weights], *, align: bool = False) -> Weights:
         for name, array in first.items()
     }
     return Weights(means, ties=first.ties, encodings=first.encodings)
+
+
+def between(a: Weights, b: Weights, share: float) -> Weights:
+    """Return ``(1 - share) a + share b``; at 0 and 1, the floats of a and b themselves.
+
+    Parameters
+    ----------
+    a, b : Weights
+        Types and integers are those of a.
+    share : float
+        Where on the line, from 0 to 1.
+
+    Raises
+    ------
+    UnequalWeightsError
+        As from :func:`mean_of`.
+    """
+    _check_alike(a, b)
+    found = {}
+    for name, array in a.items():
+        if _is_real(array):
+            wide = np.result_type(array.dtype, np.float64)
+            mixed = (1 - share) * array.astype(wide) + share * b[name].astype(wide)
+            ends = {0.0: array, 1.0: b[name]}
+            found[name] = ends.get(share, mixed).astype(array.dtype, order="K")
+        else:
+            found[name] = array
+    return Weights(found, ties=a.ties, encodings=a.encodings)
 
 
 def _is_real(array: Array) -> bool:

@@ -1,0 +1,67 @@
+"""What can be asked of weights over time: scores along lines, files for research."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_iris
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.neural_network import MLPClassifier
+
+from weightsearch import SnapshotError, UnequalWeightsError, WeightTrackingGridSearchCV
+
+X, y = load_iris(return_X_y=True)
+
+
+@pytest.fixture(scope="module")
+def run():
+    """Two networks from different starts, snapshots of every fifth epoch."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        search = WeightTrackingGridSearchCV(
+            MLPClassifier((6,), max_iter=40, learning_rate_init=0.02),
+            {"random_state": [0, 1]},
+            cv=2,
+            snapshots=5,
+        ).fit(X, y)
+    return search.run_
+
+
+def test_lines_begin_and_end_at_the_models(run):
+    """The ends have the scores of the candidates, the middle that of their mean."""
+    found = run.score_path(0, 1, X, y, n_points=3, align=True)
+
+    ends = [run.load_estimator(number).score(X, y) for number in (0, 1)]
+    assert found["score"].iloc[[0, 2]].tolist() == ends
+    assert found["aligned"].iloc[[0, 2]].tolist() == ends
+    assert found["score"][0.5] == run.average([0, 1]).score(X, y)
+    assert found["aligned"][0.5] == run.average([0, 1], align=True).score(X, y)
+    for column, barrier in found.attrs["barrier"].items():
+        assert barrier == pytest.approx(max(0, np.mean(ends) - found[column][0.5]))
+
+
+def test_lines_between_epochs(run):
+    """A (candidate, epoch) is the model as it was then."""
+    found = run.score_path((1, 0), (1, 10), X, y, n_points=2, scoring="neg_log_loss")
+
+    early = [run.load_estimator(1, epoch=epoch) for epoch in (0, 10)]
+    logs = [np.log(model.predict_proba(X)) for model in early]
+    expected = [log[range(len(y)), y].mean() for log in logs]
+    np.testing.assert_allclose(found["score"], expected)
+
+
+def test_what_has_no_line_is_refused(run):
+    """Epochs without a snapshot, and weights that have no mean, are named."""
+    with pytest.raises(SnapshotError, match="no snapshot of epoch 3"):
+        run.score_path((0, 3), 1, X, y)
+    with pytest.raises(ValueError, match="n_points must be at least 2, got 1"):
+        run.score_path(0, 1, X, y, n_points=1)
+    forests = WeightTrackingGridSearchCV(
+        RandomForestClassifier(2, max_depth=1), {"random_state": [0, 1]}, cv=2
+    ).fit(X, y)
+    with pytest.raises(UnequalWeightsError):
+        forests.run_.score_path(0, 1, X, y)
+    with pytest.raises(SnapshotError, match="No snapshots"):
+        forests.run_.score_path((0, 1), 1, X, y)
