@@ -1284,7 +1284,7 @@ default="average"
            modulo permutation symmetries, ICLR 2023, arXiv:2209.04836.
         .. [3] R. Entezari, H. Sedghi, O. Saukh and B. Neyshabur, The role of
            permutation invariance in linear mode connectivity of neural networks, ICLR
-           2022,           arXiv:2110.06296, definition 2.1; there for losses, here for scores.
+           2022, arXiv:2110.06296, definition 2.1; there for losses, here for scores.
         .. [4] K. Jordan, H. Sedghi, O. Saukh, R. Entezari and B. Neyshabur, REPAIR:
            renormalizing permuted activations for interpolation repair, ICLR 2023,
            arXiv:2211.08403.
