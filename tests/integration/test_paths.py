@@ -10,7 +10,18 @@ from sklearn.datasets import load_iris
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.neural_network import MLPClassifier
 
-from weightsearch import SnapshotError, UnequalWeightsError, WeightTrackingGridSearchCV
+from weightsearch import (
+    QueryError,
+    SnapshotError,
+    UnequalWeightsError,
+    WeightTrackingGridSearchCV,
+)
+from weightsearch.compare import path_components
+from weightsearch.plot import (
+    ScorePathDisplay,
+    TrainingCurveDisplay,
+    TrajectoryDisplay,
+)
 
 X, y = load_iris(return_X_y=True)
 
@@ -65,3 +76,55 @@ def test_what_has_no_line_is_refused(run):
         forests.run_.score_path(0, 1, X, y)
     with pytest.raises(SnapshotError, match="No snapshots"):
         forests.run_.score_path((0, 1), 1, X, y)
+
+
+# -- displays ------------------------------------------------------------------------
+
+
+def test_trajectories_are_drawn_in_their_plane(run):
+    """One line per candidate through its coordinates, of all or of some weights."""
+    pytest.importorskip("matplotlib")
+    display = TrajectoryDisplay.from_run(run)
+
+    both = path_components([run.trajectory(0), run.trajectory(1)])
+    for line, path in zip(display.lines_, both.coordinates, strict=True):
+        np.testing.assert_array_equal(line.get_xydata(), path)
+    assert "circle" in display.ax_.get_title()
+    (one,) = TrajectoryDisplay.from_run(run, candidates=[1], ax=display.ax_).lines_
+    assert len(one.get_xdata()) == len(run.trajectory(1).epochs)
+
+
+def test_recorded_metrics_are_drawn_over_epochs(run):
+    """The first loss by default, without the epochs of which it is not known."""
+    pytest.importorskip("matplotlib")
+    display = TrainingCurveDisplay.from_run(run)
+
+    loss = run.trajectory(0).metrics["train_loss"].dropna()
+    line = display.lines_[0]
+    np.testing.assert_array_equal(line.get_xdata(), loss.index)
+    np.testing.assert_array_equal(line.get_ydata(), loss)
+    assert display.ax_.get_ylabel() == "train_loss"
+    with pytest.raises(QueryError, match=r"'loss'; there are .*Did you mean 'train_l"):
+        TrainingCurveDisplay.from_run(run, "loss")
+
+
+def test_lines_between_models_are_drawn(run):
+    """Scores with and without alignment, the ends named."""
+    pytest.importorskip("matplotlib")
+    display = ScorePathDisplay.from_run(run, 0, (1, 5), X, y, align=True, n_points=3)
+
+    scores = run.score_path(0, (1, 5), X, y, align=True, n_points=3)
+    for column, line in display.lines_.items():
+        np.testing.assert_array_equal(line.get_ydata(), scores[column])
+    labels = [label.get_text() for label in display.ax_.get_xticklabels()]
+    assert labels == ["candidate 0", "½", "candidate 1, epoch 5"]
+
+
+def test_no_display_without_snapshots():
+    """A run without snapshots says so."""
+    pytest.importorskip("matplotlib")
+    forest = RandomForestClassifier(1, max_depth=1)
+    plain = WeightTrackingGridSearchCV(forest, {"random_state": [0]}, cv=2).fit(X, y)
+
+    with pytest.raises(SnapshotError, match="No snapshots"):
+        TrajectoryDisplay.from_search(plain)

@@ -12,6 +12,11 @@ from weightsearch.plot._parallel import ParallelCoordinatesDisplay
 from weightsearch.plot._score_heatmap import ScoreHeatmapDisplay
 from weightsearch.plot._score_statistic import ScoreStatisticDisplay
 from weightsearch.plot._spectrum import SpectrumDisplay
+from weightsearch.plot._trajectories import (
+    ScorePathDisplay,
+    TrainingCurveDisplay,
+    TrajectoryDisplay,
+)
 from weightsearch.plot._validation_curve import ValidationCurveDisplay
 from weightsearch.plot._weights import WeightHeatmapDisplay, WeightImageDisplay
 
@@ -20,8 +25,11 @@ __all__ = [
     "ParallelCoordinatesDisplay",
     "ParamImportanceDisplay",
     "ScoreHeatmapDisplay",
+    "ScorePathDisplay",
     "ScoreStatisticDisplay",
     "SpectrumDisplay",
+    "TrainingCurveDisplay",
+    "TrajectoryDisplay",
     "ValidationCurveDisplay",
     "WeightDistributionDisplay",
     "WeightHeatmapDisplay",
