@@ -674,18 +674,20 @@ class Run:
         rows = self._rows_with_weights(split, candidates)
         wanted = {names} if isinstance(names, str) else names
         numbers = pd.Index(list(rows), name="candidate", dtype=np.int64)
-        found = np.full((len(rows), len(rows)), np.nan)
-        np.fill_diagonal(found, 0.0)
         groups = architectures(
             self._source, rows, None if wanted is None else frozenset(wanted)
         )
+        found = np.zeros((len(rows), len(rows)))
+        if len(groups) != 1 or len(groups[0].rows) < len(rows):
+            found.fill(np.nan)
+            np.fill_diagonal(found, 0.0)
         for group in groups:
             count, places = len(group.rows), np.ix_(group.positions, group.positions)
             if align:
                 part = aligned_distances(group.names, count, group.read_all, metric)
             else:
                 part = stacked_distances(group.names, count, group.read, metric)
-            if len(groups) == 1 and count == len(rows):
+            if count == len(rows):
                 found = part
             else:
                 found[places] = part
