@@ -28,6 +28,7 @@ _TITLES = {
     "store": "Writing",
     "read": "Reading and comparing",
     "search": "Searching",
+    "large": "Large searches",
     "kinds": "Kinds of estimators",
     "boosting": "60 boosted candidates",
     "memory": "Memory and import",
