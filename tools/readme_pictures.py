@@ -20,11 +20,11 @@ import time
 from pathlib import Path
 
 from PIL import Image
+from report_picture import BROWSERS, take_picture
 from rich.console import Console
 from rich.text import Text
 
 STATIC = Path(__file__).resolve().parents[1] / "docs" / "_static"
-WIDTH, HEIGHT = 1400, 1780
 SEARCH = """\
 from sklearn.datasets import load_digits
 from sklearn.neural_network import MLPClassifier
@@ -101,25 +101,11 @@ def write_report(folder: Path, path: Path) -> None:
 
     with WeightStore(folder / "digits.h5") as store:
         page = store.run().report(folder / "report.html")
-    browser = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
+    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser is None:
-        raise SystemExit("Chromium was not found: install it to make report.png.")
+        raise SystemExit("There is no browser: install Chromium.")
     shot = folder / "report.png"
-    subprocess.run(
-        [
-            browser,
-            "--headless=new",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--hide-scrollbars",
-            f"--window-size={WIDTH},{HEIGHT}",
-            "--virtual-time-budget=8000",
-            f"--screenshot={shot}",
-            page.as_uri(),
-        ],
-        check=True,
-        capture_output=True,
-    )
+    take_picture(browser, page, shot)
     with Image.open(shot) as image:
         image.convert("RGB").quantize(128).save(path, optimize=True)
 
