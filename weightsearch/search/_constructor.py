@@ -18,6 +18,7 @@ _DEFAULTS = {
     "resume": True,
     "compression": None,
     "snapshots": None,
+    "share_prefixes": True,
 }
 """Names and defaults of the tracking params, in order."""
 

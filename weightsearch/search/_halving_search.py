@@ -103,6 +103,11 @@ class WeightTrackingHalvingGridSearchCV(
         refits always are.
     compression : {"gzip", "lzf"}, dict or None, default=None
         How the store's arrays are compressed.
+    share_prefixes : bool or int, default=True
+        Whether equal first steps of candidates' pipelines are fitted once per split;
+        an int is the bytes of transformed data that each process keeps for it at most
+        (True: 512 MiB). Results are the same either way. ``mean_fit_time`` is what was
+        really spent.
     refit_iterations : {"last", "all"}, default="last"
         Iterations whose candidates are refit on all the data; ``"all"`` includes
         eliminated ones. Params that occur in several iterations are refit once, as
@@ -176,6 +181,7 @@ class WeightTrackingHalvingGridSearchCV(
         resume: bool = True,
         compression: str | Mapping[str, Any] | None = None,
         snapshots: Any = None,
+        share_prefixes: bool | int = True,
         refit_iterations: str = "last",
     ):
         super().__init__(
@@ -195,7 +201,9 @@ class WeightTrackingHalvingGridSearchCV(
             n_jobs=n_jobs,
             verbose=verbose,
         )
-        self._track(store, capture, keep, resume, compression, snapshots)
+        self._track(
+            store, capture, keep, resume, compression, snapshots, share_prefixes
+        )
         self.refit_iterations = refit_iterations
 
     def _known_candidates(self) -> Iterable[Mapping[str, Any]]:
@@ -231,7 +239,7 @@ error_score, return_train_score, n_jobs, verbose
     random_state : int, RandomState instance or None, default=None
         Seed of candidates and subsamples. With None, an unfinished run in `store` is
         resumed with its own draws.
-    store, capture, keep, resume, compression, refit_iterations
+    store, capture, keep, resume, compression, share_prefixes, refit_iterations
         As in :class:`WeightTrackingHalvingGridSearchCV`.
 
     Attributes
@@ -290,6 +298,7 @@ error_score, return_train_score, n_jobs, verbose
         resume: bool = True,
         compression: str | Mapping[str, Any] | None = None,
         snapshots: Any = None,
+        share_prefixes: bool | int = True,
         refit_iterations: str = "last",
     ):
         super().__init__(
@@ -310,7 +319,9 @@ error_score, return_train_score, n_jobs, verbose
             n_jobs=n_jobs,
             verbose=verbose,
         )
-        self._track(store, capture, keep, resume, compression, snapshots)
+        self._track(
+            store, capture, keep, resume, compression, snapshots, share_prefixes
+        )
         self.refit_iterations = refit_iterations
 
     def _known_candidates(self) -> Iterable[Mapping[str, Any]]:

@@ -329,6 +329,14 @@ class SearchRecorder:
                 "models cannot be rebuilt with this estimator, or draw random numbers"
             )
 
+    def announce_spared(self, n_spared: int) -> None:
+        """Print how many fits of steps were not made, since candidates shared them."""
+        if self._verbose >= 1 and n_spared:
+            print(
+                f"{n_spared} fits of pipeline steps spared: other candidates begin "
+                "with equal ones"
+            )
+
     @property
     def call(self) -> FitCall:
         """What all fits have in common; set by the first one."""

@@ -42,6 +42,7 @@ from weightsearch.search._sklearn import (
     has_callbacks,
 )
 from weightsearch.search._sklearn._fit import fit_search
+from weightsearch.search._sklearn._prefixes import Sharing
 from weightsearch.search._sklearn._refit import refit_candidates
 from weightsearch.search._snapshots import check_epochs, make_plan
 from weightsearch.store import WriteSession
@@ -52,7 +53,7 @@ _RECORDED_SETTINGS = ("capture", "keep", "refit", "scoring", "cv", "return_train
 """Settings that are recorded for every search."""
 
 _UNRECORDED_SETTINGS = {
-    *("estimator", "store", "resume", "compression"),
+    *("estimator", "store", "resume", "compression", "share_prefixes"),
     *("n_jobs", "pre_dispatch", "verbose", "search_spaces"),
 }
 """Params that do not affect what is stored, or that are stored elsewhere."""
@@ -68,8 +69,8 @@ class TrackedSearch(CallbackSearch):
     ``BaseSearchCV.fit`` for the search before it and stores every finished fit.
 
     A derived class accepts `store`, `capture`, `keep`, `resume`, `compression` and
-    `snapshots` in its constructor, without naming them, and has all attributes of
-    :class:`WeightTrackingGridSearchCV`.
+    `snapshots` and `share_prefixes` in its constructor, without naming them, and has
+    all attributes of :class:`WeightTrackingGridSearchCV`.
 
     Raises
     ------
@@ -103,6 +104,7 @@ class TrackedSearch(CallbackSearch):
         "compression": [StrOptions({"gzip", "lzf"}), Mapping, None],
         # Checked by make_plan, whose errors say what is wrong.
         "snapshots": "no_validation",
+        "share_prefixes": ["boolean", Interval(Integral, 0, None, closed="left")],
     }
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -117,6 +119,7 @@ class TrackedSearch(CallbackSearch):
         resume: bool,
         compression: str | Mapping[str, Any] | None,
         snapshots: Any,
+        share_prefixes: bool | int,
     ) -> None:
         """Set the tracking params, for constructors that name them."""
         self.store = store
@@ -125,6 +128,7 @@ class TrackedSearch(CallbackSearch):
         self.resume = resume
         self.compression = compression
         self.snapshots = snapshots
+        self.share_prefixes = share_prefixes
 
     @fit_context(prefer_skip_nested_validation=False)  # type: ignore[untyped-decorator]
     def fit(self, X: Any, y: Any = None, **params: Any) -> Any:
@@ -176,12 +180,14 @@ class TrackedSearch(CallbackSearch):
                 recorder.record_best(self)
             if self._has_more_tasks:
                 to_do = recorder.refits_to_do(self, self.keep)
+                sharing = Sharing(recorder.call, self.share_prefixes)
                 refits = refit_candidates(
-                    self, recorder.call, to_do, recorder.snapshots
+                    self, recorder.call, to_do, sharing, recorder.snapshots
                 )
                 for candidate, outcome in refits:
                     params_ = self.cv_results_["params"][candidate]
                     recorder.record_refit(candidate, params_, outcome)
+                recorder.announce_spared(sharing.n_spared)
                 recorder.warn_of_failed_refits()
             recorder.warn_of_short_fits()
             uid = recorder.commit(self)

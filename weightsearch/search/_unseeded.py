@@ -39,6 +39,7 @@ _UNDECIDING = frozenset(
         "resume",
         "compression",
         "snapshots",
+        "share_prefixes",
         "refit",
         "refit_iterations",
     }

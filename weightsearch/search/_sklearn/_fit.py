@@ -42,9 +42,11 @@ from weightsearch.search._rebuilding import StoredModel, load_model, rebuild_mod
 from weightsearch.search._recorder import SearchRecorder
 from weightsearch.search._sklearn._best import BestClone, forget_fit
 from weightsearch.search._sklearn._callbacks import has_callbacks, show_as_done
-from weightsearch.search._sklearn._parallel import make_parallel, stream
+from weightsearch.search._sklearn._parallel import make_parallel
+from weightsearch.search._sklearn._prefixes import Sharing, stream_shared
 from weightsearch.search._sklearn._rows import some_rows
 from weightsearch.search._snapshots import SnapshotPlan, Snapshotter
+from weightsearch.search._sklearn._shared_steps import SharedSteps
 
 __all__ = ["fit_search"]
 
@@ -68,7 +70,9 @@ def fit_search(
             recorder.snapshots,
             registered_extractors(),
         ),
-        "Parallel": functools.partial(_RecordingParallel, recorder, cloning),
+        "Parallel": functools.partial(
+            _RecordingParallel, recorder, cloning, search.share_prefixes
+        ),
         "clone": cloning,
         "check_cv": check_cv,
     }
@@ -97,6 +101,7 @@ def _evaluate(
     *,
     position: int,
     model: StoredModel | None = None,
+    steps: SharedSteps | None = None,
     **kwargs: Any,
 ) -> tuple[int, Outcome]:
     """Replacement for ``_fit_and_score`` in the worker."""
@@ -110,7 +115,9 @@ def _evaluate(
             if result is not None:
                 return position, Outcome(result, rescored=True)
         snapshotter = Snapshotter(snapshots) if snapshots and captures else None
-        fitting = _Fitting(estimator, captures=captures, snapshotter=snapshotter)
+        fitting = _Fitting(
+            estimator, captures=captures, snapshotter=snapshotter, steps=steps
+        )
         result = fit_and_score(fitting, X, y, **kwargs)
         result["fit_time"] -= fitting.seconds
         if not captures or result["fit_error"] is not None:
@@ -153,7 +160,7 @@ class _Fitting:
     """Placeholder for the estimator that captures it between fit and score.
 
     A scorer might change what the estimator has learned. With `fitted`, that model is
-    scored and nothing is fitted.
+    scored and nothing is fitted. `steps` are shared with other candidates.
     """
 
     def __init__(
@@ -163,8 +170,10 @@ class _Fitting:
         captures: bool,
         fitted: Any = None,
         snapshotter: Snapshotter | None = None,
+        steps: SharedSteps | None = None,
     ):
         self._snapshotter = snapshotter
+        self._steps = steps
         self.estimator = estimator if fitted is None else fitted
         self.seconds = 0.0
         self._is_fitted = fitted is not None
@@ -175,7 +184,7 @@ class _Fitting:
     def set_params(self, **params: Any) -> Any:
         if not self._is_fitted:
             self.estimator = self.estimator.set_params(**params)
-        if self._is_fitted or self._captures:
+        if self._is_fitted or self._captures or self._steps is not None:
             # Not by setattr, of which estimators have their own.
             vars(self.estimator)["fit"] = self._fit
         return self.estimator
@@ -187,7 +196,8 @@ class _Fitting:
             following: AbstractContextManager[None] = nullcontext()
             if self._snapshotter is not None:
                 following = self._snapshotter.following(estimator)
-            with following:
+            sharing = self._steps(estimator) if self._steps else nullcontext()
+            with following, sharing:
                 estimator.fit(*args, **kwargs)
         start = time.time()
         if self._captures:
@@ -218,9 +228,16 @@ class _Fitting:
 class _RecordingParallel:
     """Replacement for ``Parallel`` in ``BaseSearchCV.fit``."""
 
-    def __init__(self, recorder: SearchRecorder, cloning: BestClone, **kwargs: Any):
+    def __init__(
+        self,
+        recorder: SearchRecorder,
+        cloning: BestClone,
+        share_prefixes: bool | int,
+        **kwargs: Any,
+    ):
         self._recorder = recorder
         self._cloning = cloning
+        self._share_prefixes = share_prefixes
         self._parallel = make_parallel(**kwargs)
         self._n_candidates = 0
 
@@ -265,9 +282,12 @@ class _RecordingParallel:
             pending = map(_with_model, todo)
         else:
             recorder.expect(n_candidates, 0, 0, None)
-        for position, outcome in stream(self._parallel, pending, "position"):
+        sharing = Sharing(call, self._share_prefixes)
+        stream = stream_shared(self._parallel, pending, "position", sharing)
+        for position, outcome in stream:
             recorder.record_split(fits[position], outcome)
             results[position] = outcome.result
+        recorder.announce_spared(sharing.n_spared)
         if recalls:
             recorder.announce_not_rescored()
         if fits:

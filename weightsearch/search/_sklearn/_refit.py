@@ -24,9 +24,11 @@ from weightsearch.frameworks.keras import ensure_tags
 from weightsearch.search._fits import FitCall
 from weightsearch.search._interrupts import InterruptWatch
 from weightsearch.search._sklearn._callbacks import Caller, refit_contexts
-from weightsearch.search._sklearn._parallel import make_parallel, stream
+from weightsearch.search._sklearn._parallel import make_parallel
+from weightsearch.search._sklearn._prefixes import Sharing, stream_shared
 from weightsearch.search._sklearn._rows import some_rows
 from weightsearch.search._snapshots import SnapshotPlan, Snapshotter, follow_fit
+from weightsearch.search._sklearn._shared_steps import SharedSteps
 
 __all__ = ["refit_candidates"]
 
@@ -35,6 +37,7 @@ def refit_candidates(
     search: Any,
     call: FitCall,
     candidates: Sequence[tuple[int, Mapping[str, Any]]],
+    sharing: Sharing,
     snapshots: SnapshotPlan | None = None,
 ) -> Iterator[tuple[int, Outcome]]:
     """Fit candidates on all the data in the workers of `search`, as it refits its best.
@@ -75,7 +78,7 @@ def refit_candidates(
     # Large arrays come to the workers as files, which each may write in its memory.
     options = {"n_jobs": search.n_jobs, "pre_dispatch": search.pre_dispatch}
     with make_parallel(**options, mmap_mode="c") as pool:
-        yield from stream(pool, tasks, "candidate")
+        yield from stream_shared(pool, tasks, "candidate", sharing)
     if parent is not None:
         parent.call_on_fit_task_end(estimator=search)
 
@@ -93,6 +96,7 @@ def _refit(
     extractors: Mapping[Any, Extractor],
     snapshots: SnapshotPlan | None,
     caller: Caller | None = None,
+    steps: SharedSteps | None = None,
 ) -> tuple[int, Outcome]:
     """Fit one candidate in a worker, the way scikit-learn refits its best one."""
     ensure_tags()
@@ -102,7 +106,7 @@ def _refit(
         follow_fit(estimator, snapshotter)
     with InterruptWatch():
         outcome = _outcome(
-            estimator, X, y, params, fit_params, error_score, context, caller
+            estimator, X, y, params, fit_params, error_score, context, caller, steps
         )
     if snapshotter is not None:
         outcome = snapshotter.finish(outcome)
@@ -118,6 +122,7 @@ def _outcome(
     error_score: Any,
     context: Any,
     caller: Caller | None,
+    steps: SharedSteps | None,
 ) -> Outcome:
     estimator.set_params(**clone(dict(params), safe=False))
     # Scikit-learn copies the part that a split is fitted on, and no more than that.
@@ -134,7 +139,7 @@ def _outcome(
             if context is None
             else context.propagate_callback_context(estimator)
         )
-        with inner:
+        with inner, nullcontext() if steps is None else steps(estimator):
             if y is None:
                 estimator.fit(X, **fit_params)
             else:
