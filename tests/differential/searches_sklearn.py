@@ -173,6 +173,14 @@ def lists_as_data():
     return DecisionTreeClassifier(random_state=0), {"max_depth": [1, 3]}
 
 
+@row(data.iris_frame, capture="both", return_train_score=True)
+def equal_first_steps():
+    return make_pipeline(StandardScaler(), PCA(2), LogisticRegression()), {
+        "pca__whiten": [False, True],
+        "logisticregression__C": [0.1, 1.0, 10.0],
+    }
+
+
 @row(data.iris_series_category)
 def categorical_target():
     return DecisionTreeClassifier(random_state=0), {"min_samples_leaf": [1, 20]}

@@ -139,7 +139,8 @@ def test_the_constructor_takes_both_kinds_of_params():
     """Tracking adds its params to the signature, get_params and clone."""
     names = [
         *inspect.signature(ClimbingSearchCV).parameters,
-        *("store", "capture", "keep", "resume", "compression", "snapshots"),
+        *("store", "capture", "keep", "resume", "compression"),
+        *("snapshots", "share_prefixes"),
     ]
     assert list(inspect.signature(TrackedClimbing).parameters) == names
     search = TrackedClimbing(CountingClassifier(), 2.0, keep=3, capture="both")
@@ -210,6 +211,6 @@ def test_constructors_with_keyword_arguments():
         def _run_search(self, evaluate_candidates):
             evaluate_candidates([{}])
 
-    assert list(inspect.signature(Open).parameters)[-2:] == ["snapshots", "kwargs"]
+    assert list(inspect.signature(Open).parameters)[-2:] == ["share_prefixes", "kwargs"]
     search = Open(CountingClassifier(), keep=2, more=1)
     assert (search.keep, search.told) == (2, {"more": 1})

@@ -45,8 +45,8 @@ from weightsearch.search._sklearn._callbacks import has_callbacks, show_as_done
 from weightsearch.search._sklearn._parallel import make_parallel
 from weightsearch.search._sklearn._prefixes import Sharing, stream_shared
 from weightsearch.search._sklearn._rows import some_rows
-from weightsearch.search._snapshots import SnapshotPlan, Snapshotter
 from weightsearch.search._sklearn._shared_steps import SharedSteps
+from weightsearch.search._snapshots import SnapshotPlan, Snapshotter
 
 __all__ = ["fit_search"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter, deque
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
@@ -161,7 +162,7 @@ def _levels(paths: Sequence[_Path], scopes: Sequence[int]) -> list[list[Level]]:
     found = []
     for path, scope in zip(paths, scopes, strict=True):
         levels: list[Level] = []
-        for node, next_node in zip(path, (*path[1:], 0), strict=True):
+        for node, next_node in zip(path, (*path[1:], 0), strict=False):
             n_users = counts[scope, node]
             if n_users < 2:
                 break
@@ -258,8 +259,8 @@ class _Chunks:
             found.sort(key=lambda one: (_split(one[1][2]), one[0]))
             start = 0
             while start < len(found):
-                size = (len(found) - start) // (2 * self._n_workers)
-                stop = _end(found, start, max(1, min(size, _CHUNK)))
+                size = math.ceil((len(found) - start) / (2 * self._n_workers))
+                stop = _end(found, start, min(size, _CHUNK))
                 yield found[start:stop]
                 start = stop
 

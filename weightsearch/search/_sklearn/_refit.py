@@ -27,8 +27,8 @@ from weightsearch.search._sklearn._callbacks import Caller, refit_contexts
 from weightsearch.search._sklearn._parallel import make_parallel
 from weightsearch.search._sklearn._prefixes import Sharing, stream_shared
 from weightsearch.search._sklearn._rows import some_rows
-from weightsearch.search._snapshots import SnapshotPlan, Snapshotter, follow_fit
 from weightsearch.search._sklearn._shared_steps import SharedSteps
+from weightsearch.search._snapshots import SnapshotPlan, Snapshotter, follow_fit
 
 __all__ = ["refit_candidates"]
 

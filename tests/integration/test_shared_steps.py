@@ -1,0 +1,371 @@
+"""Equal first steps of pipelines are fitted once, and nobody can tell from results."""
+
+from __future__ import annotations
+
+import copy
+import re
+import threading
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.compose import make_column_transformer
+from sklearn.datasets import load_iris
+from sklearn.decomposition import PCA
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.feature_selection import SelectKBest, f_classif
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.manifold import Isomap
+from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    MinMaxScaler,
+    OneHotEncoder,
+    QuantileTransformer,
+    StandardScaler,
+)
+
+from weightsearch import (
+    WeightTrackingGridSearchCV,
+    WeightTrackingHalvingGridSearchCV,
+)
+
+X, Y = load_iris(return_X_y=True)
+FRAME = load_iris(as_frame=True).data
+FRAME["kind"] = np.where(FRAME.iloc[:, 0] > 5.5, "long", "short")
+TEXTS = [" ".join(f"w{int(10 * value)}" for value in row) for row in X]
+ALPHAS = {"ridge__alpha": [0.1, 1.0, 10.0]}
+CS = {"logisticregression__C": [0.1, 1.0, 10.0]}
+
+
+class Counting(TransformerMixin, BaseEstimator):
+    """Adds how often anything of its class has been fitted."""
+
+    n_fits = 0
+
+    def fit(self, X, y=None):
+        type(self).n_fits += 1
+        self.number_ = self.n_fits
+        return self
+
+    def transform(self, X):
+        return X + self.number_ % 7
+
+
+class Spoiling(Ridge):
+    """Overwrites what it is fitted on."""
+
+    def fit(self, X, y, sample_weight=None):
+        super().fit(X.copy(), y)
+        X[:] = 0.0
+        return self
+
+
+def logistic(**params):
+    return LogisticRegression(max_iter=50, **params)
+
+
+def scorer_that_spoils(estimator, X, y):
+    """A scorer that changes the model it has scored."""
+    score = estimator.score(X, y)
+    estimator[0].mean_ += 1.0
+    return score
+
+
+COLUMNS = make_column_transformer(
+    (make_pipeline(SimpleImputer(), StandardScaler()), FRAME.columns[:4].tolist()),
+    (OneHotEncoder(), ["kind"]),
+)
+
+# estimator, grid, (X, y), options, fits of steps spared in the three splits
+CASES = {
+    "chain": (
+        Pipeline(
+            [
+                ("scale", StandardScaler()),
+                ("select", SelectKBest(f_classif)),
+                ("pca", PCA(random_state=0)),
+                ("model", logistic()),
+            ]
+        ),
+        {"select__k": [2, 3], "pca__n_components": [1, 2], "model__C": [0.1, 1.0]},
+        (X, Y),
+        {"return_train_score": True},
+        3 * (7 + 6 + 4),
+    ),
+    "text": (
+        make_pipeline(TfidfVectorizer(), logistic()),
+        {"tfidfvectorizer__ngram_range": [(1, 1), (1, 2)], **CS},
+        (TEXTS, Y),
+        {"scoring": ["accuracy", "neg_log_loss"], "refit": "accuracy"},
+        3 * 4,
+    ),
+    "columns": (make_pipeline(COLUMNS, logistic()), CS, (FRAME, Y), {}, 3 * 2),
+    "output in frames": (
+        make_pipeline(StandardScaler(), PCA(2), logistic()).set_output(
+            transform="pandas"
+        ),
+        CS,
+        (FRAME.iloc[:, :4], Y),
+        {},
+        3 * 4,
+    ),
+    "passthrough": (
+        make_pipeline(StandardScaler(), "passthrough", logistic()),
+        {"passthrough": ["passthrough", PCA(2), MinMaxScaler()], **CS},
+        (X, Y),
+        {},
+        3 * (8 + 2 + 2),
+    ),
+    # What comes out of the first step is changed in place by those after it.
+    "later steps in place": (
+        make_pipeline(StandardScaler(), MinMaxScaler(copy=False), Ridge(copy_X=False)),
+        ALPHAS,
+        (X, Y),
+        {"return_train_score": True},
+        3 * 2,
+    ),
+    "spoiling model": (
+        make_pipeline(StandardScaler(), Spoiling()),
+        {"spoiling__alpha": [0.1, 1.0, 10.0]},
+        (X, Y),
+        {"return_train_score": True},
+        3 * 2,
+    ),
+    "scorer that spoils": (
+        make_pipeline(StandardScaler(), logistic()),
+        CS,
+        (X, Y),
+        {"scoring": scorer_that_spoils},
+        3 * 2,
+    ),
+    "failing candidates": (
+        make_pipeline(StandardScaler(), SelectKBest(), logistic()),
+        {"selectkbest__score_func": [f_classif, None], "logisticregression__C": [1, 2]},
+        (X, Y),
+        {},
+        3 * (3 + 1),
+    ),
+    # These are fitted for every candidate.
+    "first step in place": (
+        make_pipeline(StandardScaler(copy=False), logistic()),
+        CS,
+        (X, Y),
+        {"return_train_score": True},
+        0,
+    ),
+    "nothing done": (
+        make_pipeline(FunctionTransformer(), MinMaxScaler(copy=False), logistic()),
+        CS,
+        (X, Y),
+        {"return_train_score": True},
+        0,
+    ),
+    "its own array handed out": (
+        make_pipeline(Isomap(n_components=2), Ridge(copy_X=False)),
+        ALPHAS,
+        (X, Y),
+        {},
+        0,
+    ),
+    "user's code": (
+        make_pipeline(FunctionTransformer(np.sin), Counting(), Ridge()),
+        ALPHAS,
+        (X, Y),
+        {},
+        3 * 2,
+    ),
+    "memory": (
+        make_pipeline(StandardScaler(), logistic(), memory="{tmp_path}"),
+        CS,
+        (X, Y),
+        {},
+        0,
+    ),
+}
+IN_WORKERS = ["chain", "text", "passthrough", "spoiling model"]
+
+
+def run(search, data, **params):
+    """Fit a search whose data, users' code and random numbers are those of others."""
+    Counting.n_fits = 0
+    np.random.seed(0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return search.fit(*copy.deepcopy(data), **params)
+
+
+def assert_same_results(search, plain):
+    """All but times are equal, to the bit."""
+    assert list(search.cv_results_) == list(plain.cv_results_)
+    for name, column in plain.cv_results_.items():
+        if "time" not in name:
+            np.testing.assert_array_equal(search.cv_results_[name], column, name)
+
+
+def spared(capsys):
+    """Numbers of fits that were spared, as they were printed."""
+    return [int(n) for n in re.findall(r"(\d+) fits of pipe", capsys.readouterr().out)]
+
+
+@pytest.mark.parametrize(
+    ("name", "n_jobs"),
+    [
+        *((name, None) for name in CASES),
+        ("columns", 2),
+        *(pytest.param(name, 2, marks=pytest.mark.slow) for name in IN_WORKERS),
+    ],
+)
+def test_results_are_those_of_grid_search(name, n_jobs, capsys, tmp_path):
+    """Scores and all stored weights are equal; steps are spared where they can be."""
+    estimator, grid, data, options, n_spared = CASES[name]
+    if name == "memory":
+        estimator = clone(estimator).set_params(memory=str(tmp_path / "cache"))
+    options = {"cv": 3, **options}
+    plain = run(GridSearchCV(estimator, grid, **options), data)
+    own = {"capture": "splits", "n_jobs": n_jobs, "verbose": 1, **options}
+    search = run(WeightTrackingGridSearchCV(estimator, grid, **own), data)
+    assert_same_results(search, plain)
+    printed = spared(capsys)
+    if n_jobs is None:
+        assert printed == ([n_spared] if n_spared else [])
+    elif name != "chain":
+        assert 0 < printed[0] <= n_spared
+    assert (
+        search.best_estimator_.get_params().keys()
+        == plain.get_params()["estimator"].get_params().keys()
+    )
+    assert search.best_estimator_.memory == estimator.memory
+    own |= {"share_prefixes": False}
+    alone = run(WeightTrackingGridSearchCV(estimator, grid, **own), data)
+    assert spared(capsys) == []
+    for number in range(len(search.run_)):
+        if np.isnan(
+            plain.cv_results_[next(k for k in plain.cv_results_ if "0_t" in k)][number]
+        ):
+            continue
+        for split in range(3):
+            ours, theirs = (
+                one.run_.weights(number, split=split).to_dict()
+                for one in (search, alone)
+            )
+            assert list(ours) == list(theirs)
+            for weight, array in theirs.items():
+                np.testing.assert_array_equal(ours[weight], array, weight)
+
+
+@pytest.mark.parametrize("n_jobs", [None, pytest.param(2, marks=pytest.mark.slow)])
+def test_refits_share_steps_too(n_jobs, capsys):
+    """Refits are those of estimators fitted by hand."""
+    estimator, grid, data, *_ = CASES["chain"]
+    search = WeightTrackingGridSearchCV(
+        estimator, grid, cv=3, n_jobs=n_jobs, verbose=1
+    ).fit(*data)
+    assert len(spared(capsys)) == 2
+    for params in search.cv_results_["params"]:
+        model = clone(estimator).set_params(**params).fit(*data)
+        weights = search.weights_by_params_[params]
+        np.testing.assert_array_equal(weights["model/coef_"], model["model"].coef_)
+        np.testing.assert_array_equal(weights["pca/mean_"], model["pca"].mean_)
+
+
+def test_what_draws_is_fitted_for_each_candidate(capsys):
+    """A step without a seed draws as often as in scikit-learn; one with a seed once."""
+    steps = [
+        ("q", QuantileTransformer(n_quantiles=10, subsample=40)),
+        ("scale", StandardScaler()),
+    ]
+    forest = RandomForestClassifier(3)
+    pipeline = Pipeline([*steps, ("forest", forest)])
+    grid = {"forest__max_depth": [1, 2, 3]}
+    plain = run(GridSearchCV(pipeline, grid, cv=3), (X, Y))
+    search = WeightTrackingGridSearchCV(
+        pipeline, grid, cv=3, capture="splits", verbose=1
+    )
+    assert_same_results(run(search, (X, Y)), plain)
+    assert spared(capsys) == []
+    seeded = clone(search).set_params(estimator__q__random_state=0)
+    run(seeded, (X, Y))
+    assert spared(capsys) == [3 * 4]
+
+
+@pytest.mark.parametrize("action", ["always", "default", "error"])
+def test_warnings_of_steps_come_as_often(action):
+    """A step that warns is not shared while its warnings are heard."""
+    data = X.copy()
+    data[:, 1] = 0.0
+    pipeline = make_pipeline(SelectKBest(f_classif, k=2), logistic())
+
+    def heard(search):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter(action)
+            search.fit(data, Y)
+        return sorted(str(one.message)[:60] for one in caught)
+
+    plain = GridSearchCV(pipeline, CS, cv=3)
+    ours = WeightTrackingGridSearchCV(pipeline, CS, cv=3, capture="splits")
+    try:
+        expected = heard(plain)
+    except (UserWarning, ValueError) as error:
+        with pytest.raises(type(error)):
+            heard(ours)
+    else:
+        assert heard(ours) == expected
+        assert any("constant" in message for message in expected)
+
+
+def test_halving_rounds_have_data_of_their_own():
+    """Steps that were fitted on a subsample are not used for a larger one."""
+    estimator, grid, data, *_ = CASES["chain"]
+    options = {"cv": 3, "random_state": 0, "factor": 2, "min_resources": 30}
+    plain = run(HalvingGridSearchCV(estimator, grid, **options), data)
+    search = WeightTrackingHalvingGridSearchCV(estimator, grid, **options)
+    assert_same_results(run(search, data), plain)
+
+
+def test_params_of_fit_that_a_step_gets_are_respected():
+    """A step that gets weights of rows is fitted for each candidate."""
+    pipeline = make_pipeline(StandardScaler(), logistic())
+    weights = np.arange(len(Y)) % 3 + 1.0
+    params = {"standardscaler__sample_weight": weights}
+    plain = run(GridSearchCV(pipeline, CS, cv=3), (X, Y), **params)
+    search = WeightTrackingGridSearchCV(pipeline, CS, cv=3)
+    assert_same_results(run(search, (X, Y), **params), plain)
+
+
+def test_too_small_a_limit_shares_nothing(capsys):
+    """Data that do not fit into the bytes that are allowed are not kept."""
+    estimator, grid, data, *_ = CASES["chain"]
+    search = WeightTrackingGridSearchCV(
+        estimator, grid, cv=3, capture="splits", verbose=1, share_prefixes=100
+    )
+    search.fit(*data)
+    assert spared(capsys) == []
+
+
+def test_fits_are_reused_with_and_without_sharing(tmp_path, capsys):
+    """Whether steps were shared does not matter to the identity of a fit."""
+    estimator, grid, data, *_ = CASES["chain"]
+    options = {"cv": 3, "store": tmp_path / "search.h5", "verbose": 1}
+    WeightTrackingGridSearchCV(estimator, grid, **options).fit(*data)
+    again = WeightTrackingGridSearchCV(estimator, grid, share_prefixes=False, **options)
+    again.fit(*data)
+    assert "24 of 24 fits reused" in capsys.readouterr().out
+
+
+def test_outside_of_the_main_thread_nothing_is_shared(capsys):
+    """Warnings are heard by all threads at once, so steps stay unshared in them."""
+    estimator, grid, data, *_ = CASES["chain"]
+    search = WeightTrackingGridSearchCV(
+        estimator, grid, cv=3, capture="splits", verbose=1
+    )
+    thread = threading.Thread(target=search.fit, args=data)
+    thread.start()
+    thread.join()
+    assert spared(capsys) == []
+    assert_same_results(search, GridSearchCV(estimator, grid, cv=3).fit(*data))
