@@ -331,8 +331,8 @@ class SearchRecorder:
 
     def announce_spared(self, n_spared: int) -> None:
         """Print how many fits of steps were not made, since candidates shared them."""
-        if self._verbose >= 1 and n_spared:
-            print(
+        if n_spared:
+            self._progress.say(
                 f"{n_spared} fits of pipeline steps spared: other candidates begin "
                 "with equal ones"
             )
