@@ -29,9 +29,12 @@ PARTS = {
         "search._sklearn",
         "search._sklearn._callbacks",
         "search._sklearn._cluster",
+        "search._sklearn._known",
         "search._sklearn._parallel",
+        "search._sklearn._prefixes",
         "search._sklearn._rows",
         "search._sklearn._scoring",
+        "search._sklearn._shared_steps",
     },
     "recording": {
         "search._earlier",
