@@ -5,10 +5,14 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.datasets import load_iris
+from sklearn.decomposition import PCA
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
 
 from weightsearch import (
     QueryError,
@@ -128,3 +132,72 @@ def test_no_display_without_snapshots():
 
     with pytest.raises(SnapshotError, match="No snapshots"):
         TrajectoryDisplay.from_search(plain)
+
+
+# -- model zoos ----------------------------------------------------------------------
+
+
+def test_zoo_has_every_snapshot(run, tmp_path):
+    """Rows are the flattened weights, and the tables say what is in them."""
+    folder = run.export_zoo(tmp_path / "zoo", shares=(0.5, 0, 0.5))
+
+    weights = np.load(folder / "weights.npy")
+    layout = pd.read_csv(folder / "layout.csv")
+    table = pd.read_csv(folder / "metrics.csv.gz")
+    assert len(weights) == len(table)
+    for row, (candidate, epoch) in enumerate(
+        zip(table["candidate"], table["epoch"], strict=True)
+    ):
+        expected = run.trajectory(candidate).at(epoch)
+        for weight in layout.itertuples():
+            part = weights[row, weight.start_idx : weight.end_idx]
+            np.testing.assert_array_equal(part, expected[weight.varname].ravel())
+            assert weight.shape == str(expected[weight.varname].shape)
+    loss = run.trajectory(1).metrics["train_loss"]
+    ours = table[table["candidate"] == 1]
+    np.testing.assert_allclose(ours["train_loss"], loss, rtol=1e-12)
+    assert set(ours["config.random_state"]) == {1}
+    subsets = table.groupby("candidate")["subset"].unique().str.join("")
+    assert sorted(subsets) == ["test", "train"]
+
+
+def test_zoo_of_final_weights(tmp_path):
+    """Without snapshots there is one row per model; other architectures are refused."""
+    search = WeightTrackingGridSearchCV(
+        make_pipeline(PCA(), LogisticRegression()),
+        {"pca__n_components": [2, 3], "logisticregression__C": [0.1, 1.0]},
+        cv=2,
+    ).fit(X, y)
+    run = search.run_
+    with pytest.raises(UnequalWeightsError, match="candidate 1 differ"):
+        run.export_zoo(tmp_path / "zoo")
+    assert list(tmp_path.iterdir()) == []
+
+    folder = run.export_zoo(tmp_path / "zoo", [0, 2])
+    table = pd.read_csv(folder / "metrics.csv.gz")
+    assert table["candidate"].tolist() == [0, 2]
+    scores = search.cv_results_["mean_test_score"][[0, 2]]
+    np.testing.assert_allclose(table["cv.mean_test_score"], scores)
+    with pytest.raises(FileExistsError):
+        run.export_zoo(folder, [0])
+    with pytest.raises(ValueError, match="shares"):
+        run.export_zoo(tmp_path / "other", [0], shares=(0.5, 0.1, 0.1))
+
+
+@pytest.mark.torch
+def test_zoo_is_a_dataset(run, tmp_path):
+    """A loader of torch gets vectors and targets of one subset."""
+    loader_of = pytest.importorskip("torch.utils.data").DataLoader
+    from weightsearch.frameworks.zoo import ZooDataset
+
+    folder = run.export_zoo(tmp_path / "zoo", shares=(0.5, 0, 0.5))
+    dataset = ZooDataset(folder, "test", target="epoch")
+    vectors, targets = next(iter(loader_of(dataset, batch_size=len(dataset))))
+
+    rows = dataset.table.index
+    expected = np.load(folder / "weights.npy")[rows].astype("float32")
+    np.testing.assert_array_equal(vectors.numpy(), expected)
+    assert targets.tolist() == dataset.table["epoch"].tolist()
+    assert set(dataset.table["subset"]) == {"test"}
+    with pytest.raises(ValueError, match="no column 'accuracy'"):
+        ZooDataset(folder, target="accuracy")

@@ -83,6 +83,7 @@ from weightsearch.run._trajectories import (
     weights_at,
 )
 from weightsearch.run._weights import StoredWeights
+from weightsearch.run._zoo import export_zoo
 
 if TYPE_CHECKING:
     from weightsearch.evaluate._agreement import Agreement
@@ -1155,6 +1156,83 @@ default="average"
             weights,
             Path(path).expanduser(),
             lambda: self.load_estimator(candidate, estimator, split=split),
+        )
+
+    def export_zoo(
+        self,
+        path: str | os.PathLike[str],
+        candidates: Iterable[Candidate] | None = None,
+        *,
+        split: int | None = None,
+        shares: tuple[float, float, float] = (0.7, 0.15, 0.15),
+        random_state: int = 0,
+    ) -> Path:
+        """Write the weights of all candidates as one matrix, to learn from weights.
+
+        A folder with the files of the Small CNN Zoo [1]_:
+
+        - ``weights.npy``: one row per model and snapshot, or per model where no
+          snapshots were taken; floating point weights, flattened in C order;
+        - ``layout.csv``: ``varname``, ``start_idx``, ``end_idx``, ``size`` and
+          ``shape`` of each weight in the rows;
+        - ``metrics.csv.gz``: about each row ``candidate``, ``subset``, params as
+          ``config.<param>``, mean test scores as ``cv.mean_test_score`` (of the whole
+          candidate, so equal for its snapshots), ``epoch``, and what the framework
+          recorded then.
+
+        Parameters
+        ----------
+        path : path-like
+            A folder that does not exist yet.
+        candidates : iterable of int or dict, default=None
+            Numbers or params, of one architecture; None: all that have weights.
+        split : int, default=None
+            The split whose models are meant; None: the refits.
+        shares : tuple of float, default=(0.7, 0.15, 0.15)
+            How many of the models are in the subsets ``"train"``, ``"val"`` and
+            ``"test"``, as in [2]_. All snapshots of a model are in one.
+        random_state : int, default=0
+            Seed of the choice.
+
+        Returns
+        -------
+        path : Path
+
+        Raises
+        ------
+        UnequalWeightsError
+            If weights differ in name, shape or type, or none are numbers.
+        SnapshotError
+            If only some of the candidates have snapshots.
+        FileExistsError
+            If `path` exists.
+
+        Notes
+        -----
+        One candidate is in memory at a time. Candidates of one ``random_state`` began
+        with the same weights: subsets of them are not independent.
+
+        References
+        ----------
+        .. [1] T. Unterthiner, D. Keysers, S. Gelly, O. Bousquet and I. Tolstikhin,
+           Predicting neural network accuracy from weights, 2020, arXiv:2002.11448.
+        .. [2] K. Schürholt, D. Taskiran, B. Knyazev, X. Giró-i-Nieto and D. Borth,
+           Model zoos: a dataset of diverse populations of neural network models,
+           NeurIPS 2022, arXiv:2209.14764.
+
+        Examples
+        --------
+        >>> run.export_zoo("zoo")  # doctest: +SKIP
+        """
+        self._check_open()
+        if candidates is None:
+            numbers = self._with_weights(split)
+        else:
+            numbers = [self._number(candidate) for candidate in candidates]
+        if not numbers:
+            raise ValueError("There are no candidates with weights to export.")
+        return export_zoo(
+            self, numbers, Path(path).expanduser(), split, shares, random_state
         )
 
     def average(

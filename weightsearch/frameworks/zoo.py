@@ -1,0 +1,78 @@
+"""A torch ``Dataset`` of weights, over a folder that ``Run.export_zoo`` wrote.
+
+The only module of the package that cannot be imported without torch.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import torch
+
+__all__ = ["ZooDataset"]
+
+
+class ZooDataset(torch.utils.data.Dataset[tuple[torch.Tensor, torch.Tensor]]):
+    """Vectors of weights, each with a number to be predicted from it.
+
+    Weights are read on access from the memory-mapped matrix, so that workers of a
+    ``DataLoader`` share it.
+
+    Parameters
+    ----------
+    path : path-like
+        A folder that :meth:`weightsearch.Run.export_zoo` wrote.
+    subset : {"train", "val", "test"}, default=None
+        Which models; None: all.
+    target : str, default="cv.mean_test_score"
+        A column of numbers of :attr:`table`.
+
+    Attributes
+    ----------
+    table : DataFrame
+        The rows of ``metrics.csv.gz`` that are in the subset.
+    layout : DataFrame
+        ``layout.csv``: which elements of a vector belong to which weight.
+
+    Raises
+    ------
+    ValueError
+        If there is no such subset or column.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        subset: Literal["train", "val", "test"] | None = None,
+        *,
+        target: str = "cv.mean_test_score",
+    ):
+        folder = Path(path)
+        table = pd.read_csv(folder / "metrics.csv.gz")
+        if target not in table:
+            raise ValueError(
+                f"The zoo has no column {target!r}; there are {', '.join(table)}."
+            )
+        if subset not in (None, "train", "val", "test"):
+            raise ValueError(
+                f"subset must be 'train', 'val', 'test' or None, got {subset!r}."
+            )
+        if subset is not None:
+            table = table[table["subset"] == subset]
+        self.table = table
+        self.layout = pd.read_csv(folder / "layout.csv")
+        self._weights: Any = np.load(folder / "weights.npy", mmap_mode="r")
+        self._targets = torch.as_tensor(
+            table[target].to_numpy(np.float64), dtype=torch.float32
+        )
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
+        row = self._weights[self.table.index[index]]
+        return torch.tensor(row, dtype=torch.float32), self._targets[index]

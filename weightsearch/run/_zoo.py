@@ -1,0 +1,184 @@
+"""Weights of many models as one matrix: a model zoo in a folder."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from weightsearch._params import show
+from weightsearch._records import Array
+from weightsearch.compare._numeric import as_numbers
+from weightsearch.exceptions import SnapshotError, UnequalWeightsError
+from weightsearch.run._trajectories import Trajectory
+
+if TYPE_CHECKING:
+    from weightsearch.run._run import Run
+
+__all__ = ["export_zoo"]
+
+SUBSETS = ("train", "val", "test")
+
+Layout = dict[str, tuple[tuple[int, ...], np.dtype[Any]]]
+
+
+def export_zoo(
+    run: Run,
+    numbers: Sequence[int],
+    path: Path,
+    split: int | None,
+    shares: tuple[float, float, float],
+    random_state: int,
+) -> Path:
+    """Write a folder of weights; see ``Run.export_zoo``."""
+    if len(shares) != 3 or min(shares) < 0 or not np.isclose(sum(shares), 1):
+        raise ValueError(
+            f"shares must be three numbers from 0 on with a sum of 1, got {shares!r}."
+        )
+    if path.exists():
+        raise FileExistsError(f"{path} exists: name a new folder.")
+    # Written aside first, so that an interrupted export leaves no half zoo.
+    aside = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
+    aside.mkdir()
+    try:
+        _write(run, numbers, aside, split, _subsets(len(numbers), shares, random_state))
+        aside.replace(path)
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
+    return path
+
+
+def _write(
+    run: Run,
+    numbers: Sequence[int],
+    folder: Path,
+    split: int | None,
+    subsets: Sequence[str],
+) -> None:
+    fits = [_trajectory(run, number, split) for number in numbers]
+    taken = [fit is not None for fit in fits]
+    if any(taken) and not all(taken):
+        raise SnapshotError(
+            f"Candidate {numbers[taken.index(False)]} of run {run.name} has no "
+            f"snapshots and candidate {numbers[taken.index(True)]} has: pass "
+            "candidates=... of one sort."
+        )
+    lengths = [1 if fit is None else len(fit.epochs) for fit in fits]
+    layout: Layout | None = None
+    matrix: Any = None
+    first_row = 0
+    for number, fit, length in zip(numbers, fits, lengths, strict=True):
+        stacks = _stacks(run, number, split, fit)
+        own: Layout = {n: (v.shape[1:], v.dtype) for n, v in stacks.items()}
+        if layout is None:
+            layout = own
+            columns = _layout_table(layout)
+            dtype = np.result_type(*(dtype for _, dtype in layout.values()))
+            shape = (sum(lengths), int(columns["end_idx"].iloc[-1]))
+            matrix = np.lib.format.open_memmap(
+                folder / "weights.npy", "w+", dtype=dtype, shape=shape
+            )
+        elif list(own.items()) != list(layout.items()):
+            raise UnequalWeightsError(
+                f"The weights of candidate {number} differ in name, shape or type from "
+                f"those of candidate {numbers[0]}; a zoo is of one architecture: pass "
+                "candidates=..."
+            )
+        rows = slice(first_row, first_row + length)
+        matrix[rows] = np.concatenate(
+            [values.reshape(length, -1) for values in stacks.values()], axis=1
+        )
+        first_row += length
+    matrix.flush()
+    del matrix
+    columns.to_csv(folder / "layout.csv", index=False)
+    tables = [
+        _metrics_table(run, number, fit, subset)
+        for number, fit, subset in zip(numbers, fits, subsets, strict=True)
+    ]
+    table = pd.concat(tables, ignore_index=True)
+    # Without the time of writing, equal zoos are equal files.
+    table.to_csv(
+        folder / "metrics.csv.gz",
+        index=False,
+        compression={"method": "gzip", "mtime": 0},
+    )
+
+
+def _trajectory(run: Run, number: int, split: int | None) -> Trajectory | None:
+    try:
+        return run.trajectory(number, split)
+    except SnapshotError:
+        return None
+
+
+def _stacks(
+    run: Run, number: int, split: int | None, fit: Trajectory | None
+) -> dict[str, Array]:
+    """Return the floating point weights of a fit, stacked over its snapshots."""
+    weights: Mapping[str, Array]
+    if fit is None:
+        weights = {n: v[None] for n, v in run.weights(number, split).to_dict().items()}
+    else:
+        weights = fit
+    found = {}
+    for name in weights:
+        values = weights[name]
+        if values.dtype.kind in "fV" and (numbers := as_numbers(values)) is not None:
+            # numpy's readers do not know the types of ml_dtypes.
+            found[name] = values if values.dtype.kind == "f" else numbers.astype("f4")
+    if not found:
+        raise UnequalWeightsError(
+            f"Candidate {number} has no floating point weights to put into a matrix."
+        )
+    return found
+
+
+def _layout_table(layout: Layout) -> pd.DataFrame:
+    sizes = [int(np.prod(shape)) for shape, _ in layout.values()]
+    ends = np.cumsum(sizes)
+    return pd.DataFrame(
+        {
+            "varname": list(layout),
+            "start_idx": ends - sizes,
+            "end_idx": ends,
+            "size": sizes,
+            "shape": [str(shape) for shape, _ in layout.values()],
+        }
+    )
+
+
+def _metrics_table(
+    run: Run, number: int, fit: Trajectory | None, subset: str
+) -> pd.DataFrame:
+    """Return one row per snapshot: which model, its params, what is known of it."""
+    if fit is None:
+        known = pd.DataFrame(index=pd.Index([pd.NA], name="epoch"))
+    else:
+        known = fit.metrics
+    beside: dict[str, Any] = {"candidate": number, "subset": subset}
+    for name, value in run.params(number).items():
+        plain = value is None or isinstance(value, bool | int | float | str)
+        beside[f"config.{name}"] = value if plain else show(value)
+    frame = run.candidates
+    for column in map(str, frame):
+        if column.startswith("mean_test_"):
+            beside[f"cv.{column}"] = frame[column][number]
+    left = pd.DataFrame([beside] * len(known), dtype=object)
+    return pd.concat([left, known.reset_index()], axis=1)
+
+
+def _subsets(
+    n: int, shares: tuple[float, float, float], random_state: int
+) -> list[str]:
+    """Return a subset for each model."""
+    ends = np.rint(np.cumsum(shares) * n).astype(int)
+    order = np.random.default_rng(random_state).permutation(n)
+    places = np.searchsorted(ends, order, side="right")
+    return [SUBSETS[place] for place in places]
