@@ -60,6 +60,7 @@ ELSEWHERE = {
             "plot_93_greedy_ensemble",
             "plot_94_another_metric",
             "plot_95_intervals",
+            "plot_96_part_ways",
         )
     },
 }
