@@ -6,7 +6,7 @@ import secrets
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,9 +17,6 @@ from weightsearch.compare._numeric import as_numbers
 from weightsearch.exceptions import SnapshotError, UnequalWeightsError
 from weightsearch.run._trajectories import Trajectory
 
-if TYPE_CHECKING:
-    from weightsearch.run._run import Run
-
 __all__ = ["export_zoo"]
 
 SUBSETS = ("train", "val", "test")
@@ -28,7 +25,7 @@ Layout = dict[str, tuple[tuple[int, ...], np.dtype[Any]]]
 
 
 def export_zoo(
-    run: Run,
+    run: Any,
     numbers: Sequence[int],
     path: Path,
     split: int | None,
@@ -55,7 +52,7 @@ def export_zoo(
 
 
 def _write(
-    run: Run,
+    run: Any,
     numbers: Sequence[int],
     folder: Path,
     split: int | None,
@@ -111,7 +108,7 @@ def _write(
     )
 
 
-def _trajectory(run: Run, number: int, split: int | None) -> Trajectory | None:
+def _trajectory(run: Any, number: int, split: int | None) -> Trajectory | None:
     try:
         return run.trajectory(number, split)
     except SnapshotError:
@@ -119,7 +116,7 @@ def _trajectory(run: Run, number: int, split: int | None) -> Trajectory | None:
 
 
 def _stacks(
-    run: Run, number: int, split: int | None, fit: Trajectory | None
+    run: Any, number: int, split: int | None, fit: Trajectory | None
 ) -> dict[str, Array]:
     """Return the floating point weights of a fit, stacked over its snapshots."""
     weights: Mapping[str, Array]
@@ -155,7 +152,7 @@ def _layout_table(layout: Layout) -> pd.DataFrame:
 
 
 def _metrics_table(
-    run: Run, number: int, fit: Trajectory | None, subset: str
+    run: Any, number: int, fit: Trajectory | None, subset: str
 ) -> pd.DataFrame:
     """Return one row per snapshot: which model, its params, what is known of it."""
     if fit is None:
