@@ -110,9 +110,10 @@ def _write(
 
 def _trajectory(run: Any, number: int, split: int | None) -> Trajectory | None:
     try:
-        return run.trajectory(number, split)
+        found: Trajectory = run.trajectory(number, split)
     except SnapshotError:
         return None
+    return found
 
 
 def _stacks(
