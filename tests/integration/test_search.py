@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import pickle
 import subprocess
 import sys
@@ -219,6 +220,16 @@ def test_a_failing_candidate_is_recorded(iris, tmp_path):
     with pytest.raises(WeightsNotFoundError, match=r"cannot fit with C=0\.1"):
         search.weights_by_params_[{"C": 0.1}]
     assert len(search.weights_by_params_) == 3
+
+
+def test_refits_go_to_the_workers_of_the_fits(iris, tmp_path):
+    """No worker is started for refits, nor for the next search."""
+    log = tmp_path / "log"
+    estimator = CountingClassifier(str(log), pause=0.01)
+    for _ in range(2):
+        WeightTrackingGridSearchCV(estimator, GRID, cv=3, n_jobs=2).fit(*iris)
+    workers = {int(line.split()[0]) for line in log.read_text().splitlines()}
+    assert len(workers - {os.getpid()}) <= 2
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])

@@ -75,9 +75,8 @@ def refit_candidates(
         for (candidate, params), context in zip(candidates, contexts, strict=True)
     )
     # Entered, so that batches share the workers where results cannot be streamed.
-    # Large arrays come to the workers as files, which each may write in its memory.
     options = {"n_jobs": search.n_jobs, "pre_dispatch": search.pre_dispatch}
-    with make_parallel(**options, mmap_mode="c") as pool:
+    with make_parallel(**options) as pool:
         yield from stream_shared(pool, tasks, "candidate", sharing)
     if parent is not None:
         parent.call_on_fit_task_end(estimator=search)
