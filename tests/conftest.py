@@ -41,14 +41,17 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     Importing a framework takes seconds, so that two workers should not both do it;
     blocks of code in a document build on each other, and the rows of the table of
-    searches share processes. xdist's own ``loadgroup`` would do, but its groups have no
+    searches, and the models that are rebuilt, share processes. xdist's own ``loadgroup`` would do, but its groups have no
     effect with pytest 9.2 (xdist 3.8).
     """
     from xdist.scheduler import LoadScopeScheduling
 
     class ByFramework(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            names = ("test_readme", "test_report_browser", *FRAMEWORKS, "test_searches")
+            names = (
+                *("test_readme", "test_report_browser", "test_rebuild"),
+                *(*FRAMEWORKS, "test_searches"),
+            )
             return next((name for name in names if name in nodeid.lower()), nodeid)
 
     return ByFramework(config, log)

@@ -46,7 +46,7 @@ def usages():
 def test_every_command_is_on_the_page():
     """No command without a section, and no section without a command."""
     assert list(usages()) == [
-        *("ls", "runs", "show", "query", "choose", "rescore", "ensemble"),
+        *("ls", "watch", "runs", "show", "query", "choose", "rescore", "ensemble"),
         *("compare", "stats", "export", "report"),
         *("verify", "recover", "merge", "rm", "repack", "demo"),
     ]

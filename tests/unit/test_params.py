@@ -514,9 +514,9 @@ def test_error_prints_long_integers():
 
 
 def test_repr_is_short():
-    """Number of candidates and names of params, whatever their number."""
+    """Number of candidates, names of params and how many values each has."""
     assert repr(mapping_of(GRID)) == (
-        "<ParamsMapping: 8 candidates by alpha, solver, model__units>"
+        "<ParamsMapping: 8 candidates by alpha (3), solver (2), units (2)>"
     )
     assert repr(mapping_of([])) == "<ParamsMapping: 0 candidates>"
     many = mapping_of([{f"p{n}": 1 for n in range(100)}])
