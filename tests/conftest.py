@@ -41,8 +41,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     Importing a framework takes seconds, so that two workers should not both do it;
     blocks of code in a document build on each other, and the rows of the table of
-    searches, and the models that are rebuilt, share processes. xdist's own ``loadgroup`` would do, but its groups have no
-    effect with pytest 9.2 (xdist 3.8).
+    searches, and the models that are rebuilt, share processes. xdist's own
+    ``loadgroup`` would do, but its groups have no effect with pytest 9.2 (xdist 3.8).
     """
     from xdist.scheduler import LoadScopeScheduling
 
