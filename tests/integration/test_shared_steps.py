@@ -9,6 +9,7 @@ import warnings
 
 import numpy as np
 import pytest
+import sklearn
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_iris
@@ -20,6 +21,7 @@ from sklearn.feature_selection import SelectKBest, f_classif
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.manifold import Isomap
+from sklearn.metrics import get_scorer
 from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import (
@@ -336,6 +338,22 @@ def test_params_of_fit_that_a_step_gets_are_respected():
     plain = run(GridSearchCV(pipeline, CS, cv=3), (X, Y), **params)
     search = WeightTrackingGridSearchCV(pipeline, CS, cv=3)
     assert_same_results(run(search, (X, Y), **params), plain)
+
+
+def test_requests_for_params_of_fit_are_respected():
+    """A step that asks for weights gets them. Requests hold their owner."""
+    weights = np.linspace(0.1, 2.0, len(Y))
+    scores = []
+    with sklearn.config_context(enable_metadata_routing=True):
+        scaler = StandardScaler().set_fit_request(sample_weight=True)
+        model = logistic().set_fit_request(sample_weight=False)
+        pipeline = make_pipeline(scaler, model)
+        scorer = get_scorer("accuracy").set_score_request(sample_weight=False)
+        for search in (GridSearchCV, WeightTrackingGridSearchCV):
+            fitted = search(pipeline, CS, scoring=scorer)
+            fitted.fit(X, Y, sample_weight=weights)
+            scores.append(fitted.cv_results_["mean_test_score"])
+    np.testing.assert_array_equal(*scores)
 
 
 def test_too_small_a_limit_shares_nothing(capsys):

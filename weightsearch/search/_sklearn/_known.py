@@ -13,7 +13,7 @@ __all__ = ["Unknown", "known_key", "known_param"]
 
 _PLAIN = frozenset({bool, bytes, complex, int, str, type(None), type(...), range})
 _LIBRARIES = frozenset({"sklearn", "numpy", "scipy"})
-_REFUSED = frozenset({"_skl_callbacks", "transform_input"})
+_REFUSED = frozenset({"_metadata_request", "_skl_callbacks", "transform_input"})
 
 
 class Unknown(Exception):
@@ -29,18 +29,25 @@ def known_key(value: Any) -> Hashable:
         If there is code or state in it that is not scikit-learn's or numpy's; or if a
         fit with it would be noticed: it prints, or writes into its data.
     """
+    try:
+        return _key(value)
+    except RecursionError as error:  # it holds itself
+        raise Unknown(type(value)) from error
+
+
+def _key(value: Any) -> Hashable:
     cls = type(value)
     if cls in _PLAIN:
         return cls, value
     if cls is float:
         return cls, value.hex()
     if cls in (list, tuple):
-        return cls, tuple(map(known_key, value))
+        return cls, tuple(map(_key, value))
     if cls is dict:
-        return cls, tuple((known_key(k), known_key(v)) for k, v in value.items())
+        return cls, tuple((_key(k), _key(v)) for k, v in value.items())
     if isinstance(value, np.generic | np.ndarray) and cls.__module__ == "numpy":
         if value.dtype.hasobject:
-            return cls, value.shape, known_key(value.tolist())
+            return cls, value.shape, _key(value.tolist())
         return cls, value.dtype.str, value.shape, value.strides, value.tobytes()
     if isinstance(value, type | types.FunctionType | np.ufunc | np.dtype):
         return _library_key(value)
