@@ -34,7 +34,10 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     "executed",
 ]
-executed_pages = {"compare", "plot", "quickstart"}
+executed_pages = {
+    *("after_the_search", "compare", "keeping", "over_time", "plot", "quickstart"),
+    *("rebuild", "resume", "searching", "store"),
+}
 exclude_patterns = ["_build", "**/GALLERY_HEADER.*"]
 templates_path = ["_templates"]
 

@@ -7,6 +7,7 @@ value of its last expression, and its figures.
 
 import ast
 import contextlib
+import importlib.util
 import io
 import re
 import sys
@@ -16,7 +17,9 @@ from pathlib import Path
 
 from sphinx.errors import ExtensionError
 
-BLOCK = re.compile(r"```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+BLOCK = re.compile(
+    r"^(?:<!-- needs: ([\w ]+) -->\n)?```python\n(.*?)^```$", re.DOTALL | re.MULTILINE
+)
 FOLDER = "gallery/executed"
 
 
@@ -62,10 +65,13 @@ def execute(app, docname, source):
 
     def with_output(match):
         nonlocal count
+        needs, code = match.groups()
+        if not all(map(importlib.util.find_spec, (needs or "").split())):
+            return match[0]
         try:
-            output = run(match[1], namespace)
+            output = run(code, namespace)
         except Exception as error:
-            raise ExtensionError(f"{docname}: {error!r} in\n{match[1]}") from error
+            raise ExtensionError(f"{docname}: {error!r} in\n{code}") from error
         text = match[0]
         if output:
             text += f"\n\n```{{code-block}} text\n:class: output\n\n{output}\n```\n"
