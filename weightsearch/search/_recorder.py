@@ -332,9 +332,10 @@ class SearchRecorder:
     def announce_spared(self, n_spared: int) -> None:
         """Print how many fits of steps were not made, since candidates shared them."""
         if n_spared:
+            fits = "1 fit" if n_spared == 1 else f"{n_spared} fits"
             self._progress.say(
-                f"{n_spared} fits of pipeline steps spared: other candidates begin "
-                "with equal ones"
+                f"{fits} of pipeline steps spared: other candidates begin with equal "
+                "ones"
             )
 
     @property
