@@ -212,7 +212,7 @@ def assert_same_results(search, plain):
 
 def spared(capsys):
     """Numbers of fits that were spared, as they were printed."""
-    return [int(n) for n in re.findall(r"(\d+) fits of pipe", capsys.readouterr().out)]
+    return [int(n) for n in re.findall(r"(\d+) fits? of pipe", capsys.readouterr().out)]
 
 
 @pytest.mark.parametrize(
