@@ -386,8 +386,7 @@ def _describe_module(module: Any, complete: bool) -> tuple[dict[str, Any], bool]
                 },
             }
         )
-    # An optimizer is not a part of the module.
-    return {"parts": described, "tensors": stored}, False
+    return {"parts": described, "tensors": stored}, True
 
 
 def _described(tensor: Any) -> dict[str, Any]:
