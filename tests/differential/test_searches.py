@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import pytest
 from comparing import differences, run_rows
 from searches import KNOWN_FAULTS, TABLE
@@ -20,19 +22,29 @@ def _param(name):
 ROWS = [name for name, row in TABLE.items() if row.framework != "boosting"]
 
 
-@pytest.fixture(scope="module")
-def results(request, tmp_path_factory):
-    """What all selected rows said, run once for all of them."""
+@pytest.fixture(scope="session")
+def results_of(request, tmp_path_factory):
+    """What all selected rows of a framework said, run once for all of them."""
     selected = {
         item.callspec.params["name"]
         for item in request.session.items
         if item.path == request.path
     }
-    rows = [row for name, row in TABLE.items() if name in selected]
-    return run_rows(rows, tmp_path_factory.mktemp("searches"))
+
+    @functools.cache
+    def run(framework):
+        rows = [
+            row
+            for name, row in TABLE.items()
+            if name in selected and row.framework == framework
+        ]
+        return run_rows(rows, tmp_path_factory.mktemp(framework))
+
+    return run
 
 
 @pytest.mark.parametrize("name", [_param(name) for name in ROWS])
-def test_search(results, name):
+def test_search(results_of, name):
     """Scores, ranks and all models are scikit-learn's; run again, nothing is fitted."""
-    assert differences(TABLE[name], results[name]) == []
+    row = TABLE[name]
+    assert differences(row, results_of(row.framework)[name]) == []
