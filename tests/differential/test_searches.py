@@ -22,7 +22,7 @@ def _param(name):
 ROWS = [name for name, row in TABLE.items() if row.framework != "boosting"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def results_of(request, tmp_path_factory):
     """What all selected rows of a framework said, run once for all of them."""
     selected = {
