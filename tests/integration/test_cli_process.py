@@ -139,8 +139,8 @@ def test_watch_follows_a_search(tmp_path, on):
     command = [sys.executable, str(script), str(path), str(go)]
     theirs, ours = os.pipe() if on == "pipe" else pty.openpty()
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as search:
-        while "To do: " not in search.stdout.readline():
-            pass
+        while "To do: " not in (line := search.stdout.readline()):
+            assert line, "the search has ended"
         watching = start(
             *("watch", path, "--every", 0.1), stdout=ours, env=environment(TERM="xterm")
         )

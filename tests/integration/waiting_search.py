@@ -15,10 +15,10 @@ from weightsearch import WeightTrackingGridSearchCV
 class WaitingTree(DecisionTreeClassifier):
     """A tree whose deeper ones wait for the file that the script was told."""
 
-    def fit(self, X, y):
+    def fit(self, X, y, sample_weight=None, check_input=True):
         while self.max_depth > 1 and not Path(sys.argv[2]).exists():
             time.sleep(0.05)
-        return super().fit(X, y)
+        return super().fit(X, y, sample_weight, check_input)
 
 
 if __name__ == "__main__":
