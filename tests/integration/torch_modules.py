@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 from pathlib import Path
 
@@ -47,7 +48,7 @@ class HalfNet(nn.Module):
 
 
 class Interruption(Callback):
-    """Interrupts the second epoch of the fit number `fit`, as Ctrl-C does."""
+    """Interrupts a second epoch once `fit` fits have begun, as Ctrl-C does."""
 
     def __init__(self, log, fit):
         self.log = log
@@ -59,5 +60,8 @@ class Interruption(Callback):
 
     def on_epoch_end(self, net, **kwargs):
         n_fits = len(Path(self.log).read_text().splitlines())
-        if n_fits == self.fit and len(net.history) == 2:
-            signal.raise_signal(signal.SIGINT)
+        if n_fits >= self.fit and len(net.history) == 2:
+            with contextlib.suppress(FileExistsError):
+                # Once: not again in the search that goes on.
+                Path(f"{self.log}.interrupted").touch(exist_ok=False)
+                signal.raise_signal(signal.SIGINT)

@@ -6,7 +6,6 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from itertools import chain, islice
 from typing import Any, Self
 
@@ -110,8 +109,18 @@ def stream(
 
 def _results(parallel: Parallel, tasks: Iterator[_Task]) -> Iterator[tuple[int, Any]]:
     if parallel.return_generator:
-        with closing(parallel(tasks)) as results:
-            yield from results
+        results = parallel(tasks)
+        try:
+            for result in results:  # noqa: UP028 (yield from would close it itself)
+                yield result
+        except GeneratorExit:
+            with warnings.catch_warnings():
+                # joblib would name results that an interrupted search leaves behind.
+                warnings.simplefilter("ignore")
+                results.close()
+            raise
+        finally:
+            results.close()
         return
     size = _BATCH * joblib.effective_n_jobs(parallel.n_jobs)
     share = sharing()
