@@ -165,6 +165,11 @@ class Progress:
                 self._look_at_disk()
         self._show(now)
 
+    @property
+    def speaks(self) -> bool:
+        """Whether anything that is said is printed."""
+        return self._verbose >= 1
+
     def say(self, text: str) -> None:
         """Print a line, if any are wanted."""
         if self._verbose >= 1:

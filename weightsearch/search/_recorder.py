@@ -310,7 +310,7 @@ class SearchRecorder:
             if n_rescored:
                 said += f", {n_rescored} of {n_fits} fits rescored"
             progress.say(f"{said}, {n_to_do} to do")
-            if n_reused + n_rescored == 0:
+            if progress.speaks and n_reused + n_rescored == 0:
                 reasons = what_differs(self._session.newest_headers, self._header)
                 if reasons:
                     progress.say(reasons)
