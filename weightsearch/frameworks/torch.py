@@ -628,12 +628,15 @@ EXTRACTORS: dict[str, Callable[[Any], Weights]] = {
 REBUILDERS = {
     "skorch.net.NeuralNet": Rebuilder(_describe, _rebuild),
     "torch.nn.modules.module.Module": Rebuilder(_describe_module, _rebuild_module),
-    "torch.nn.parameter.Parameter": _value(
-        "torch.nn.parameter.Parameter", _described, _made
-    ),
-    "torch.Tensor": _value("torch.Tensor", _described, _made),
-    "torch.device": _value("torch.device", str, _device),
-    "torch.dtype": _value("torch.dtype", _text_of, _dtype),
+    **{
+        name: _value(name, take, make)
+        for name, take, make in (
+            ("torch.nn.parameter.Parameter", _described, _made),
+            ("torch.Tensor", _described, _made),
+            ("torch.device", str, _device),
+            ("torch.dtype", _text_of, _dtype),
+        )
+    },
 }
 """Qualified class name -> how it is rebuilt; subclasses included."""
 

@@ -68,7 +68,7 @@ class TrackedSearch(CallbackSearch):
     one with its own ``_run_search``. It must be the last base: it runs
     ``BaseSearchCV.fit`` for the search before it and stores every finished fit.
 
-    A derived class accepts `store`, `capture`, `keep`, `resume`, `compression` and
+    A derived class accepts `store`, `capture`, `keep`, `resume`, `compression`,
     `snapshots` and `share_prefixes` in its constructor, without naming them, and has
     all attributes of :class:`WeightTrackingGridSearchCV`.
 

@@ -119,8 +119,6 @@ def _results(parallel: Parallel, tasks: Iterator[_Task]) -> Iterator[tuple[int, 
                 warnings.simplefilter("ignore")
                 results.close()
             raise
-        finally:
-            results.close()
         return
     size = _BATCH * joblib.effective_n_jobs(parallel.n_jobs)
     share = sharing()
