@@ -51,6 +51,7 @@ if TYPE_CHECKING:
         StoredWeights,
         Trajectory,
         WeightStore,
+        Zoo,
     )
     from weightsearch.search import (
         TrackedSearch,
@@ -99,6 +100,7 @@ __all__ = [
     "WeightTrackingRandomizedSearchCV",
     "Weights",
     "WeightsNotFoundError",
+    "Zoo",
     "align",
     "compare",
     "extract_weights",
@@ -130,6 +132,7 @@ _MODULES = {
         "StoredWeights",
         "Trajectory",
         "WeightStore",
+        "Zoo",
     ),
     "weightsearch.store": ("Problem",),
 }

@@ -1,4 +1,4 @@
-"""A torch ``Dataset`` of weights, over a folder that ``Run.export_zoo`` wrote.
+"""A torch ``Dataset`` of weights, over what ``Run.zoo`` returns or exports.
 
 The only module of the package that cannot be imported without torch.
 """
@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 import torch
+
+from weightsearch._records import Array
 
 __all__ = ["ZooDataset"]
 
@@ -19,13 +21,12 @@ __all__ = ["ZooDataset"]
 class ZooDataset(torch.utils.data.Dataset[tuple[torch.Tensor, torch.Tensor]]):
     """Vectors of weights, each with a number to be predicted from it.
 
-    Weights are read on access from the memory-mapped matrix, so that workers of a
-    ``DataLoader`` share it.
-
     Parameters
     ----------
-    path : path-like
-        A folder that :meth:`weightsearch.Run.export_zoo` wrote.
+    source : Zoo or path-like
+        What :meth:`weightsearch.Run.zoo` returns, in memory, or a folder that
+        :meth:`weightsearch.Run.export_zoo` wrote: weights are then read on access
+        from the memory-mapped matrix, which workers of a ``DataLoader`` share.
     subset : {"train", "val", "test"}, default=None
         Which models; None: all.
     target : str, default="cv.mean_test_score"
@@ -34,9 +35,9 @@ class ZooDataset(torch.utils.data.Dataset[tuple[torch.Tensor, torch.Tensor]]):
     Attributes
     ----------
     table : DataFrame
-        The rows of ``metrics.csv.gz`` that are in the subset.
+        About the models in the subset, see :attr:`weightsearch.Zoo.table`.
     layout : DataFrame
-        ``layout.csv``: which elements of a vector belong to which weight.
+        Which elements of a vector belong to which weight.
 
     Raises
     ------
@@ -46,13 +47,18 @@ class ZooDataset(torch.utils.data.Dataset[tuple[torch.Tensor, torch.Tensor]]):
 
     def __init__(
         self,
-        path: str | os.PathLike[str],
+        source: str | os.PathLike[str] | tuple[Array, pd.DataFrame, pd.DataFrame],
         subset: Literal["train", "val", "test"] | None = None,
         *,
         target: str = "cv.mean_test_score",
     ):
-        folder = Path(path)
-        table = pd.read_csv(folder / "metrics.csv.gz")
+        if isinstance(source, tuple):
+            self._weights, self.layout, table = source
+        else:
+            folder = Path(source)
+            self._weights = np.load(folder / "weights.npy", mmap_mode="r")
+            self.layout = pd.read_csv(folder / "layout.csv")
+            table = pd.read_csv(folder / "metrics.csv.gz")
         if target not in table:
             raise ValueError(
                 f"The zoo has no column {target!r}; there are {', '.join(table)}."
@@ -64,8 +70,6 @@ class ZooDataset(torch.utils.data.Dataset[tuple[torch.Tensor, torch.Tensor]]):
         if subset is not None:
             table = table[table["subset"] == subset]
         self.table = table
-        self.layout = pd.read_csv(folder / "layout.csv")
-        self._weights: Any = np.load(folder / "weights.npy", mmap_mode="r")
         self._targets = torch.as_tensor(
             table[target].to_numpy(np.float64), dtype=torch.float32
         )

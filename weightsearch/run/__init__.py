@@ -4,5 +4,6 @@ from weightsearch.run._run import BestCandidate, Run
 from weightsearch.run._store import WeightStore
 from weightsearch.run._trajectories import Trajectory
 from weightsearch.run._weights import StoredWeights
+from weightsearch.run._zoo import Zoo
 
-__all__ = ["BestCandidate", "Run", "StoredWeights", "Trajectory", "WeightStore"]
+__all__ = ["BestCandidate", "Run", "StoredWeights", "Trajectory", "WeightStore", "Zoo"]

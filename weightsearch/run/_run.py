@@ -83,7 +83,7 @@ from weightsearch.run._trajectories import (
     weights_at,
 )
 from weightsearch.run._weights import StoredWeights
-from weightsearch.run._zoo import export_zoo
+from weightsearch.run._zoo import Zoo, export_zoo, read_zoo
 
 if TYPE_CHECKING:
     from weightsearch.evaluate._agreement import Agreement
@@ -1158,6 +1158,57 @@ default="average"
             lambda: self.load_estimator(candidate, estimator, split=split),
         )
 
+    def zoo(
+        self,
+        candidates: Iterable[Candidate] | None = None,
+        *,
+        split: int | None = None,
+        shares: tuple[float, float, float] = (0.7, 0.15, 0.15),
+        random_state: int = 0,
+    ) -> Zoo:
+        """Read the weights of all candidates as one matrix, to learn from weights.
+
+        Parameters
+        ----------
+        candidates : iterable of int or dict, default=None
+            Numbers or params, of one architecture; None: all that have weights.
+        split : int, default=None
+            The split whose models are meant; None: the refits.
+        shares : tuple of float, default=(0.7, 0.15, 0.15)
+            How many of the models are in the subsets ``"train"``, ``"val"`` and
+            ``"test"``, as in [1]_. All snapshots of a model are in one.
+        random_state : int, default=0
+            Seed of the choice.
+
+        Returns
+        -------
+        zoo : Zoo
+            ``weights``, ``layout`` and ``table``.
+
+        Raises
+        ------
+        UnequalWeightsError
+            If weights differ in name, shape or type, or none are numbers.
+        SnapshotError
+            If only some of the candidates have snapshots.
+
+        Notes
+        -----
+        Candidates of one ``random_state`` began with the same weights: subsets of them
+        are not independent.
+
+        References
+        ----------
+        .. [1] K. Schürholt, D. Taskiran, B. Knyazev, X. Giró-i-Nieto and D. Borth,
+           Model zoos: a dataset of diverse populations of neural network models,
+           NeurIPS 2022, arXiv:2209.14764.
+
+        Examples
+        --------
+        >>> weights, layout, table = run.zoo()  # doctest: +SKIP
+        """
+        return self._zoo(candidates, split, shares, random_state)
+
     def export_zoo(
         self,
         path: str | os.PathLike[str],
@@ -1167,32 +1218,17 @@ default="average"
         shares: tuple[float, float, float] = (0.7, 0.15, 0.15),
         random_state: int = 0,
     ) -> Path:
-        """Write the weights of all candidates as one matrix, to learn from weights.
+        """Write what :meth:`zoo` returns into a folder, one candidate at a time.
 
-        A folder with the files of the Small CNN Zoo [1]_:
-
-        - ``weights.npy``: one row per model and snapshot, or per model where no
-          snapshots were taken; floating point weights, flattened in C order;
-        - ``layout.csv``: ``varname``, ``start_idx``, ``end_idx``, ``size`` and
-          ``shape`` of each weight in the rows;
-        - ``metrics.csv.gz``: about each row ``candidate``, ``subset``, params as
-          ``config.<param>``, mean test scores as ``cv.mean_test_score`` (of the whole
-          candidate, so equal for its snapshots), ``epoch``, and what the framework
-          recorded then.
+        The files are those of the Small CNN Zoo [1]_: ``weights.npy``, ``layout.csv``
+        and ``metrics.csv.gz``, the table.
 
         Parameters
         ----------
         path : path-like
             A folder that does not exist yet.
-        candidates : iterable of int or dict, default=None
-            Numbers or params, of one architecture; None: all that have weights.
-        split : int, default=None
-            The split whose models are meant; None: the refits.
-        shares : tuple of float, default=(0.7, 0.15, 0.15)
-            How many of the models are in the subsets ``"train"``, ``"val"`` and
-            ``"test"``, as in [2]_. All snapshots of a model are in one.
-        random_state : int, default=0
-            Seed of the choice.
+        candidates, split, shares, random_state
+            As for :meth:`zoo`.
 
         Returns
         -------
@@ -1200,40 +1236,25 @@ default="average"
 
         Raises
         ------
-        UnequalWeightsError
-            If weights differ in name, shape or type, or none are numbers.
-        SnapshotError
-            If only some of the candidates have snapshots.
+        UnequalWeightsError, SnapshotError
+            As from :meth:`zoo`.
         FileExistsError
             If `path` exists.
-
-        Notes
-        -----
-        One candidate is in memory at a time. Candidates of one ``random_state`` began
-        with the same weights: subsets of them are not independent.
 
         References
         ----------
         .. [1] T. Unterthiner, D. Keysers, S. Gelly, O. Bousquet and I. Tolstikhin,
            Predicting neural network accuracy from weights, 2020, arXiv:2002.11448.
-        .. [2] K. Schürholt, D. Taskiran, B. Knyazev, X. Giró-i-Nieto and D. Borth,
-           Model zoos: a dataset of diverse populations of neural network models,
-           NeurIPS 2022, arXiv:2209.14764.
 
         Examples
         --------
         >>> run.export_zoo("zoo")  # doctest: +SKIP
         """
-        self._check_open()
-        if candidates is None:
-            numbers = self._with_weights(split)
-        else:
-            numbers = [self._number(candidate) for candidate in candidates]
-        if not numbers:
-            raise ValueError("There are no candidates with weights to export.")
-        return export_zoo(
-            self, numbers, Path(path).expanduser(), split, shares, random_state
-        )
+
+        def read(allocate: Callable[..., Array]) -> Zoo:
+            return self._zoo(candidates, split, shares, random_state, allocate)
+
+        return export_zoo(Path(path).expanduser(), read)
 
     def average(
         self,
@@ -2695,6 +2716,30 @@ default="average"
 
         template = (estimator, *values)
         return iter_models(self._source, located(), template, trusted, epoch)
+
+    def _trajectory(self, candidate: Candidate, split: int | None) -> Trajectory | None:
+        """Return a trajectory; None where no snapshots were taken."""
+        try:
+            return self.trajectory(candidate, split)
+        except SnapshotError:
+            return None
+
+    def _zoo(
+        self,
+        candidates: Iterable[Candidate] | None,
+        split: int | None,
+        shares: tuple[float, float, float],
+        random_state: int,
+        allocate: Callable[..., Array] = np.empty,
+    ) -> Zoo:
+        self._check_open()
+        if candidates is None:
+            numbers = self._with_weights(split)
+        else:
+            numbers = [self._number(candidate) for candidate in candidates]
+        if not numbers:
+            raise ValueError("There are no candidates with weights to export.")
+        return read_zoo(self, numbers, split, shares, random_state, allocate)
 
     def _cannot_load(self, number: int) -> str:
         return f"Candidate {number} of run {self.name} cannot be loaded"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import secrets
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,48 +17,51 @@ from weightsearch.compare._numeric import as_numbers
 from weightsearch.exceptions import SnapshotError, UnequalWeightsError
 from weightsearch.run._trajectories import Trajectory
 
-__all__ = ["export_zoo"]
+__all__ = ["Zoo", "export_zoo", "read_zoo"]
 
 SUBSETS = ("train", "val", "test")
 
 Layout = dict[str, tuple[tuple[int, ...], np.dtype[Any]]]
+Allocate = Callable[[tuple[int, int], np.dtype[Any]], Array]
 
 
-def export_zoo(
+class Zoo(NamedTuple):
+    """Weights of many models as one matrix; a tuple of the three.
+
+    Attributes
+    ----------
+    weights : ndarray of shape (n_rows, n_weights)
+        One row per model and snapshot, or per model where no snapshots were taken;
+        floating point weights, flattened in C order.
+    layout : DataFrame
+        ``varname``, ``start_idx``, ``end_idx``, ``size`` and ``shape`` of each weight
+        in the rows.
+    table : DataFrame of shape (n_rows, ...)
+        About each row ``candidate``, ``subset`` (``"train"``, ``"val"`` or
+        ``"test"``), params as ``config.<param>``, mean test scores as
+        ``cv.mean_test_score`` (of the whole candidate, so equal for its snapshots),
+        ``epoch``, and what the framework recorded then.
+    """
+
+    weights: Array
+    layout: pd.DataFrame
+    table: pd.DataFrame
+
+
+def read_zoo(
     run: Any,
     numbers: Sequence[int],
-    path: Path,
     split: int | None,
     shares: tuple[float, float, float],
     random_state: int,
-) -> Path:
-    """Write a folder of weights; see ``Run.export_zoo``."""
+    allocate: Allocate = np.empty,
+) -> Zoo:
+    """Read the weights of candidates into one matrix; see ``Run.zoo``."""
     if len(shares) != 3 or min(shares) < 0 or not np.isclose(sum(shares), 1):
         raise ValueError(
             f"shares must be three numbers from 0 on with a sum of 1, got {shares!r}."
         )
-    if path.exists():
-        raise FileExistsError(f"{path} exists: name a new folder.")
-    # Written aside first, so that an interrupted export leaves no half zoo.
-    aside = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
-    aside.mkdir()
-    try:
-        _write(run, numbers, aside, split, _subsets(len(numbers), shares, random_state))
-        aside.replace(path)
-    except BaseException:
-        shutil.rmtree(aside, ignore_errors=True)
-        raise
-    return path
-
-
-def _write(
-    run: Any,
-    numbers: Sequence[int],
-    folder: Path,
-    split: int | None,
-    subsets: Sequence[str],
-) -> None:
-    fits = [_trajectory(run, number, split) for number in numbers]
+    fits = [run._trajectory(number, split) for number in numbers]
     taken = [fit is not None for fit in fits]
     if any(taken) and not all(taken):
         raise SnapshotError(
@@ -68,7 +71,7 @@ def _write(
         )
     lengths = [1 if fit is None else len(fit.epochs) for fit in fits]
     layout: Layout | None = None
-    matrix: Any = None
+    matrix = np.empty((0, 0))
     first_row = 0
     for number, fit, length in zip(numbers, fits, lengths, strict=True):
         stacks = _stacks(run, number, split, fit)
@@ -77,10 +80,7 @@ def _write(
             layout = own
             columns = _layout_table(layout)
             dtype = np.result_type(*(dtype for _, dtype in layout.values()))
-            shape = (sum(lengths), int(columns["end_idx"].iloc[-1]))
-            matrix = np.lib.format.open_memmap(
-                folder / "weights.npy", "w+", dtype=dtype, shape=shape
-            )
+            matrix = allocate((sum(lengths), int(columns["end_idx"].iloc[-1])), dtype)
         elif list(own.items()) != list(layout.items()):
             raise UnequalWeightsError(
                 f"The weights of candidate {number} differ in name, shape or type from "
@@ -92,28 +92,57 @@ def _write(
             [values.reshape(length, -1) for values in stacks.values()], axis=1
         )
         first_row += length
-    matrix.flush()
-    del matrix
-    columns.to_csv(folder / "layout.csv", index=False)
+    subsets = _subsets(len(numbers), shares, random_state)
     tables = [
         _metrics_table(run, number, fit, subset)
         for number, fit, subset in zip(numbers, fits, subsets, strict=True)
     ]
-    table = pd.concat(tables, ignore_index=True)
+    table = pd.concat(tables, ignore_index=True).infer_objects()
+    return Zoo(matrix, columns, table)
+
+
+def export_zoo(path: Path, read: Callable[[Allocate], Zoo]) -> Path:
+    """Write a zoo into a folder; see ``Run.export_zoo``.
+
+    Parameters
+    ----------
+    path : Path
+    read : callable
+        As :func:`read_zoo`, of `allocate` alone.
+    """
+    if path.exists():
+        raise FileExistsError(f"{path} exists: name a new folder.")
+    # Written aside first, so that an interrupted export leaves no half zoo.
+    aside = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
+    aside.mkdir()
+    try:
+        _write(read, aside)
+        aside.replace(path)
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
+    return path
+
+
+def _write(read: Callable[[Allocate], Zoo], folder: Path) -> None:
+    matrix: Any = None
+
+    def allocate(shape: tuple[int, int], dtype: np.dtype[Any]) -> Array:
+        nonlocal matrix
+        matrix = np.lib.format.open_memmap(
+            folder / "weights.npy", "w+", dtype=dtype, shape=shape
+        )
+        return np.asarray(matrix)
+
+    _, layout, table = read(allocate)
+    matrix.flush()
+    layout.to_csv(folder / "layout.csv", index=False)
     # Without the time of writing, equal zoos are equal files.
     table.to_csv(
         folder / "metrics.csv.gz",
         index=False,
         compression={"method": "gzip", "mtime": 0},
     )
-
-
-def _trajectory(run: Any, number: int, split: int | None) -> Trajectory | None:
-    try:
-        found: Trajectory = run.trajectory(number, split)
-    except SnapshotError:
-        return None
-    return found
 
 
 def _stacks(
