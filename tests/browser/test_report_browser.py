@@ -23,6 +23,7 @@ from weightsearch import (
     WeightTrackingHalvingGridSearchCV,
     WeightTrackingRandomizedSearchCV,
 )
+from weightsearch.compare import path_components
 from weightsearch.report import write_report
 
 COLUMNS = ("l2_a", "l2_b", "l2_distance", "relative_distance")
@@ -47,6 +48,25 @@ def digits(tmp_path_factory):
     with WeightStore(folder / "search.h5") as store:
         run = store.run()
         yield run.report(folder / "report.html"), run
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A report of networks from two starts with snapshots of 12 epochs, and the run."""
+    X, y = load_digits(return_X_y=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        run = (
+            WeightTrackingGridSearchCV(
+                MLPClassifier((12,), max_iter=12),
+                {"random_state": [0, 1], "learning_rate_init": [0.002, 0.02]},
+                cv=2,
+                snapshots="all",
+            )
+            .fit(X[:300] / 16, y[:300])
+            .run_
+        )
+    return run.report(tmp_path_factory.mktemp("trained") / "report.html"), run
 
 
 @pytest.fixture
@@ -348,6 +368,95 @@ def test_importance_is_that_of_the_run(page, digits):
     np.testing.assert_allclose(shares[: len(alone)], 100 * alone["importance"], atol=1)
 
 
+def test_what_was_selected_elsewhere_is_marked(browser, digits):
+    """A plot that was out of the window has the rings when it is scrolled to."""
+    label = "Map of the candidates"
+    drawn = """
+        const top = arguments[0].querySelectorAll("canvas")[1];
+        const {data} = top.getContext("2d").getImageData(0, 0, top.width, top.height);
+        return data.some((value) => value > 0);
+    """
+    browser.open(digits[0])
+    assert not browser.js(drawn, browser.plot(label))
+    browser.click("input.pick", 0)
+    browser.settle()
+    browser.wait(drawn, browser.plot(label))
+
+
+# -- training -------------------------------------------------------------------------
+
+
+def ordered(run) -> list[int]:
+    """Numbers of the candidates, in the order of the page's rows."""
+    return run.candidates.sort_values("rank_test_score", kind="stable").index.tolist()
+
+
+def test_training_has_no_section_without_snapshots(page):
+    """A run without snapshots has neither the section nor the link to it."""
+    hidden = "return document.querySelector(arguments[0]).hidden"
+    assert page.js(hidden, "#part-training")
+    assert page.js(hidden, "nav a[href='#part-training']")
+    assert not page.js(hidden, "#part-learned")
+
+
+def test_learning_curves_are_the_recorded_metrics(browser, trained):
+    """A point per candidate and epoch, at its loss; what is clicked is selected."""
+    report, run = trained
+    browser.open(report)
+    label = "How did training go?"
+    marks = np.array(browser.marks(label))
+    for row, candidate in enumerate(ordered(run)):
+        own = marks[marks[:, 0] == row]
+        loss = run.trajectory(candidate).metrics["train_loss"].dropna()
+        assert len(own) == len(loss)
+        steps = np.diff(own[:, 1])
+        np.testing.assert_allclose(steps, steps[0], rtol=1e-3)
+        # The axis may be logarithmic, but not upside down.
+        assert np.argsort(-own[:, 2], kind="stable").tolist() == (
+            np.argsort(loss, kind="stable").tolist()
+        )
+
+    row, x, y = marks[40]
+    browser.mouse(browser.plot(label), (x, y))
+    chosen = browser.js("return document.getElementById('choose-a').value")
+    assert chosen == str(int(row))
+    assert "epoch 5: " in browser.texts("#tip")[0]
+    browser.choose("#training select", "learning_rate")
+    assert len(browser.marks(label)) == len(marks)
+    assert_quiet(browser)
+
+
+@pytest.mark.parametrize("plane", ["all", "pair"])
+def test_paths_are_in_the_plane_of_their_components(browser, trained, plane):
+    """Of all candidates, or of the two selected, as path_components has them."""
+    report, run = trained
+    browser.open(report)
+    drawn = ordered(run)
+    label = "Paths of the weights in training"
+    browser.plot(label)
+    if plane == "pair":
+        drawn = [drawn[0], drawn[2]]
+        browser.click("input.pick", 0)
+        browser.click("input.pick", 2)
+        browser.choose("#training .card:nth-child(2) select", "pair")
+        browser.plot(label)
+    marks = np.array(browser.marks(label))
+
+    expected = path_components([run.trajectory(candidate) for candidate in drawn])
+    places = np.concatenate(expected.coordinates)
+    found = marks[:, 1:] * [1, -1]
+    # Up to the unit and the origin of pixels, and the direction of an axis.
+    unit = np.ptp(places, axis=0).max() / np.ptp(found, axis=0).max()
+    for axis in (0, 1):
+        ours = (found[:, axis] - found[0, axis]) * unit
+        theirs = places[:, axis] - places[0, axis]
+        sign = np.sign(ours @ theirs)
+        np.testing.assert_allclose(sign * ours, theirs, atol=0.01 * np.ptp(places))
+    first = f"{100 * expected.explained_variance_ratio[0]:.0f} %"
+    assert first in browser.texts("#training .card:nth-child(2) .hint")[0]
+    assert_quiet(browser)
+
+
 # -- every control, every width, every kind of search ---------------------------------
 
 
@@ -402,10 +511,11 @@ CLICK_ALL = """
 """
 
 
-@pytest.mark.parametrize("name", ["digits", "halving", "randomized"])
-def test_every_control_works(browser, digits, kinds, name):
+@pytest.mark.parametrize("name", ["digits", "halving", "randomized", "trained"])
+def test_every_control_works(browser, digits, kinds, trained, name):
     """Each option, button and tick of a page leaves it drawn, quiet and alone."""
-    browser.open(kinds.get(name, digits[0]), dark=name == "halving")
+    reports = {**kinds, "digits": digits[0], "trained": trained[0]}
+    browser.open(reports[name], dark=name == "halving")
     assert browser.draw_all() >= 8
 
     assert browser.js(CLICK_ALL) >= 10
@@ -435,9 +545,9 @@ def test_kinds_of_searches_show_what_they_are(browser, kinds):
 
 
 @pytest.mark.parametrize("width", [390, 1400, 3840])
-def test_page_is_no_wider_than_its_window(browser, digits, width):
+def test_page_is_no_wider_than_its_window(browser, trained, width):
     """Only tables and lines over many axes scroll sideways, each in its frame."""
-    browser.open(digits[0], width=width)
+    browser.open(trained[0], width=width)
     browser.draw_all()
     browser.choose("#choose-a", "0")
     browser.choose("#choose-b", "1")

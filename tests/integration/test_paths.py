@@ -82,6 +82,23 @@ def test_what_has_no_line_is_refused(run):
         forests.run_.score_path((0, 1), 1, X, y)
 
 
+def test_thinned_trajectories(run):
+    """The first, the last and snapshots between them; short ones are as they were."""
+    whole = run.trajectory(1)
+    some = whole.thinned(3)
+
+    assert (
+        some.epochs.tolist() == whole.epochs[[0, len(whole.epochs) // 2, -1]].tolist()
+    )
+    pd.testing.assert_frame_equal(some.metrics, whole.metrics.loc[some.epochs])
+    for name in whole:
+        expected = whole[name][np.isin(whole.epochs, some.epochs)]
+        np.testing.assert_array_equal(some[name], expected)
+    assert whole.thinned(100) is whole
+    with pytest.raises(ValueError, match="n must be at least 2, got 1"):
+        whole.thinned(1)
+
+
 # -- displays ------------------------------------------------------------------------
 
 
@@ -186,7 +203,7 @@ def test_zoo_of_final_weights(tmp_path):
 
 @pytest.mark.torch
 def test_zoo_is_a_dataset(run, tmp_path):
-    """A loader of torch gets vectors and targets of one subset."""
+    """A loader of torch gets vectors and targets of a subset, of a folder or a run."""
     loader_of = pytest.importorskip("torch.utils.data").DataLoader
     from weightsearch.frameworks.zoo import ZooDataset
 
@@ -199,5 +216,10 @@ def test_zoo_is_a_dataset(run, tmp_path):
     np.testing.assert_array_equal(vectors.numpy(), expected)
     assert targets.tolist() == dataset.table["epoch"].tolist()
     assert set(dataset.table["subset"]) == {"test"}
+    of_run = ZooDataset(run.zoo(shares=(0.5, 0, 0.5)), "test", target="epoch")
+    for one, other in zip(of_run, dataset, strict=True):
+        np.testing.assert_array_equal(one[0].numpy(), other[0].numpy())
+        assert one[1] == other[1]
+    pd.testing.assert_frame_equal(of_run.layout, dataset.layout)
     with pytest.raises(ValueError, match="no column 'accuracy'"):
         ZooDataset(folder, target="accuracy")

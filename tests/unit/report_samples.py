@@ -6,7 +6,8 @@ import base64
 import json
 import re
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,41 @@ def group(name: str, stack: Array, candidates: Sequence[int] | None = None) -> A
     place = {number: i for i, number in enumerate(numbers)}
     return WeightGroup(
         name, stack.shape[1:], numbers, lambda some: stack[[place[c] for c in some]]
+    )
+
+
+@dataclass
+class SamplePath(Mapping[str, Array]):
+    """A trajectory made by hand."""
+
+    arrays: Mapping[str, Array]
+    metrics: pd.DataFrame
+
+    @property
+    def epochs(self) -> Array:
+        return self.metrics.index.to_numpy()
+
+    def thinned(self, n: int) -> SamplePath:
+        places = np.unique(np.linspace(0, len(self.metrics) - 1, n).astype(int))
+        arrays = {name: values[places] for name, values in self.arrays.items()}
+        return SamplePath(arrays, self.metrics.iloc[places])
+
+    def __getitem__(self, name: str) -> Array:
+        return self.arrays[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.arrays)
+
+    def __len__(self) -> int:
+        return len(self.arrays)
+
+
+def path(array: Array, *metrics: str, name: str = "coef_") -> SamplePath:
+    """Give a trajectory of one weight, with metrics that fall from 1."""
+    index = pd.Index(np.arange(len(array)), name="epoch")
+    falling = 1 / (1 + np.arange(len(array)))
+    return SamplePath(
+        {name: array}, pd.DataFrame(dict.fromkeys(metrics, falling), index)
     )
 
 
@@ -101,5 +137,6 @@ def hostile_contents(n: int = 6) -> ReportContents:
         score="mean_test_" + HOSTILE[0],
         best=0,
         weights=[group(text, rng.normal(size=(n, 3, 2))) for text in HOSTILE],
+        trajectory=lambda candidate: path(rng.normal(size=(5, 3, 2)), *HOSTILE),
         notes=HOSTILE,
     )

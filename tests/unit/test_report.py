@@ -14,6 +14,7 @@ from report_samples import (
     contents,
     group,
     hostile_contents,
+    path,
     payload_of,
     unpacked,
 )
@@ -24,6 +25,7 @@ from weightsearch.compare import STATISTICS, weight_stats
 from weightsearch.exceptions import StoreWriteError
 from weightsearch.report import _page, _weights, write_report
 from weightsearch.report._payload import packed, table_payload
+from weightsearch.report._training import curves_payload, paths_payload
 from weightsearch.report._weights import (
     choose_pairs,
     classical_mds,
@@ -357,6 +359,56 @@ def test_counts_do_not_count_in_distances():
     both, _ = weights_payload([weights, counter], 10**6, 10**7)
 
     assert alone["maps"] == both["maps"]
+
+
+# -- training -------------------------------------------------------------------------
+
+
+def test_curves_are_thinned_so_that_they_fit():
+    """A thousand candidates keep some points each, with the first and the last."""
+    long = path(np.zeros((500, 1)), "val_accuracy", "train_loss", "time")
+
+    few, many = (curves_payload(dict.fromkeys(range(n), long)) for n in (3, 1000))
+
+    assert [one["name"] for one in few["metrics"]] == ["train_loss", "val_accuracy"]
+    assert few["counts"] == [200] * 3
+    assert 10 <= many["counts"][0] < 200
+    size = sum(len(one["values"][1]) for one in many["metrics"])
+    assert size < 1_500_000
+    epochs = unpacked(many["epochs"])[: many["counts"][0]]
+    assert epochs[[0, -1]].tolist() == [0, 499]
+
+
+def test_paths_keep_their_distances():
+    """The coordinates of a path have its distances, in fewer dimensions."""
+    rng = np.random.default_rng(0)
+    ways = np.linspace(0, 1, 20)[:, None] * rng.normal(size=(3, 1, 200))
+    starts = rng.normal(size=(3, 1, 200))
+    training = {i: path(starts[i] + ways[i]) for i in range(3)}
+    groups = [group("coef_", starts[:, 0])]
+
+    (found,) = paths_payload(groups, training)
+
+    assert found["dimensions"] < 6
+    kept = unpacked(found["coordinates"]).reshape(60, -1)
+    theta = np.concatenate([one["coef_"] for one in training.values()])
+    np.testing.assert_allclose(pdist(kept), pdist(theta), rtol=1e-3, atol=1e-3)
+
+
+def test_paths_are_bounded():
+    """Of many candidates the first ones are there; those that diverged are not."""
+    rng = np.random.default_rng(0)
+    stack = np.cumsum(rng.normal(size=(60, 100, 8)), axis=1)
+    stack[1, -1, 0] = np.inf
+    training = {i: path(one) for i, one in enumerate(stack)}
+
+    (found,) = paths_payload([group("coef_", stack[:, -1])], training, diverged=[0])
+
+    assert found["candidates"] == list(range(2, 33))
+    assert found["of"] == 59
+    assert set(found["counts"]) == {24}
+    still = {0: path(np.ones((9, 8))), 1: path(np.ones((9, 8)))}
+    assert paths_payload([group("coef_", stack[:2, -1])], still) == []
 
 
 # -- file -----------------------------------------------------------------------------

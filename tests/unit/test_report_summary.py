@@ -37,6 +37,7 @@ def summary_of(estimator, grid, data, tmp_path, **options):
         rank=run._main_column("rank_test_"),
         settings=run.settings,
         title=None,
+        trajectory=run._trajectory,
     )
     payload = _payload(contents, 10**7)
     summary = payload["summary"]

@@ -14,7 +14,13 @@ from weightsearch._records import Array
 from weightsearch.compare._numeric import as_numbers, norm
 from weightsearch.compare._similarity import linear_cka
 
-__all__ = ["PathComponents", "path_components", "path_stats", "settling"]
+__all__ = [
+    "PathComponents",
+    "path_components",
+    "path_matrix",
+    "path_stats",
+    "settling",
+]
 
 _COLUMNS = ("norm", "from_start", "to_end", "step", "turn")
 
@@ -80,7 +86,7 @@ def path_stats(
     1   3.0         3.0     4.0   3.0   NaN
     2   5.0         5.0     0.0   4.0   0.0
     """
-    theta = _joined(dict(_numbers(trajectory, names)))
+    theta = path_matrix(trajectory, names)
     n = len(theta)
     out = np.full((n, len(_COLUMNS)), np.nan)
     before: Array | None = None
@@ -278,6 +284,13 @@ def path_components(
         (variance / variance.sum())[:n_components],
         axes,
     )
+
+
+def path_matrix(
+    trajectory: Mapping[str, Any], names: Iterable[str] | None = None
+) -> Array:
+    """Return all weights as an array of shape (n_snapshots, n_weights), in float64."""
+    return _joined(dict(_numbers(trajectory, names)))
 
 
 def _numbers(

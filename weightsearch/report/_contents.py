@@ -92,6 +92,8 @@ class ReportContents:
         :func:`weightsearch.compare.param_importance`, or None.
     weights : sequence of WeightGroup
         In the model's order; may be empty.
+    trajectory : callable or None
+        Candidate -> its :class:`weightsearch.Trajectory`, or None without snapshots.
     notes : sequence of str
         Sentences at the top of the page.
     """
@@ -109,6 +111,7 @@ class ReportContents:
     warnings: Sequence[Warned] = ()
     importance: Importance | None = None
     weights: Sequence[WeightGroup] = ()
+    trajectory: Callable[[int], Any] | None = None
     notes: Sequence[str] = field(default=())
 
 
@@ -122,6 +125,7 @@ def report_contents(
     rank: str | None,
     settings: Mapping[str, Any],
     title: str | None,
+    trajectory: Callable[[int, int | None], Any],
     importance: Importance | None = None,
 ) -> ReportContents:
     """Collect what a report shows of a run.
@@ -141,6 +145,8 @@ def report_contents(
         The search's settings.
     title : str or None
         None: made of the estimator's name.
+    trajectory : callable
+        Candidate and split (None: the refit) -> its trajectory, or None.
     importance : callable, default=None
         As in :class:`ReportContents`.
 
@@ -201,6 +207,7 @@ def report_contents(
         warnings=warnings_of(source, fits, candidates, params, score, best, short),
         importance=importance,
         weights=[] if split is None else _weight_groups(source, fits, split),
+        trajectory=lambda c: trajectory(c, None if split == REFIT else split),
         notes=notes,
     )
 

@@ -28,6 +28,7 @@ from weightsearch.report._payload import (
     table_payload,
 )
 from weightsearch.report._summary import Best, Warned
+from weightsearch.report._training import curves_payload, paths_payload
 from weightsearch.report._weights import MAX_CANDIDATES, limited, weights_payload
 
 __all__ = ["SIZE_LIMIT", "page", "write_report"]
@@ -36,10 +37,11 @@ SIZE_LIMIT = 14_000_000
 """Approximate maximum size of a page; it names what is left out."""
 
 _SCRIPT_END = re.compile(r"<(/script|!--)", re.IGNORECASE)
-_SCRIPTS = ("data", "state", "canvas", "table", "compare", "plots", "main")
+_SCRIPTS = ("data", "state", "canvas", "table", "compare", "plots", "training", "main")
 _TABLE_BYTES = 5_000_000
 _STATISTICS_BYTES = 3_000_000
 _FACTS_BYTES = 500_000
+_TRAINING_BYTES = 5_000_000
 _PARAMS = 20
 _PAIRS = 5
 _PAIR = 0.01
@@ -123,6 +125,15 @@ def _payload(contents: ReportContents, budget: int) -> dict[str, Any]:
             f"of {left_out} are left out. See run.stats() and run.compare(a, b)."
         )
     budget -= _TABLE_BYTES + _FACTS_BYTES
+    shown = {candidate for group in groups for candidate in group.candidates}
+    training = {}
+    if contents.trajectory is not None:
+        found = ((c, contents.trajectory(c)) for c in numbers if c in shown)
+        training = {
+            c: one for c, one in found if one is not None and len(one.epochs) > 1
+        }
+    if training:
+        budget -= _TRAINING_BYTES
     scores = {} if contents.score is None else frame[contents.score].to_dict()
     weights, more = weights_payload(groups, _STATISTICS_BYTES, budget, scores)
     warned = [*contents.warnings, *_of_weights(weights)]
@@ -143,6 +154,8 @@ def _payload(contents: ReportContents, budget: int) -> dict[str, Any]:
         },
         "notes": [*notes, *more],
         "importance": _importances(contents, weights["diverged"]),
+        "curves": curves_payload(training),
+        "paths": paths_payload(groups, training, weights["diverged"]),
         **table,
         **weights,
     }

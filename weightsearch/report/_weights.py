@@ -20,7 +20,13 @@ from weightsearch.report._contents import WeightGroup
 from weightsearch.report._payload import cut, packed
 from weightsearch.report._summary import unusual
 
-__all__ = ["MAX_CANDIDATES", "limited", "weights_payload"]
+__all__ = [
+    "MAX_CANDIDATES",
+    "architectures",
+    "label_of",
+    "limited",
+    "weights_payload",
+]
 
 MAX_CANDIDATES = 1000
 MAX_BYTES = 4 * 2**30
@@ -460,13 +466,8 @@ def map_payload(
     coordinates, explained = classical_mds(distances)
     condensed = scipy.spatial.distance.squareform(distances, checks=False)
     linkage = scipy.cluster.hierarchy.linkage(condensed, "average")
-    own = [groups[i] for i in architecture.groups]
-    main = [group for group in own if group.is_main] or own
-    shapes = ["x".join(map(str, group.shape)) or "1" for group in main]
-    if len(shapes) > _SHAPES:
-        shapes[_SHAPES:] = ["..."]
     return {
-        "label": f"{len(placed)} candidates, shapes {', '.join(shapes)}",
+        "label": label_of(architecture, groups, len(placed)),
         "candidates": [architecture.candidates[i] for i in placed],
         "x": packed(coordinates[:, 0], "f4"),
         "y": packed(coordinates[:, 1], "f4"),
@@ -474,6 +475,16 @@ def map_payload(
         "order": scipy.cluster.hierarchy.leaves_list(linkage).tolist(),
         "distances": pack_triangle(distances),
     }
+
+
+def label_of(architecture: Architecture, groups: Sequence[WeightGroup], n: int) -> str:
+    """Return the name of an architecture of which n candidates are shown."""
+    own = [groups[i] for i in architecture.groups]
+    main = [group for group in own if group.is_main] or own
+    shapes = ["x".join(map(str, group.shape)) or "1" for group in main]
+    if len(shapes) > _SHAPES:
+        shapes[_SHAPES:] = ["..."]
+    return f"{n} candidate{'s' * (n != 1)}, shapes {', '.join(shapes)}"
 
 
 def classical_mds(distances: Array) -> tuple[Array, float]:

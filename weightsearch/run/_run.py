@@ -2750,9 +2750,10 @@ default="average"
         """Write the run as one HTML file that needs only a browser.
 
         It shows the best candidate and what should be acted on, which params matter,
-        how sure the scores are, what was learned, and any two candidates side by
-        side. Nothing is fetched when it is opened. It shows the refits' weights; where
-        fewer than two were kept, those of a split.
+        how sure the scores are, what happened in training where snapshots were taken,
+        what was learned, and any two candidates side by side. Nothing is fetched when
+        it is opened. It shows the refits' weights; where fewer than two were kept,
+        those of a split.
 
         Parameters
         ----------
@@ -2803,6 +2804,7 @@ default="average"
             settings=self.settings,
             title=title,
             importance=importance,
+            trajectory=self._trajectory,
         )
         return write_report(path, contents)
 

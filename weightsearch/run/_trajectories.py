@@ -42,21 +42,29 @@ class Trajectory(Mapping[str, Array]):
         metrics under the framework's own names.
     """
 
-    def __init__(self, snapshots: FitSnapshots, specs: WeightSpecs):
+    def __init__(
+        self,
+        snapshots: FitSnapshots,
+        specs: WeightSpecs,
+        indexes: Array | None = None,
+    ):
         self._snapshots = snapshots
+        self._specs = specs
+        self._indexes = np.arange(len(snapshots)) if indexes is None else indexes
         self.ties = dict(specs.ties)
         self.n_epochs = snapshots.n_epochs
 
     @cached_property
     def epochs(self) -> Array:
         """Epochs that were done at each snapshot."""
-        return self._snapshots.columns["epoch"].copy()
+        epochs: Array = self._snapshots.columns["epoch"][self._indexes]
+        return epochs
 
     @cached_property
     def metrics(self) -> pd.DataFrame:
         """What the framework knew at each snapshot; the index is the epoch."""
         columns = {
-            name.removeprefix(_METRICS): column
+            name.removeprefix(_METRICS): column[self._indexes]
             for name, column in self._snapshots.columns.items()
             if name != "epoch"
         }
@@ -72,9 +80,7 @@ class Trajectory(Mapping[str, Array]):
         return snapshot_names(self._snapshots)
 
     def __getitem__(self, name: str) -> Array:
-        return read_weight(
-            self._snapshots, self._known(name), np.arange(len(self.epochs))
-        )
+        return read_weight(self._snapshots, self._known(name), self._indexes)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
@@ -95,6 +101,30 @@ class Trajectory(Mapping[str, Array]):
         """
         index = np.array([index_of(self._snapshots, epoch)])
         return {name: read_weight(self._snapshots, name, index)[0] for name in self}
+
+    def thinned(self, n: int) -> Trajectory:
+        """A trajectory of at most `n` snapshots: the first, the last, some between.
+
+        Those between are evenly spaced. The others are never read, so that long
+        trajectories of large models fit into memory.
+
+        Parameters
+        ----------
+        n : int
+            At least 2.
+
+        Returns
+        -------
+        trajectory : Trajectory
+            This one, if it has no more.
+        """
+        if n < 2:
+            raise ValueError(f"n must be at least 2, got {n}.")
+        count = len(self._indexes)
+        if count <= n:
+            return self
+        places = np.rint(np.linspace(0, count - 1, n)).astype(int)
+        return Trajectory(self._snapshots, self._specs, self._indexes[places])
 
     def _known(self, name: str) -> str:
         name = self.ties.get(name, name)

@@ -124,7 +124,9 @@ function scaleOf(column) {
 }
 
 // A canvas with a layer above for what changes with the pointer. `draw` paints the plot and
-// returns its marks: { rows, x, y } in pixels, and perhaps zones with a text each.
+// returns its marks: { rows, x, y } in pixels, and perhaps zones with a text each, what is
+// said of each mark, and which marks the arrow keys move between and the selection rings
+// (all by default).
 const plots = [];
 class Plot {
   constructor({ label, height, draw, over, click, drag }) {
@@ -139,7 +141,7 @@ class Plot {
     plots.push(this);
     new IntersectionObserver((entries) => {
       this.visible = entries.some((entry) => entry.isIntersecting);
-      if (this.visible && this.stale) this.paint();
+      if (this.visible) this.stale ? this.paint() : this.lay();
     }, { rootMargin: "300px" }).observe(this.node);
     new ResizeObserver(() => this.refresh()).observe(this.node);
     this.stale = true;
@@ -179,9 +181,9 @@ class Plot {
     if (this.stale) return;
     const context = this.context(this.top);
     if (this.over) this.over(context, this.marks);
-    const { rows: own, x, y } = this.marks;
+    const { rows: own, x, y, rings } = this.marks;
     const ring = (row, colour, isSquare) => {
-      for (let i = 0; i < own.length; i++) {
+      for (const i of rings ?? own.keys()) {
         if (own[i] !== row) continue;
         context.strokeStyle = colour;
         context.lineWidth = 2.5;
@@ -195,6 +197,11 @@ class Plot {
     if (state.pair[0] !== null) ring(state.pair[0], a, false);
     if (state.pair[1] !== null) ring(state.pair[1], b, true);
     if (state.hover !== null) ring(state.hover, text, false);
+  }
+  // What is told of a candidate, and of a mark of it.
+  lines(row, i) {
+    const said = this.marks.say?.(i);
+    return said ? [...describe(row), said] : describe(row);
   }
   nearest(px, py, reach = 16) {
     const { rows: own, x, y } = this.marks;
@@ -218,7 +225,7 @@ class Plot {
       const i = this.nearest(x, y);
       const row = i >= 0 ? this.marks.rows[i] : this.marks.rowAt?.(x, y) ?? null;
       setHover(row);
-      if (row !== null) tip(describe(row), event.clientX, event.clientY);
+      if (row !== null) tip(this.lines(row, i), event.clientX, event.clientY);
       else if (zone) tip(zone.lines, event.clientX, event.clientY);
       else tip(null);
     });
@@ -244,18 +251,18 @@ class Plot {
     this.node.addEventListener("keydown", (event) => this.key(event));
   }
   key(event) {
-    const { rows: own, x, y } = this.marks;
+    const { rows: own, x, y, rings } = this.marks;
     const axis = { ArrowLeft: [x, -1], ArrowRight: [x, 1], ArrowUp: [y, -1], ArrowDown: [y, 1] }[event.key];
     if (axis && own.length) {
       event.preventDefault();
       const [values, step] = axis, other = values === x ? y : x;
-      const order = own.map((_, i) => i).sort((i, j) => values[i] - values[j] || other[i] - other[j] || i - j);
+      const order = [...(rings ?? own.keys())].sort((i, j) => values[i] - values[j] || other[i] - other[j] || i - j);
       const now = order.findIndex((i) => own[i] === state.hover);
       const i = order[now < 0 ? 0 : (now + step + order.length) % order.length];
       setHover(own[i]);
       const box = this.node.getBoundingClientRect();
-      tip(describe(own[i]), box.left + x[i], box.top + y[i]);
-      byId("live").textContent = describe(own[i]).join(", ");
+      tip(this.lines(own[i], i), box.left + x[i], box.top + y[i]);
+      byId("live").textContent = this.lines(own[i], i).join(", ");
     } else if ((event.key === "Enter" || event.key === " ") && state.hover !== null) {
       event.preventDefault();
       toggle(state.hover);

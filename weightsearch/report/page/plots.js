@@ -346,57 +346,65 @@ function rangeBetween(column, scale, low, high) {
 
 // -- how sure the scores are ------------------------------------------------------
 
-// Lines over the splits of the metric, or over the iterations of a halving search.
-function linesCard(section, question, about, series) {
+// The paths of some candidates in bold, above a plot whose marks have `paths`.
+function boldPaths(context, { paths = [] }, wanted) {
+  const { a, b, text } = theme();
+  for (const [row, colour] of [...wanted, [state.pair[0], a], [state.pair[1], b], [state.hover, text]]) {
+    const found = row === null ? null : paths.find(([own]) => own.includes(row));
+    if (!found) continue;
+    context.strokeStyle = colour;
+    context.lineWidth = 2.5;
+    context.beginPath();
+    for (const [x, y] of found[1]) context.lineTo(x, y);
+    context.stroke();
+  }
+}
+// Lines through points of [share of x, value, row], of the metric or of `values`; `say` tells
+// what is said of a point.
+function linesCard(section, question, about, series, controls = []) {
   const plot = new Plot({
     label: question, height: 340,
     draw: (context, w, h) => {
-      const { labels, lines, title } = series();
-      const lasting = lines.filter((line) => line.points.some(([, , row]) => !asideRows.has(row)));
-      const all = lines.flatMap((line) => line.points.map(([, value]) => value));
-      const y = numberScale((lasting.length ? lasting : lines).flatMap((line) => line.points.map(([, value]) => value)), true);
-      const x = { steps: labels, ticks: labels.map((text, k) => [(k + 0.5) / labels.length, text]) };
-      y.gutter = all.some((value) => !Number.isFinite(value));
-      const area = frame(context, w, h, x, y, { x: title, y: metricName(), wholeY: state.metric.name });
-      const colour = colouring(state.colour), own = [], xs = [], ys = [], paths = [];
+      const { x, title, values = { short: metricName(), name: state.metric.name, isScore: true }, lines, say } = series();
+      const lasting = lines.filter((line) => line.some(([, , row]) => !asideRows.has(row)));
+      const valuesOf = (some) => some.flatMap((line) => line.map(([, value]) => value));
+      const y = numberScale(valuesOf(lasting.length ? lasting : lines), values.isScore);
+      y.gutter = valuesOf(lines).some((value) => !Number.isFinite(value));
+      const area = frame(context, w, h, x, y, { x: title, y: values.short, wholeY: values.name });
+      const colour = colouring(state.colour), own = [], xs = [], ys = [], paths = [], ends = [];
+      const every = lines.flat();
       for (const line of lines) {
-        const path = line.points.map(([k, value, row]) => {
-          const px = area.px((k + 0.5) / labels.length);
+        const path = line.map(([share, value, row]) => {
+          const px = area.px(share);
           const py = Number.isFinite(value) ? area.py(y.share(value)) : area.noneY;
           own.push(row);
           xs.push(px);
           ys.push(py);
           return [px, py];
         });
-        paths.push([line.points.map((point) => point[2]), path]);
-        const row = line.points[line.points.length - 1][2], kept = state.kept[row];
+        paths.push([line.map((point) => point[2]), path]);
+        ends.push(own.length - 1);
+        const row = line[line.length - 1][2], kept = state.kept[row];
         context.strokeStyle = kept ? colour.at(row) : theme().faint;
         context.globalAlpha = kept ? Math.max(0.06, Math.min(0.7, 60 / lines.length)) : 0.15;
         context.lineWidth = 1.2;
         context.beginPath();
         for (const [px, py] of path) context.lineTo(px, py);
         context.stroke();
-        for (const [px, py] of path) context.fillRect(px - 1.5, py - 1.5, 3, 3);
+        if (x.steps || path.length <= MANY) for (const [px, py] of path) context.fillRect(px - 1.5, py - 1.5, 3, 3);
       }
       context.globalAlpha = 1;
-      return { rows: own, x: xs, y: ys, zones: area.zones, paths };
+      return {
+        rows: own, x: xs, y: ys, zones: area.zones, paths,
+        rings: x.steps ? undefined : ends, say: say && ((i) => say(every[i])),
+      };
     },
-    over: (context, { paths = [] }) => {
-      const { a, b, text } = theme();
-      const wanted = [[bestRow, text], [state.pair[0], a], [state.pair[1], b], [state.hover, text]];
-      for (const [row, colour] of wanted) {
-        const found = row === null ? null : paths.find(([own]) => own.includes(row));
-        if (!found) continue;
-        context.strokeStyle = colour;
-        context.lineWidth = 2.5;
-        context.beginPath();
-        for (const [x, y] of found[1]) context.lineTo(x, y);
-        context.stroke();
-      }
-    },
+    over: (context, marks) => boldPaths(context, marks, [[bestRow, theme().text]]),
   });
-  card(section, { question, about, plot });
+  card(section, { question, about, controls, plot });
+  return plot;
 }
+const stepsOf = (labels) => ({ steps: labels, ticks: labels.map((text, k) => [(k + 0.5) / labels.length, text]) });
 
 const splitColumns = () => {
   const metric = state.metric.name.replace(/^mean_/, "");
@@ -408,8 +416,8 @@ function splitsCard() {
     () => {
       const own = splitColumns();
       return {
-        title: "split", labels: own.map((_, k) => String(k)),
-        lines: rows.slice(0, 2000).map((row) => ({ points: own.map((column, k) => [k, column.values[row], row]) })),
+        title: "split", x: stepsOf(own.map((_, k) => String(k))),
+        lines: rows.slice(0, 2000).map((row) => own.map((column, k) => [(k + 0.5) / own.length, column.values[row], row])),
       };
     });
 }
@@ -423,13 +431,13 @@ function iterationsCard() {
       const own = varied.filter((column) => column.name !== "n_resources");
       for (const row of [...rows].sort((a, b) => iteration.values[a] - iteration.values[b])) {
         const key = JSON.stringify(own.map((column) => kindAt(column, row)));
-        if (!lines.has(key)) lines.set(key, { points: [] });
-        lines.get(key).points.push([all.indexOf(kindAt(iteration, row)), state.metric.values[row], row]);
+        if (!lines.has(key)) lines.set(key, []);
+        lines.get(key).push([(all.indexOf(kindAt(iteration, row)) + 0.5) / all.length, state.metric.values[row], row]);
       }
       const amount = (kind) => rows.find((row) => kindAt(iteration, row) === kind);
       return {
         title: resources ? "iteration (resources)" : "iteration",
-        labels: all.map((kind) => resources ? `${kind} (${shown(resources.values[amount(kind)])})` : kind),
+        x: stepsOf(all.map((kind) => resources ? `${kind} (${shown(resources.values[amount(kind)])})` : kind)),
         lines: [...lines.values()],
       };
     });
@@ -608,12 +616,14 @@ function makePlots() {
     if (splitColumns().length > 1) splitsCard();
     againstCard();
   }
+  if (payload.curves) curvesCard();
+  if (payload.paths.length) pathsCard();
   if (weightNames.length) {
     if (isScored) statisticCard();
     distributionCard();
     if (maps.length) mapCards();
   }
-  for (const id of ["params", "certainty", "learned"]) {
+  for (const id of ["params", "certainty", "training", "learned"]) {
     const section = byId(id).closest("section.part");
     section.hidden = !byId(id).children.length;
     document.querySelector(`nav a[href="#${section.id}"]`).hidden = section.hidden;
