@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
@@ -138,24 +137,20 @@ class ModelState:
 
 
 @dataclass(frozen=True)
-class SpooledBlock:
-    """A block of snapshots in a file of its own: arrays concatenated.
+class SpooledBlocks:
+    """Blocks of snapshots that are in a file beside the store.
 
     Attributes
     ----------
     path : str
-    arrays : dict of str -> (int, dtype, tuple of int)
-        First byte, type and shape of each.
+    n_blocks : int
+    nbytes : int
+        Bytes of their arrays.
     """
 
     path: str
-    arrays: Mapping[str, tuple[int, np.dtype[Any], tuple[int, ...]]]
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all arrays together."""
-        arrays = self.arrays.values()
-        return sum(dtype.itemsize * math.prod(shape) for _, dtype, shape in arrays)
+    n_blocks: int
+    nbytes: int
 
 
 @dataclass(frozen=True)
@@ -166,35 +161,29 @@ class Snapshots:
     ----------
     n_epochs : int
         Epochs that the fit trained.
-    blocks : tuple of dict of str -> ndarray or SpooledBlock
+    blocks : tuple of dict of str -> ndarray
         One after another. ``"epoch"`` and ``"step"`` (int64; -1: unknown), ``"time"``
         (seconds since the fit began) and ``"metrics/NAME"`` (float64) have a value per
         snapshot. ``"weights/NAME"`` has the values of one weight, stacked: of the
         snapshots where ``"changed/NAME"`` is True, of all without that. Elsewhere it
         is as in the snapshot before.
+    spooled : SpooledBlocks or None
+        Blocks that come before these.
     """
 
     n_epochs: int
-    blocks: tuple[Mapping[str, Array] | SpooledBlock, ...] = ()
+    blocks: tuple[Mapping[str, Array], ...] = ()
+    spooled: SpooledBlocks | None = None
 
     @property
     def nbytes(self) -> int:
         """Bytes of all blocks."""
-        return self._nbytes(SpooledBlock) + self.nbytes_in_memory
+        return self.nbytes_in_memory + (self.spooled.nbytes if self.spooled else 0)
 
     @property
     def nbytes_in_memory(self) -> int:
         """Bytes of the blocks that are not in a file."""
-        return self._nbytes(dict)
-
-    def _nbytes(self, kind: type) -> int:
-        return sum(
-            block.nbytes
-            if isinstance(block, SpooledBlock)
-            else sum(array.nbytes for array in block.values())
-            for block in self.blocks
-            if isinstance(block, kind)
-        )
+        return sum(array.nbytes for block in self.blocks for array in block.values())
 
 
 class FitSnapshots(Protocol):

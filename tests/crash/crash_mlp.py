@@ -30,8 +30,8 @@ if __name__ == "__main__":
     from crash_mlp import DyingMLP
 
     warnings.simplefilter("ignore")
-    # So little that a fit under way has written to its file.
-    _snapshots._BLOCK_BYTES = 1000
+    # So that a fit under way has written all its epochs to its file.
+    _snapshots._SPOOL_SECONDS = -1
     X, y = load_iris(return_X_y=True)
     WeightTrackingGridSearchCV(
         DyingMLP((5,), max_iter=8, random_state=0),

@@ -44,6 +44,43 @@ def trajectories(store):
     return found
 
 
+def check_unfinished(store, place, n_epochs, expected):
+    """The fit under way has the epochs that it came to, and says that it has not ended.
+
+    Each epoch is as in the search that was not killed.
+    """
+    candidate, split = place
+    with WeightStore(store) as opened:
+        newest = list(opened.runs.values())[-1]
+        assert newest.status == "interrupted"
+        assert newest.unfinished_fits == [place]
+        one = newest.trajectory(candidate, split)
+        assert not one.is_finished
+        assert one.n_epochs == n_epochs
+        assert one.epochs.tolist() == list(range(n_epochs + 1))
+        whole, _ = expected[candidate, -1 if split is None else split]
+        assert {name: array.tobytes() for name, array in one.items()} == {
+            name: raw[: one[name].nbytes] for name, raw in whole.items()
+        }
+
+
+def test_search_killed_in_its_first_fit_can_be_read(tmp_path):
+    """Without any finished fit, what there is can be read, recovered, and resumed."""
+    store = tmp_path / "a.h5"
+    assert run(tmp_path / "whole.h5") == 0
+    expected = trajectories(tmp_path / "whole.h5")
+    assert run(store, die_after=5) == -9
+    check_unfinished(store, (0, 0), 4, expected)
+    assert WeightStore.recover(store)
+    check_unfinished(store, (0, 0), 4, expected)
+    assert run(store) == 0
+
+    assert trajectories(store) == expected
+    with WeightStore(store) as opened:
+        assert len(opened.runs) == 1
+    assert not list(tmp_path.glob("*.wsspool"))
+
+
 def test_killed_and_resumed_search_has_the_same_snapshots(tmp_path):
     """What had finished is there at once, and after resuming nothing differs."""
     assert run(tmp_path / "whole.h5") == 0
@@ -56,9 +93,12 @@ def test_killed_and_resumed_search_has_the_same_snapshots(tmp_path):
     finished = trajectories(store)
     assert len(finished) == 3
     assert finished.items() <= expected.items()
-    assert list(tmp_path.glob("*.wsspool"))
+    check_unfinished(store, (1, 1), 3, expected)
+    assert WeightStore.recover(store)
+    check_unfinished(store, (1, 1), 3, expected)
     assert run(store, die_after=8 * 3 + 2) == -9
     assert len(trajectories(store)) == 6
+    check_unfinished(store, (0, None), 1, expected)
     assert run(store) == 0
 
     assert trajectories(store) == expected

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import shutil
+import signal
 import warnings
 from pathlib import Path
 
@@ -26,6 +28,7 @@ from weightsearch import (
     WeightStore,
     WeightTrackingGridSearchCV,
 )
+from weightsearch._records import Outcome, Weights
 from weightsearch.search import _snapshots
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -235,6 +238,113 @@ def test_early_stopping_before_a_named_epoch_is_told():
 
     assert one.run_.trajectory(0).epochs.tolist() == [0, 2]
     assert "valid_score" in one.run_.trajectory(0).metrics
+
+
+def test_reused_fits_that_ended_before_a_named_epoch_are_told(tmp_path):
+    """The warning comes again where all fits are taken from the store."""
+    for _ in range(2):
+        with pytest.warns(SnapshotWarning, match=r"4 fits ended .* no epoch 40"):
+            one = search(tmp_path / "a.h5", {"alpha": [1.0]}, snapshots=[0, 2, 40])
+    assert len(one.store_.runs) == 1
+
+
+class ReadingMLP(MLPClassifier):
+    """A network that reads its own snapshots in its fourth epoch."""
+
+    def _update_no_improvement_count(self, *args):
+        super()._update_no_improvement_count(*args)
+        if len(self.loss_curve_) == 4:
+            with WeightStore(SEEN["store"]) as store:
+                run = store.run()
+                for place in run.unfinished_fits:
+                    one = run.trajectory(*place)
+                    SEEN.setdefault("found", []).append(
+                        (run.status, place, one.is_finished, dict(one), repr(one))
+                    )
+
+
+SEEN: dict = {}
+
+
+@pytest.mark.parametrize("block_bytes", [400, 1 << 20], ids=["in file", "in memory"])
+def test_fit_under_way_can_be_read(monkeypatch, tmp_path, block_bytes):
+    """Its snapshots are there before it has ended, and are those that it ends with."""
+    monkeypatch.setattr(_snapshots, "_SPOOL_SECONDS", -1)
+    monkeypatch.setattr(_snapshots, "_BLOCK_BYTES", block_bytes)
+    SEEN.clear()
+    SEEN["store"] = tmp_path / "a.h5"
+    estimator = ReadingMLP((5,), max_iter=6, random_state=0)
+    run = search(tmp_path / "a.h5", {"alpha": [0.1]}, estimator).run_
+
+    assert [place for _, place, *_ in SEEN["found"]] == [
+        (0, 0),
+        (0, 1),
+        (0, 2),
+        (0, None),
+    ]
+    for status, place, is_finished, arrays, text in SEEN["found"]:
+        assert (status, is_finished) == ("running", False)
+        assert "epochs 0 to 3, unfinished" in text
+        whole = run.trajectory(*place)
+        assert whole.is_finished
+        assert len(whole.epochs) == 7
+        for name, array in arrays.items():
+            assert array.tobytes() == whole[name][:4].tobytes()
+    assert run.unfinished_fits == []
+    assert not list(tmp_path.glob("*.wsspool"))
+
+
+class InterruptedMLP(MLPClassifier):
+    """A network that is interrupted in its fourth epoch, and does not tell."""
+
+    def _update_no_improvement_count(self, *args):
+        super()._update_no_improvement_count(*args)
+        if len(self.loss_curve_) == 4 and os.environ.pop("INTERRUPT", ""):
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_interrupted_fit_keeps_its_snapshots(monkeypatch, tmp_path):
+    """What the first fit had is there until the resumed search has ended."""
+    monkeypatch.setattr(_snapshots, "_SPOOL_SECONDS", -1)
+    path, grid = tmp_path / "a.h5", {"alpha": [0.1]}
+    estimator = InterruptedMLP((5,), max_iter=6, random_state=0)
+    monkeypatch.setenv("INTERRUPT", "yes")
+    with pytest.raises(KeyboardInterrupt), pytest.warns(UserWarning, match="interrupt"):
+        search(path, grid, estimator)
+
+    def check():
+        with WeightStore(path) as store:
+            run = store.run()
+            assert run.status == "interrupted"
+            assert run.unfinished_fits == [(0, 0)]
+            one = run.trajectory(0, 0)
+            assert dict(run.params(0)) == {"alpha": 0.1}
+            return {name: array[:4].tobytes() for name, array in one.items()}
+
+    found = check()
+    assert WeightStore.recover(path)
+    assert check() == found
+    run = search(path, grid, estimator).run_
+    assert {n: a[:4].tobytes() for n, a in run.trajectory(0, 0).items()} == found
+    with WeightStore(path) as store:
+        assert len(store.runs) == 1
+        assert store.verify() == []
+    assert not list(tmp_path.glob("*.wsspool"))
+
+
+def test_elsewhere_memory_suffices(monkeypatch, tmp_path):
+    """A worker that cannot write beside the store keeps a short trajectory itself."""
+    monkeypatch.setattr(_snapshots, "_SPOOL_SECONDS", -1)
+    plan = _snapshots.SnapshotPlan("all", tmp_path / "missing" / "a.h5")
+    snapshotter = _snapshots.Snapshotter(plan, "a" * 32, 0, 0)
+    network = clone(MLP)
+    with snapshotter.following(network):
+        network.fit(X, y)
+
+    outcome = snapshotter.finish(Outcome({}, Weights()))
+    assert outcome.snapshots.spooled is None
+    epochs = [n for block in outcome.snapshots.blocks for n in block["epoch"].tolist()]
+    assert epochs == list(range(7))
 
 
 def test_disk_estimate_counts_snapshots(tmp_path, capsys):

@@ -84,6 +84,7 @@ from weightsearch.run._trajectories import (
 )
 from weightsearch.run._weights import StoredWeights
 from weightsearch.run._zoo import Zoo, export_zoo, read_zoo
+from weightsearch.store import UnfinishedFit
 
 if TYPE_CHECKING:
     from weightsearch.evaluate._agreement import Agreement
@@ -92,6 +93,9 @@ if TYPE_CHECKING:
     from weightsearch.evaluate._score_tests import ScoreComparison
 
 __all__ = ["BestCandidate", "Candidate", "Run"]
+
+Spooled = Mapping[tuple[int, int], UnfinishedFit]
+"""Fits that have not ended, by candidate and split."""
 
 Candidate = int | Mapping[str, Any]
 """A candidate's number, or its params."""
@@ -137,9 +141,15 @@ class Run:
     read when they are asked for.
     """
 
-    def __init__(self, source: RunSource, closed: Callable[[], bool] | None = None):
+    def __init__(
+        self,
+        source: RunSource,
+        closed: Callable[[], bool] | None = None,
+        spooled: Callable[[str], Spooled] | None = None,
+    ):
         self._source = source
         self._closed = closed
+        self._spooled = spooled
 
     def _check_open(self) -> None:
         # Early, where the traceback is short.
@@ -482,6 +492,31 @@ class Run:
             missing=missing,
         )
 
+    @property
+    def unfinished_fits(self) -> list[tuple[int, int | None]]:
+        """Fits of which there are snapshots already, although they have not ended.
+
+        Candidate and split of each, None for the refit: fits under way, and those whose
+        process has died. Their :meth:`trajectory` goes as far as they got.
+        """
+        return [
+            (candidate, None if split == REFIT else split)
+            for candidate, split in sorted(self._unfinished())
+        ]
+
+    def _unfinished(self) -> Spooled:
+        self._check_open()
+        if self._spooled is None or self.status == "complete":
+            return {}
+        fits = self._table
+        ended = set(zip(fits.candidate.tolist(), fits.split.tolist(), strict=True))
+        spooled = self._spooled(self.uid)
+        return {
+            place: spooled[place]
+            for place in spooled
+            if place not in ended and place[0] < len(self)
+        }
+
     def trajectory(self, candidate: Candidate, split: int | None = None) -> Trajectory:
         """Weights of a candidate's fit over time, read on access.
 
@@ -496,7 +531,9 @@ class Run:
         -------
         trajectory : Mapping
             From a weight's name to an array of shape ``(n_snapshots, *shape)``, with
-            ``epochs`` and a DataFrame ``metrics``.
+            ``epochs`` and a DataFrame ``metrics``. Of a fit that is under way, or whose
+            process has died, what it has written until now; ``is_finished`` is False
+            then.
 
         Raises
         ------
@@ -514,6 +551,10 @@ class Run:
         row = self._row(number, split)
         specs = None if row is None else self._source.specs(row)
         if row is None or specs is None:
+            place = number, REFIT if split is None else split
+            unfinished = self._unfinished().get(place)
+            if unfinished is not None:
+                return Trajectory(unfinished.snapshots(), None)
             raise WeightsNotFoundError(self._why_missing(number, split))
         snapshots = self._source.snapshots(row)
         if snapshots is None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, BinaryIO
@@ -12,7 +13,7 @@ import pandas as pd
 
 from weightsearch._display import MAX_ROWS, did_you_mean, section, table, view
 from weightsearch.exceptions import StoreError, WeightsNotFoundError
-from weightsearch.run._run import Run
+from weightsearch.run._run import Run, Spooled
 from weightsearch.run._weights import listed
 from weightsearch.store import (
     Hdf5Store,
@@ -23,6 +24,7 @@ from weightsearch.store import (
     locked,
     merge,
     rewrite,
+    unfinished_fits,
     verify,
 )
 
@@ -100,7 +102,7 @@ class WeightStore:
         runs = dict(self._stored)
         for one in live:
             if not self._files or self._files[-1].by_uid(one.uid) is None:
-                runs[one.header.name] = Run(one)
+                runs[one.header.name] = Run(one, spooled=self._spooled())
         return MappingProxyType(runs)
 
     def _reopen(self, path: Path) -> None:
@@ -117,9 +119,17 @@ class WeightStore:
     def _open(self, source: Path | BinaryIO) -> None:
         file = Hdf5Store(source)
         self._files.append(file)
+        spooled = self._spooled()
         self._stored = {
-            name: Run(stored, lambda: file.closed) for name, stored in file.runs.items()
+            name: Run(stored, lambda: file.closed, spooled)
+            for name, stored in file.runs.items()
         }
+
+    def _spooled(self) -> Callable[[str], Spooled] | None:
+        """Return a function from a run's uid to its fits that have not ended."""
+        if self.path is None:
+            return None
+        return partial(unfinished_fits, self.path.resolve())
 
     def run(self, name: str | None = None) -> Run:
         """One run.

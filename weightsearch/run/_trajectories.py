@@ -35,6 +35,8 @@ class Trajectory(Mapping[str, Array]):
         Epochs that were done at each snapshot; 0 is the state before training.
     n_epochs : int
         Epochs that the fit trained.
+    is_finished : bool
+        Whether the fit has ended. If not, ask the run again for what has come since.
     metrics : DataFrame
         What the framework knew at each snapshot; the index is the epoch. ``step``:
         updates of the weights so far; ``time``: seconds since the fit began, without
@@ -45,13 +47,15 @@ class Trajectory(Mapping[str, Array]):
     def __init__(
         self,
         snapshots: FitSnapshots,
-        specs: WeightSpecs,
+        specs: WeightSpecs | None,
         indexes: Array | None = None,
     ):
         self._snapshots = snapshots
         self._specs = specs
         self._indexes = np.arange(len(snapshots)) if indexes is None else indexes
-        self.ties = dict(specs.ties)
+        # A fit that has not ended has no final weights.
+        self.is_finished = specs is not None
+        self.ties = {} if specs is None else dict(specs.ties)
         self.n_epochs = snapshots.n_epochs
 
     @cached_property
@@ -138,6 +142,8 @@ class Trajectory(Mapping[str, Array]):
     def __repr__(self) -> str:
         epochs = self.epochs
         span = f"epochs {epochs[0]} to {epochs[-1]}" if len(epochs) else "none"
+        if not self.is_finished:
+            span += ", unfinished"
         return f"<Trajectory: {len(self)} weights, {len(epochs)} snapshots ({span})>"
 
 

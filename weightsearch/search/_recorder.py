@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -32,9 +32,11 @@ from weightsearch._records import (
     REFIT,
     Array,
     FitRecord,
+    FitSnapshots,
     Outcome,
     RunHeader,
     RunResults,
+    Snapshots,
     Splits,
     Weights,
 )
@@ -229,6 +231,9 @@ class SearchRecorder:
         """Note a candidate's params at its first split."""
         if fit.candidate == len(self._params):
             self._params.append(encode_params(fit.params))
+            if self.snapshots is not None:
+                # So that the fit under way can be read.
+                self._store_params()
             if self.may_recall:
                 key = self._refit_key(fit.params)
                 stored = self._find(key, fit.params, need_weights=True)
@@ -343,6 +348,14 @@ class SearchRecorder:
         """What all fits have in common; set by the first one."""
         assert self._call is not None
         return self._call
+
+    def snapshotting(
+        self, candidate: int, split: int
+    ) -> Callable[[], Snapshotter] | None:
+        """Return what makes the snapshotter of a fit; None where none are wanted."""
+        if self.snapshots is None:
+            return None
+        return partial(Snapshotter, self.snapshots, self._header.uid, candidate, split)
 
     def use_data(self, X: Any, y: Any, fit_params: Mapping[str, Any]) -> None:
         """Use copies of the data from now on, where a fit has changed the caller's."""
@@ -547,6 +560,7 @@ class SearchRecorder:
         self._session.reuse(candidate, split, key, stored, result=result)
         if key is not None:
             self._kept_keys[key] = stored.has_weights
+        self._note_short(candidate, split, lambda: stored.snapshots)
         if outcome is not None:
             self._n_new += 1
             self._progress.count("fits", outcome)
@@ -577,15 +591,24 @@ class SearchRecorder:
                 snapshots=outcome.snapshots,
             )
         )
-        if self.snapshots is not None and outcome.snapshots is not None:
-            n_epochs = outcome.snapshots.n_epochs
-            if self.snapshots.beyond(n_epochs):
-                self._too_short[candidate, split] = n_epochs
+        self._note_short(candidate, split, lambda: outcome.snapshots)
         self._n_new += 1
         self._trimmer.count(outcome.nbytes)
         self._progress.count("refits" if split == REFIT else "fits", outcome)
         if key is not None and not failed:
             self._kept_keys[key] = outcome.weights is not None
+
+    def _note_short(
+        self,
+        candidate: int,
+        split: int,
+        ask: Callable[[], Snapshots | FitSnapshots | None],
+    ) -> None:
+        """Note a fit that ended before an epoch that is named."""
+        if self.snapshots is not None and self.snapshots.named:
+            found = ask()
+            if found is not None and self.snapshots.beyond(found.n_epochs):
+                self._too_short[candidate, split] = found.n_epochs
 
     @staticmethod
     def _storable(outcome: Outcome) -> Outcome:

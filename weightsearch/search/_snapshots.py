@@ -13,13 +13,8 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
-from weightsearch._records import (
-    Array,
-    Outcome,
-    Snapshots,
-    SpooledBlock,
-)
-from weightsearch.exceptions import SnapshotError, SnapshotWarning
+from weightsearch._records import Array, Outcome, Snapshots
+from weightsearch.exceptions import SnapshotError, SnapshotWarning, StoreError
 from weightsearch.frameworks._epochs import epochs_of, final_estimator, why_no_epochs
 from weightsearch.store import Spool, StoredFit
 
@@ -34,6 +29,9 @@ __all__ = [
 
 _BLOCK_BYTES = 4 << 20
 """Bytes of snapshots that a worker holds in memory."""
+
+_SPOOL_SECONDS = 2.0
+"""From then on, and as often, a fit under way writes what it has into its spool."""
 
 _DTYPES = {"epoch": np.int64, "step": np.int64, "time": np.float64}
 
@@ -63,10 +61,14 @@ class SnapshotPlan:
             return epoch in wanted
         return bool(wanted(epoch))
 
+    @property
+    def named(self) -> tuple[int, ...]:
+        """The epochs of a list."""
+        return self.wanted if isinstance(self.wanted, tuple) else ()
+
     def beyond(self, n_epochs: int) -> list[int]:
         """Return the epochs that are named, and that a fit did not come to."""
-        named = self.wanted if isinstance(self.wanted, tuple) else ()
-        return [epoch for epoch in named if epoch > n_epochs]
+        return [epoch for epoch in self.named if epoch > n_epochs]
 
     def accepts(self, stored: StoredFit) -> bool:
         """Whether a stored fit has all snapshots that are wanted of it."""
@@ -173,16 +175,22 @@ class Snapshotter:
     """Take the snapshots of one fit, in the process that makes it.
 
     At most :data:`_BLOCK_BYTES`, or one snapshot, are in memory; what is more goes into
-    a file beside the store.
+    a file beside the store. So does what has come in :data:`_SPOOL_SECONDS`, for those
+    who read the fit under way.
 
     Parameters
     ----------
     plan : SnapshotPlan
+    run : str
+        Uid of the run.
+    candidate, split : int
+        The fit.
     """
 
-    def __init__(self, plan: SnapshotPlan):
+    def __init__(self, plan: SnapshotPlan, run: str, candidate: int, split: int):
         self._plan = plan
-        self._began = 0.0
+        self._fit = run, candidate, split
+        self._began = self._spooled_at = 0.0
         self.seconds = 0.0
         """Seconds that the snapshots took"""
         self._n_epochs = 0
@@ -190,11 +198,17 @@ class Snapshotter:
         self._specs: dict[str, tuple[np.dtype[Any], tuple[int, ...]]] = {}
         self._last: dict[str, bytes] = {}
         self._infos: list[dict[str, float]] = []
+        self._kept: list[int] = []
+        """Epochs of the snapshots"""
         self._contents: dict[str, list[bytes]] = {}
         self._changed: dict[str, list[bool]] = {}
         self._n_bytes = 0
-        self._blocks: list[Mapping[str, Array] | SpooledBlock] = []
+        self._blocks: list[Mapping[str, Array]] = []
         self._spool: Spool | None = None
+        self._n_spooled = 0
+        """Blocks in memory that are in the spool too"""
+        self._may_spool = True
+        self._needs_spool = False
         self._expected = True
         self._n_taken = 0
         self._notes: list[Warning] = []
@@ -213,13 +227,18 @@ class Snapshotter:
         epochs = epochs_of(type(final))
         assert epochs is not None
         self._expected = epochs.watch is not None
-        self._began = time.perf_counter()
+        self._began = self._spooled_at = time.perf_counter()
         watch = epochs.watch
         try:
             with nullcontext() if watch is None else watch(final, self._take):
                 yield
-        except BaseException:
+        except Exception:
             self.abandon()
+            raise
+        except BaseException:
+            # Of a fit that is interrupted, what there is stays.
+            if self._spool is not None:
+                self._spool_now_and_then()
             raise
 
     def _take(
@@ -234,18 +253,19 @@ class Snapshotter:
         if self._plan.wants(epoch):
             seconds = start - self._began - self.seconds
             self._add(weights(), {"epoch": epoch, "time": seconds, **info()})
+        if start - self._spooled_at > _SPOOL_SECONDS and self._n_taken > 1:
+            self._spool_now_and_then()
         self.seconds += time.perf_counter() - start
 
     def _add(self, weights: Mapping[str, Array], info: dict[str, float]) -> None:
         specs = {name: (array.dtype, array.shape) for name, array in weights.items()}
         if not specs:
-            self._warn_of_missing(info)
+            self._warn_of_missing(info["epoch"], info["epoch"])
             return
         if specs != self._specs:
-            if self._infos and self._specs.keys() < specs.keys():
+            if self._specs.keys() < specs.keys():
                 # Lazy modules have no weights before they have seen a batch.
-                self._warn_of_missing(self._infos[0])
-                self._clear()
+                self._forget()
             self._flush()
             self._specs = specs
             self._last = {}
@@ -258,23 +278,34 @@ class Snapshotter:
                 self._contents.setdefault(name, []).append(content)
                 self._n_bytes += len(content)
         self._infos.append(info)
+        self._kept.append(int(info["epoch"]))
         if self._n_bytes >= _BLOCK_BYTES:
-            self._flush(to_file=True)
+            self._spool_all()
+            self._needs_spool = True
+            self._blocks = []
+            self._n_spooled = self._n_bytes = 0
 
-    def _warn_of_missing(self, info: Mapping[str, float]) -> None:
+    def _forget(self) -> None:
+        """Drop the snapshots taken until now."""
+        if self._kept:
+            self._warn_of_missing(self._kept[0], self._kept[-1])
+        self.abandon()
+        self._spool = None
+        self._needs_spool = False
+        self._blocks, self._infos, self._kept = [], [], []
+        self._contents, self._changed = {}, {}
+        self._n_spooled = self._n_bytes = 0
+
+    def _warn_of_missing(self, first: float, last: float) -> None:
+        which = f"epoch {first}" if first == last else f"epochs {first} to {last}"
         self._notes.append(
             SnapshotWarning(
-                f"There is no snapshot of epoch {info['epoch']}: the model had not yet "
-                "made all its weights. Build it before it is trained."
+                f"There is no snapshot of {which}: the model had not yet made all its "
+                "weights. Build it before it is trained."
             )
         )
 
-    def _clear(self) -> None:
-        self._infos = []
-        self._contents, self._changed = {}, {}
-        self._n_bytes = 0
-
-    def _flush(self, *, to_file: bool = False) -> None:
+    def _flush(self) -> None:
         """Make a block of what has been gathered."""
         if not self._infos:
             return
@@ -286,13 +317,28 @@ class Snapshotter:
                 block[f"changed/{self._prefix}{name}"] = changed
             raw = np.frombuffer(b"".join(contents), dtype)
             block[f"weights/{self._prefix}{name}"] = raw.reshape(len(contents), *shape)
-        if to_file:
-            if self._spool is None:
-                self._spool = Spool(self._plan.store)
-            self._blocks.append(self._spool.write(block))
-        else:
-            self._blocks.append(block)
-        self._clear()
+        self._blocks.append(block)
+        self._infos = []
+        self._contents, self._changed = {}, {}
+
+    def _spool_all(self) -> None:
+        """Write all that is in memory into the spool."""
+        self._flush()
+        if self._spool is None:
+            self._spool = Spool(self._plan.store, *self._fit)
+        for block in self._blocks[self._n_spooled :]:
+            self._spool.write(block, self._n_epochs)
+            self._n_spooled += 1
+
+    def _spool_now_and_then(self) -> None:
+        """Let others read the fit under way."""
+        if self._may_spool and (self._infos or self._n_spooled < len(self._blocks)):
+            try:
+                self._spool_all()
+            except StoreError:
+                # Elsewhere, where the store's folder is not, memory may suffice.
+                self._may_spool = False
+        self._spooled_at = time.perf_counter()
 
     def finish(self, outcome: Outcome) -> Outcome:
         """Add the snapshots to what came of the fit."""
@@ -307,9 +353,14 @@ class Snapshotter:
             )
             return outcome._replace(notes=(*outcome.notes, warning))
         self._flush()
-        if self._spool is not None:
+        spooled = None
+        if self._spool is not None and self._needs_spool:
             self._spool.close()
-        snapshots = Snapshots(self._n_epochs, tuple(self._blocks))
+            spooled = self._spool.blocks
+            self._blocks = self._blocks[self._n_spooled :]
+        else:
+            self.abandon()
+        snapshots = Snapshots(self._n_epochs, tuple(self._blocks), spooled)
         notes = (*outcome.notes, *self._notes)
         return outcome._replace(snapshots=snapshots, notes=notes)
 

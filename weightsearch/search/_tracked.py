@@ -182,7 +182,7 @@ class TrackedSearch(CallbackSearch):
                 to_do = recorder.refits_to_do(self, self.keep)
                 sharing = Sharing(recorder.call, self.share_prefixes)
                 refits = refit_candidates(
-                    self, recorder.call, to_do, sharing, recorder.snapshots
+                    self, recorder.call, to_do, sharing, recorder.snapshotting
                 )
                 for candidate, outcome in refits:
                     params_ = self.cv_results_["params"][candidate]

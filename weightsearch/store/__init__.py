@@ -7,7 +7,7 @@ from weightsearch.store._lookup import StoredFit, verify
 from weightsearch.store._merge import merge
 from weightsearch.store._reader import Hdf5Store, check_store_file
 from weightsearch.store._session import WriteSession, consolidate, live_runs, locked
-from weightsearch.store._spool import Spool
+from weightsearch.store._spool import Spool, UnfinishedFit, unfinished_fits
 from weightsearch.store._verify import Problem
 from weightsearch.store._writer import append_runs, rewrite
 
@@ -17,6 +17,7 @@ __all__ = [
     "Problem",
     "Spool",
     "StoredFit",
+    "UnfinishedFit",
     "WriteSession",
     "append_runs",
     "check_compression",
@@ -27,5 +28,6 @@ __all__ = [
     "locked",
     "merge",
     "rewrite",
+    "unfinished_fits",
     "verify",
 ]

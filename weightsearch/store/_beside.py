@@ -180,7 +180,7 @@ def place_new(aside: Path, path: Path) -> None:
 
 def remove_leftovers(store: Path) -> None:
     """Remove a crashed writer's temporary files; there is one writer at a time."""
-    pattern = re.compile(re.escape(store.name) + r"\.[0-9a-f]{16}\.(tmp|wsspool)")
+    pattern = re.compile(re.escape(store.name) + r"\.[0-9a-f]{16}\.tmp")
     for other in store.parent.iterdir():
         if pattern.fullmatch(other.name):
             other.unlink(missing_ok=True)

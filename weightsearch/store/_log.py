@@ -15,10 +15,18 @@ import struct
 import threading
 import time
 import zlib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import (
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -27,9 +35,7 @@ from weightsearch._records import (
     FitRecord,
     RunHeader,
     RunResults,
-    Snapshots,
     Splits,
-    SpooledBlock,
 )
 from weightsearch.exceptions import StoreWriteError
 from weightsearch.store import _json, _steps
@@ -44,9 +50,17 @@ from weightsearch.store._beside import (
 )
 from weightsearch.store._specs import Packed, pack
 from weightsearch.store._splits import pack_splits
-from weightsearch.store._spool import read_spool
 
-__all__ = ["HEAD", "MAGIC", "Log", "head_of", "log_path", "unpack_head"]
+__all__ = [
+    "HEAD",
+    "MAGIC",
+    "Log",
+    "frame_of",
+    "head_of",
+    "log_path",
+    "unpack_head",
+    "write_at",
+]
 
 MAGIC: Final = b"WSL1"
 """Begins every frame; the last byte is the format's version."""
@@ -100,6 +114,44 @@ def unpack_head(raw: bytes, at: int) -> tuple[int, int, int] | None:
     ):
         return None
     return n_header, n_payload, crc
+
+
+class Frame(NamedTuple):
+    """A frame that is ready to be written.
+
+    Attributes
+    ----------
+    lines : list of bytes
+        Of its header.
+    pieces : list of buffers
+        All of it.
+    n_header, n_payload : int
+        Bytes of the lines and of the arrays.
+    """
+
+    lines: list[bytes]
+    pieces: list[Any]
+    n_header: int
+    n_payload: int
+
+    @property
+    def size(self) -> int:
+        """Bytes of all of it."""
+        return HEAD.size + self.n_header + self.n_payload
+
+
+def frame_of(
+    at: int, fields: str, arrays: Packed | None, lines: Sequence[bytes]
+) -> Frame:
+    """Return a frame, given its place in the file and the fields of its event."""
+    spec, contents, n_payload = b"", [], 0
+    if arrays is not None:
+        spec, contents, n_payload = arrays.spec, arrays.pieces, sum(arrays.sizes)
+        fields += f',"sizes":{arrays.sizes},"crcs":{arrays.crcs}'
+    lines = [f"{{{fields}}}".encode(), spec, *lines]
+    header = b"\n".join(lines)
+    head = head_of(at, len(header), n_payload, zlib.crc32(header))
+    return Frame(lines, [head, header, *contents], len(header), n_payload)
 
 
 class Log:
@@ -200,8 +252,14 @@ class Log:
                 self._write(PARAMS, {"start": start + first, "params": list(block)})
             self._params.update(enumerate(encoded, start))
 
-    def append(self, record: FitRecord) -> None:
-        """Append a finished fit."""
+    def append(
+        self, record: FitRecord, spooled: Iterable[tuple[int, Packed]] = ()
+    ) -> None:
+        """Append a finished fit.
+
+        `spooled` are blocks of its snapshots that come before those of the record:
+        number of snapshots and arrays of each.
+        """
         weights, state = record.weights, record.state
         arrays = None
         if weights is not None:
@@ -220,27 +278,21 @@ class Log:
             if state is not None:
                 meta["blobs"] = list(state.blobs)
             if record.snapshots is not None:
-                n_snapshots = self._append_snapshots(record.snapshots)
                 meta["epochs"] = record.snapshots.n_epochs
-                meta["snapshots"] = n_snapshots
+                meta["snapshots"] = 0
+                own = (
+                    (len(block[names.D_EPOCH]), pack(block))
+                    for block in record.snapshots.blocks
+                )
+                for count, block in chain(spooled, own):
+                    self._write(SNAPSHOTS, {"number": self._n_rows}, block)
+                    meta["snapshots"] += count
             text = None if state is None else state.text.encode()
             self._write(FIT, meta, arrays, self._known(record.candidate), result, text)
             self._n_rows += 1
             self._n_safe += not failed
             _steps.reached(_steps.FIT_WRITTEN)
             self._sync_sometimes()
-
-    def _append_snapshots(self, snapshots: Snapshots) -> int:
-        """Write the snapshots of the fit that comes next; return their number."""
-        count = 0
-        for block in snapshots.blocks:
-            arrays = read_spool(block) if isinstance(block, SpooledBlock) else block
-            self._write(SNAPSHOTS, {"number": self._n_rows}, pack(arrays))
-            count += len(arrays[names.D_EPOCH])
-        for block in snapshots.blocks:
-            if isinstance(block, SpooledBlock):
-                Path(block.path).unlink(missing_ok=True)
-        return count
 
     def append_reference(
         self,
@@ -337,21 +389,13 @@ class Log:
             raise RuntimeError("No run has begun in this log.")
         meta = {"event": event, "run": self.run.uid, **meta}
         line = _line(meta) if event in (FIT, REUSE) else _json.dumps(meta)[1:-1]
-        spec = b""
-        n_payload = 0
-        if arrays is not None:
-            spec = arrays.spec
-            n_payload = sum(arrays.sizes)
-            meta |= {"sizes": arrays.sizes, "crcs": arrays.crcs}
-            line += f',"sizes":{arrays.sizes},"crcs":{arrays.crcs}'
-        lines = [f"{{{line}}}".encode(), spec, params, result]
+        lines = [params, result]
         if state is not None:
             # Last, since it may have lines of its own.
             lines.append(state)
-        header = b"\n".join(lines)
-        head = head_of(self._end, len(header), n_payload, zlib.crc32(header))
-        pieces = [head, header, *(arrays.pieces if arrays is not None else ())]
-        total = len(head) + len(header) + n_payload
+        frame = frame_of(self._end, line, arrays, lines)
+        if arrays is not None:
+            meta |= {"sizes": arrays.sizes, "crcs": arrays.crcs}
         with self._explaining():
             if os.fstat(self._handle).st_nlink == 0:
                 raise StoreWriteError(
@@ -360,14 +404,14 @@ class Log:
                     str(self.path),
                 )
             try:
-                _write_at(self._handle, pieces, self._end, total)
+                write_at(self._handle, frame.pieces, self._end, frame.size)
             except BaseException:
                 with contextlib.suppress(OSError):
                     os.ftruncate(self._handle, self._end)
                 raise
-        at, self._end = self._end, self._end + total
+        at, self._end = self._end, self._end + frame.size
         if self.follow is not None:
-            self.follow(at, len(header), n_payload, meta, lines)
+            self.follow(at, frame.n_header, frame.n_payload, meta, frame.lines)
 
     @contextlib.contextmanager
     def _explaining(self) -> Iterator[None]:
@@ -450,7 +494,7 @@ def _blocks(texts: Sequence[str]) -> Iterator[tuple[int, Sequence[str]]]:
         yield first, texts[first:]
 
 
-def _write_at(handle: int, pieces: list[Any], at: int, total: int) -> None:
+def write_at(handle: int, pieces: list[Any], at: int, total: int) -> None:
     """Write buffers one after another from a place in the file on."""
     if hasattr(os, "pwritev") and len(pieces) <= _MAX_PIECES:
         done = os.pwritev(handle, pieces, at)

@@ -115,7 +115,11 @@ class LogContent:
     params: dict[int, str] = field(default_factory=dict)
     fits: list[Fit] = field(default_factory=list)
     snapshots: dict[int, list[LogArrays]] = field(default_factory=dict)
-    """Blocks of snapshots of each fit, by its number"""
+    """Blocks of snapshots of each fit, by its number; in a spool, by their own"""
+    under_way: tuple[int, int] | None = None
+    """Candidate and split of the fit that a spool belongs to"""
+    n_epochs: int = 0
+    """Epochs that this fit had trained"""
     ended: int = 0
     end: dict[str, Any] | None = None
     cv_results: LogArrays | None = None
@@ -356,6 +360,8 @@ class LogFile:
         elif event == fmt.SNAPSHOTS:
             if arrays is None:
                 raise ValueError("snapshots without arrays")
+            if "epochs" in meta:
+                _note_under_way(run, meta)
             run.snapshots.setdefault(_count(meta["number"]), []).append(arrays)
         elif event == fmt.PARAMS:
             for number, text in enumerate(meta["params"], _count(meta["start"])):
@@ -490,6 +496,16 @@ class LogFile:
     def corrupt(self, place: str, what: str) -> CorruptStoreError:
         """Return the error for damage at a place."""
         return corrupt(what, str(self.path), place)
+
+
+def _note_under_way(run: LogContent, meta: Any) -> None:
+    place = _count(meta["candidate"]), meta["split"]
+    if type(place[1]) is not int or place[1] < REFIT:
+        raise ValueError("snapshots of no fit")
+    if run.under_way not in (None, place):
+        raise ValueError("snapshots of two fits")
+    n_epochs = _count(meta["epochs"])
+    run.under_way, run.n_epochs = place, n_epochs
 
 
 def _note_fit(

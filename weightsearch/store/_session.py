@@ -34,6 +34,7 @@ from weightsearch.store._log_file import LogFile
 from weightsearch.store._log_run import LogRun
 from weightsearch.store._lookup import StoredFit, StoreLookup
 from weightsearch.store._reader import check_store_file
+from weightsearch.store._spool import read_spool, remove_spools, unfinished_fits
 from weightsearch.store._writer import append_runs
 
 __all__ = ["WriteSession", "consolidate", "live_runs", "locked"]
@@ -176,7 +177,9 @@ class WriteSession:
 
     def append(self, record: FitRecord) -> None:
         """Append a finished fit to the log."""
-        self._begun().append(record)
+        snapshots = record.snapshots
+        with read_spool(None if snapshots is None else snapshots.spooled) as spooled:
+            self._begun().append(record, spooled)
 
     def reuse(
         self,
@@ -224,6 +227,7 @@ class WriteSession:
                     str(self.path),
                 )
             self.empty_log()
+            self.remove_spools()
         finally:
             self.close()
 
@@ -233,6 +237,7 @@ class WriteSession:
             if self._log is not None:
                 self._log.take_back()
             self.empty_log()
+            self.remove_spools()
         finally:
             self.close()
 
@@ -267,7 +272,7 @@ class WriteSession:
         self.lookup.refresh_log(self._file)
         damaged = self._file.damaged
         supersede = self._file.superseded
-        runs = [run for run in self.lookup.log_runs if run.complete or len(run.fits())]
+        runs = [run for run in self.lookup.log_runs if self._counts(run)]
         if runs:
             _steps.reached(_steps.CONSOLIDATION_BEGUN)
             damaged |= self._append(runs, supersede)
@@ -276,6 +281,12 @@ class WriteSession:
         else:
             self._remove_log()
         return bool(runs)
+
+    def remove_spools(self) -> None:
+        """Remove what workers wrote beside the store, except of unfinished runs."""
+        remove_spools(
+            self.path, lambda: {run.header.uid for run in self.lookup.unfinished()}
+        )
 
     def add(self, runs: Sequence[RunSource]) -> None:
         """Put runs of other stores into the file."""
@@ -305,9 +316,18 @@ class WriteSession:
             self._move_aside([])
         elif self._file.damaged:
             self.recovered |= self.empty_log()
-        elif not any(run.complete or len(run.fits()) for run in runs):
+        elif not any(map(self._counts, runs)):
             # All of it is in the file already, or it has no fit.
             self._remove_log()
+
+    def _counts(self, run: LogRun) -> bool:
+        """Whether a run of the log has anything to keep."""
+        if run.complete or len(run.fits()):
+            return True
+        return bool(run.params()) and bool(unfinished_fits(self.path, run.uid))
+
+    def _has_spools(self, log: Log) -> bool:
+        return log.run is not None and bool(unfinished_fits(self.path, log.run.uid))
 
     def _append(self, runs: Sequence[LogRun], supersede: Collection[str]) -> bool:
         """Append runs to the file; return whether damaged fits were left out."""
@@ -391,7 +411,7 @@ class WriteSession:
     def _close_log(self, log: Log) -> None:
         self._n_safe = log.n_safe
         try:
-            if log.n_rows == 0:
+            if log.n_rows == 0 and not self._has_spools(log):
                 log.take_back()
                 if log.is_empty and log.in_place:
                     self._log_path.unlink(missing_ok=True)
@@ -427,6 +447,7 @@ def locked(path: Path, *, compression: Compression = None) -> Iterator[WriteSess
         session.empty_log()
         session.lookup.close()
         yield session
+        session.remove_spools()
 
 
 def consolidate(path: Path, compression: Compression = None) -> bool:

@@ -11,7 +11,7 @@ import bisect
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from itertools import accumulate, compress
+from itertools import accumulate
 
 import numpy as np
 from h5py import h5g
@@ -83,11 +83,12 @@ class _Block:
         (self.count,) = lengths
         self.specs: dict[str, WeightSpec] = {}
         self.changed: dict[str, Array] = {}
+        always = np.ones(self.count, bool)
         for spec in specs:
             if not spec.name.startswith(WEIGHTS):
                 continue
             name = spec.name.removeprefix(WEIGHTS)
-            changed = np.ones(self.count, bool)
+            changed = always
             if CHANGED + name in arrays.packing.index:
                 changed = self._column(CHANGED + name, "b")
             if spec.shape[:1] != (changed.sum(),) or len(changed) != self.count:
@@ -102,19 +103,20 @@ class _Block:
         return column
 
     @cached_property
-    def changes(self) -> list[tuple[str, ...]]:
-        """Names of the weights that changed in each snapshot."""
-        known = list(self.specs)
-        every = tuple(known)
-        table = np.array([self.changed[name] for name in known], bool)
-        return [
-            every if all(row) else tuple(compress(known, row))
-            for row in table.reshape(-1, self.count).T.tolist()
-        ]
+    def _partly(self) -> dict[str, list[bool]]:
+        """In which snapshots weights changed that did not in all."""
+        return {
+            name: changed.tolist()
+            for name, changed in self.changed.items()
+            if not changed.all()
+        }
 
-    @cached_property
-    def _places(self) -> dict[str, Array]:
-        return {name: np.cumsum(column) - 1 for name, column in self.changed.items()}
+    def changes(self, at: int) -> tuple[str, ...]:
+        """Names of the weights that changed in a snapshot."""
+        partly = self._partly
+        return tuple(
+            name for name in self.specs if name not in partly or partly[name][at]
+        )
 
     @cached_property
     def _raw(self) -> dict[str, Array]:
@@ -152,7 +154,7 @@ class _Block:
         spec = self.arrays.packing.specs.arrays[number]
         stored = self.arrays.packing.stored[number]
         whole = as_array(self._raw[name].copy(), spec, stored)
-        found: Array = whole[self._places[name][at]]
+        found: Array = whole[np.cumsum(self.changed[name])[at] - 1]
         return found
 
 
@@ -196,7 +198,7 @@ class LoggedSnapshots:
     def specs(self, index: int) -> WeightSpecs | None:
         """Weights that changed in a snapshot; None where none did."""
         block, at = self._find(index)
-        known = block.changes[at]
+        known = block.changes(at)
         if not known:
             return None
         if known not in self._specs:

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from weightsearch._copies import copied, is_unchanged
+from weightsearch._records import REFIT
 from weightsearch.search._recorder import SearchRecorder
 from weightsearch.search._sklearn._callbacks import has_callbacks
-from weightsearch.search._snapshots import Snapshotter, follow_fit
+from weightsearch.search._snapshots import follow_fit
 
 __all__ = ["BestClone", "forget_fit"]
 
@@ -57,8 +58,10 @@ class BestClone:
 
     def _take_snapshots(self, estimator: Any) -> None:
         """Let the refit of the best candidate take snapshots."""
-        if self._recorder.snapshots is not None:
-            self._recorder.best_snapshotter = Snapshotter(self._recorder.snapshots)
+        best = int(self._search.best_index_)
+        snapshotting = self._recorder.snapshotting(best, REFIT)
+        if snapshotting is not None:
+            self._recorder.best_snapshotter = snapshotting()
             follow_fit(estimator, self._recorder.best_snapshotter)
 
     def _keep_data(self) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from itertools import chain, islice
 from types import FunctionType
@@ -46,7 +46,7 @@ from weightsearch.search._sklearn._parallel import make_parallel
 from weightsearch.search._sklearn._prefixes import Sharing, stream_shared
 from weightsearch.search._sklearn._rows import some_rows
 from weightsearch.search._sklearn._shared_steps import SharedSteps
-from weightsearch.search._snapshots import SnapshotPlan, Snapshotter
+from weightsearch.search._snapshots import Snapshotter
 
 __all__ = ["fit_search"]
 
@@ -67,7 +67,6 @@ def fit_search(
             _evaluate,
             names["_fit_and_score"],
             recorder.captures_splits,
-            recorder.snapshots,
             registered_extractors(),
         ),
         "Parallel": functools.partial(
@@ -93,7 +92,6 @@ def fit_search(
 def _evaluate(
     fit_and_score: Any,
     captures: bool,
-    snapshots: SnapshotPlan | None,
     extractors: Mapping[Any, Extractor],
     estimator: Any,
     X: Any,
@@ -102,6 +100,7 @@ def _evaluate(
     position: int,
     model: StoredModel | None = None,
     steps: SharedSteps | None = None,
+    snapshotting: Callable[[], Snapshotter] | None = None,
     **kwargs: Any,
 ) -> tuple[int, Outcome]:
     """Replacement for ``_fit_and_score`` in the worker."""
@@ -114,7 +113,7 @@ def _evaluate(
             result = _rescore(fit_and_score, model, estimator, X, y, kwargs)
             if result is not None:
                 return position, Outcome(result, rescored=True)
-        snapshotter = Snapshotter(snapshots) if snapshots and captures else None
+        snapshotter = snapshotting() if snapshotting is not None else None
         fitting = _Fitting(
             estimator, captures=captures, snapshotter=snapshotter, steps=steps
         )
@@ -130,8 +129,9 @@ def _evaluate(
         outcome = proved(captured, fitted, rows)._replace(result=result)
         if outcome.exact and drew and answers_vary(drew, fitted, rows):
             outcome = outcome._replace(exact=False)
-        if snapshotter is not None:
-            outcome = snapshotter.finish(outcome)
+    # Of a fit that was interrupted, the snapshots stay where they are.
+    if snapshotter is not None:
+        outcome = snapshotter.finish(outcome)
     return position, outcome
 
 
@@ -331,6 +331,10 @@ class _RecordingParallel:
                 show_as_done(kwargs)
                 continue
             kwargs["position"] = position
+            if self._recorder.captures_splits:
+                kwargs["snapshotting"] = self._recorder.snapshotting(
+                    fit.candidate, fit.split
+                )
             if not any(hasattr(p, "_skl_callbacks") for p in fit.params.values()):
                 kwargs.update(unheard)
             # Who listens to fits must get them.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
 from typing import Any
@@ -13,7 +13,7 @@ from sklearn.base import clone
 from sklearn.utils.parallel import delayed
 
 from weightsearch._copies import copied
-from weightsearch._records import Outcome
+from weightsearch._records import REFIT, Outcome
 from weightsearch.frameworks._capture import capture
 from weightsearch.frameworks._registry import (
     Extractor,
@@ -28,7 +28,7 @@ from weightsearch.search._sklearn._parallel import make_parallel
 from weightsearch.search._sklearn._prefixes import Sharing, stream_shared
 from weightsearch.search._sklearn._rows import some_rows
 from weightsearch.search._sklearn._shared_steps import SharedSteps
-from weightsearch.search._snapshots import SnapshotPlan, Snapshotter, follow_fit
+from weightsearch.search._snapshots import Snapshotter, follow_fit
 
 __all__ = ["refit_candidates"]
 
@@ -38,7 +38,7 @@ def refit_candidates(
     call: FitCall,
     candidates: Sequence[tuple[int, Mapping[str, Any]]],
     sharing: Sharing,
-    snapshots: SnapshotPlan | None = None,
+    snapshotting: Callable[[int, int], Callable[[], Snapshotter] | None],
 ) -> Iterator[tuple[int, Outcome]]:
     """Fit candidates on all the data in the workers of `search`, as it refits its best.
 
@@ -52,10 +52,7 @@ def refit_candidates(
     if not candidates:
         return
     parent, contexts = refit_contexts(search, call.estimator, len(candidates))
-    shared: dict[str, Any] = {
-        "extractors": registered_extractors(),
-        "snapshots": snapshots,
-    }
+    shared: dict[str, Any] = {"extractors": registered_extractors()}
     if parent is not None:
         shared["caller"] = Caller(search)
     if parent is not None:
@@ -70,6 +67,7 @@ def refit_candidates(
             fit_params=call.fit_params,
             error_score=call.error_score,
             context=context,
+            snapshotting=snapshotting(candidate, REFIT),
             **shared,
         )
         for (candidate, params), context in zip(candidates, contexts, strict=True)
@@ -93,14 +91,14 @@ def _refit(
     error_score: Any,
     context: Any,
     extractors: Mapping[Any, Extractor],
-    snapshots: SnapshotPlan | None,
+    snapshotting: Callable[[], Snapshotter] | None,
     caller: Caller | None = None,
     steps: SharedSteps | None = None,
 ) -> tuple[int, Outcome]:
     """Fit one candidate in a worker, the way scikit-learn refits its best one."""
     ensure_tags()
     use_extractors(extractors)
-    snapshotter = None if snapshots is None else Snapshotter(snapshots)
+    snapshotter = None if snapshotting is None else snapshotting()
     if snapshotter is not None:
         follow_fit(estimator, snapshotter)
     with InterruptWatch():
