@@ -233,11 +233,14 @@ def _spools(store: Path) -> list[Path]:
     """Return the paths of all spools beside a store, those written last at the end."""
     pattern = re.compile(re.escape(store.name) + r"\.[0-9a-f]{16}" + _SUFFIX)
     found = []
-    with contextlib.suppress(OSError):
-        for entry in os.scandir(store.parent):
-            if pattern.fullmatch(entry.name):
-                when = entry.stat(follow_symlinks=False).st_mtime_ns
-                found.append((when, Path(entry.path)))
+    if not store.parent.is_dir():
+        return []
+    for name in os.listdir(store.parent):
+        if pattern.fullmatch(name):
+            path = store.with_name(name)
+            # A fit that has just ended removes its own.
+            with contextlib.suppress(FileNotFoundError):
+                found.append((path.lstat().st_mtime_ns, path))
     return [path for _, path in sorted(found)]
 
 
