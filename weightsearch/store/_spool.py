@@ -235,9 +235,8 @@ def _spools(store: Path) -> list[Path]:
     found = []
     if not store.parent.is_dir():
         return []
-    for name in os.listdir(store.parent):
-        if pattern.fullmatch(name):
-            path = store.with_name(name)
+    for path in store.parent.iterdir():
+        if pattern.fullmatch(path.name):
             # A fit that has just ended removes its own.
             with contextlib.suppress(FileNotFoundError):
                 found.append((path.lstat().st_mtime_ns, path))
