@@ -443,9 +443,6 @@ class RunSource(Protocol):
     def state(self, row: int) -> tuple[str, tuple[str, ...]] | None:
         """``ModelState.text`` of a row and the names of its blobs, where it has one."""
 
-    def has_blob(self, name: str) -> bool:
-        """Whether a state of this run has a content of that name."""
-
     def blob(self, name: str) -> bytes:
         """One content of ``ModelState.blobs``, of any row that names it."""
 

@@ -95,9 +95,6 @@ class MemoryRun:
     def snapshots(self, row: int) -> None:
         return None
 
-    def has_blob(self, name: str) -> bool:
-        return any(name in r.state.blobs for r in self.records if r.state is not None)
-
     def blob(self, name: str) -> bytes:
         states = [r.state for r in self.records if r.state is not None]
         return next(s.blobs[name] for s in states if name in s.blobs)

@@ -147,7 +147,6 @@ def test_close_keeps_the_log_and_frees_the_store(path):
     run = live_run(path)
     assert run.header.status == "interrupted"
     assert len(run.fits()) == 3
-    run.close()
     assert not path.exists()
 
 
@@ -332,7 +331,6 @@ def test_reused_fits_are_whole_in_the_new_run(path):
         session.reuse(candidate, REFIT, key(source), stored)
     live = live_run(path)
     assert same(live.read_all(0), weights(2))
-    live.close()
     session.append(fit(1, split=0))
     session.commit(results(2), supersede=[header(0).uid])
 
@@ -367,8 +365,7 @@ def test_a_model_that_was_scored_again_is_stored_once(path, step):
         if step != "log" or number == 1:
             session.commit(results(2), supersede=[header(0).uid] * (step != "file"))
     if step == "log":
-        with live_run(path) as run:
-            assert_scored(run)
+        assert_scored(live_run(path))
     if step == "rewritten":
         WeightStore.repack(path)
     if step == "merged":
@@ -648,7 +645,6 @@ def test_full_disk_while_appending_costs_nothing_finished(path, limit, large):
     run = live_run(path)
     assert len(run.fits()) == done
     assert same(run.read_all(done - 1), weights(done - 1, large))
-    run.close()
     assert consolidate(path)
     with Hdf5Store(path) as store:
         assert len(store.runs["run-0001"].fits()) == done
@@ -824,7 +820,6 @@ def test_full_file_system(tmp_path):
         assert verify(path) == []
         run = live_run(path)
         assert len(run.fits()) == done > 3
-        run.close()
         with pytest.raises(StoreWriteError, match="room"):
             consolidate(path)
         more = ["-o", "remount,size=20m", str(place)]
@@ -875,11 +870,9 @@ def test_live_run_says_whether_somebody_writes(path):
     session = begin(path)
     run = live_run(path)
     assert run.header.status == "running"
-    run.close()
     session.close()
     run = live_run(path)
     assert run.header.status == "interrupted"
-    run.close()
 
 
 def test_dropped_live_run_closes_itself(path):
@@ -921,11 +914,10 @@ def test_reader_while_another_process_writes(path):
         while process.poll() is None:
             run = live_run(path)
             if run is not None:
-                with run:
-                    count = len(run.fits())
-                    if count:
-                        assert same(run.read_all(count - 1), weights(count - 1))
-                    seen.append(count)
+                count = len(run.fits())
+                if count:
+                    assert same(run.read_all(count - 1), weights(count - 1))
+                seen.append(count)
             time.sleep(0.01)
     assert process.returncode == 0
     assert seen == sorted(seen)
@@ -957,12 +949,12 @@ def test_forked_child_cannot_end_the_session(path):
 def test_live_run_outlives_its_log(path):
     """A run that goes into the file while it is read stays as it was seen."""
     session = begin(path)
-    with live_run(path) as run:
-        assert len(run.fits()) == 3
-        session.append(fit(0, split=0))
-        session.commit(results(3))
-        following = begin(path, 1, count=2)
-        assert len(run.fits()) >= 3
-        assert run.header.uid == header(0).uid
-        assert same(run.read_all(2), weights(2))
-        following.close()
+    run = live_run(path)
+    assert len(run.fits()) == 3
+    session.append(fit(0, split=0))
+    session.commit(results(3))
+    following = begin(path, 1, count=2)
+    assert len(run.fits()) >= 3
+    assert run.header.uid == header(0).uid
+    assert same(run.read_all(2), weights(2))
+    following.close()

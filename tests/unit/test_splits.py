@@ -24,11 +24,11 @@ GROUPS = np.arange(60) % 7
 @pytest.mark.parametrize(
     ("cv", "arrays"),
     [
-        (KFold(5), {"fold"}),
-        (StratifiedKFold(3, shuffle=True, random_state=0), {"fold"}),
-        (GroupKFold(4), {"fold"}),
-        (LeaveOneOut(), {"fold"}),
-        (PredefinedSplit(np.arange(60) % 4 - 1), {"fold"}),
+        (KFold(5), {"test"}),
+        (StratifiedKFold(3, shuffle=True, random_state=0), {"test"}),
+        (GroupKFold(4), {"test"}),
+        (LeaveOneOut(), {"test"}),
+        (PredefinedSplit(np.arange(60) % 4 - 1), {"test"}),
         (RepeatedKFold(n_splits=4, n_repeats=2, random_state=0), {"test"}),
         (TimeSeriesSplit(4), {"test", "train"}),
         (ShuffleSplit(3, random_state=0), {"test", "train"}),
@@ -47,19 +47,20 @@ def test_splits_of_every_splitter_come_back(cv, arrays):
     assert {rows.dtype for pair in found for rows in pair} == {np.dtype(np.int64)}
 
 
-def test_a_number_per_row_is_as_small_as_it_can_be():
-    """Five folds of any data take a byte per row."""
-    packed = pack_splits(list(KFold(5).split(Y)), len(Y))
+@pytest.mark.parametrize(("n_rows", "kind"), [(128, "i1"), (129, "<i2")])
+def test_row_numbers_are_as_small_as_they_can_be(n_rows, kind):
+    """Row numbers take no more bytes than the largest needs."""
+    packed = pack_splits(list(KFold(5).split(np.zeros(n_rows))), n_rows)
 
-    assert sum(array.nbytes for array in packed.values()) == len(Y)
+    assert packed["test"].dtype == np.dtype(kind)
+    assert len(packed["test"]) == n_rows
 
 
 @pytest.mark.parametrize(
     "packed",
     [
-        {"fold": np.array([0, 1, 2])},
-        {"fold": np.array([0, 1, 0, 1])},
-        {"fold": np.array([0.0, 1.0, 0.0])},
+        {"test": np.array([0.0, 1.0]), "test_offset": np.array([0, 1, 2])},
+        {"test": np.array([-1, 1]), "test_offset": np.array([0, 1, 2])},
         {"test": np.array([0, 3]), "test_offset": np.array([0, 1, 2])},
         {"test": np.array([0, 1]), "test_offset": np.array([0, 2, 1])},
         {"test": np.array([0, 1]), "test_offset": np.array([0, 1, 9])},

@@ -12,9 +12,9 @@ from store_memory import MemoryRun, mlp_run, mlp_weights, refit, write
 from weightsearch._records import Weights, WeightSpec, WeightSpecs
 from weightsearch.exceptions import CorruptStoreError, WeightsNotFoundError
 from weightsearch.store import _stacks
-from weightsearch.store._plan import plan
 from weightsearch.store._reader import Hdf5Store
-from weightsearch.store._schema import MAX_FAMILIES, MAX_SHAPES, RAGGED, STACKED
+from weightsearch.store._schema import MAX_STACKS, RAGGED, STACKED
+from weightsearch.store._stacks import plan
 
 ROWS = [
     range(40),
@@ -58,7 +58,7 @@ def test_any_rows_of_a_ragged_layout(tmp_path: Path, rows: object):
     """Ragged layouts stack too, where the shapes of the chosen rows agree."""
     rng = np.random.default_rng(0)
     records = [refit(i, mlp_weights(rng, 3)) for i in range(40)]
-    records += [refit(i, mlp_weights(rng, i)) for i in range(40, 40 + MAX_SHAPES)]
+    records += [refit(i, mlp_weights(rng, i)) for i in range(40, 40 + MAX_STACKS)]
     run = MemoryRun(records)
     with Hdf5Store(write(tmp_path / "a.h5", run)) as store:
         (stored,) = store.runs.values()
@@ -184,7 +184,7 @@ def test_equal_specs_are_stacked():
 
 
 @pytest.mark.parametrize(
-    ("count", "kind"), [(MAX_SHAPES, STACKED), (MAX_SHAPES + 1, RAGGED)]
+    ("count", "kind"), [(MAX_STACKS, STACKED), (MAX_STACKS + 1, RAGGED)]
 )
 def test_shapes_beyond_the_limit_are_ragged(count: int, kind: str):
     """A weight may have so many shapes and no more before its layout is ragged."""
@@ -196,7 +196,7 @@ def test_shapes_beyond_the_limit_are_ragged(count: int, kind: str):
 
 def test_families_with_a_contradiction_stay_apart():
     """A name of two types, other ties, or another order is another layout."""
-    families = [specs((f"w{i}", (1,), "<f4")) for i in range(MAX_FAMILIES)]
+    families = [specs((f"w{i}", (1,), "<f4")) for i in range(MAX_STACKS)]
     families += [
         specs(("w0", (1,), "<f8")),
         specs(("w1", (1,), "<f4"), ("w0", (1,), "<f4")),
@@ -207,7 +207,7 @@ def test_families_with_a_contradiction_stay_apart():
 
     assert [one.kind for one in layouts] == [RAGGED] * 3
     assert [one.rows for one in layouts] == [
-        [*range(MAX_FAMILIES), MAX_FAMILIES + 1],
-        [MAX_FAMILIES],
-        [MAX_FAMILIES + 2],
+        [*range(MAX_STACKS), MAX_STACKS + 1],
+        [MAX_STACKS],
+        [MAX_STACKS + 2],
     ]

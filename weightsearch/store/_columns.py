@@ -19,18 +19,20 @@ from h5py import h5a, h5d, h5g, h5p, h5s, h5t, h5z
 from weightsearch._records import Array
 from weightsearch.store import _json
 from weightsearch.store._checked import (
-    FILTERS,
     CheckedDataset,
     CheckedGroup,
     crc32,
     guarded,
 )
+from weightsearch.store._names import to_flat
 from weightsearch.store._schema import (
     A_CRC32,
     CHUNK_BYTES,
     D_TEXT,
     D_TEXT_OFFSET,
     FIXED_TEXT_BYTES,
+    J_NAME,
+    J_PATH,
     MAX_JSON_BYTES,
     PLAIN_COLUMN_BYTES,
 )
@@ -39,13 +41,14 @@ __all__ = [
     "append_block",
     "check_compression",
     "create_dataset",
-    "filters_of",
     "read_column",
     "read_json",
+    "read_named_columns",
     "read_text",
     "read_texts",
     "write_attribute",
     "write_column",
+    "write_named_columns",
     "write_text",
     "write_texts",
 ]
@@ -124,21 +127,6 @@ def create_dataset(
     return h5d.create(group, name.encode(), kind, space, dcpl, lcpl)
 
 
-def filters_of(dataset: h5d.DatasetID) -> Filters:
-    """Return the filters of a dataset, as :func:`create_dataset` takes them."""
-    dcpl = dataset.get_create_plist()
-    found: dict[str, Any] = {}
-    for index in range(dcpl.get_nfilters()):
-        code, _, values, _ = dcpl.get_filter(index)
-        if code in (h5z.FILTER_DEFLATE, h5z.FILTER_LZF):
-            found["compression"] = FILTERS[code]
-            if code == h5z.FILTER_DEFLATE:
-                found["compression_opts"] = values[0]
-        else:
-            found[FILTERS[code]] = True
-    return found or None
-
-
 def append_block(dataset: h5d.DatasetID, block: Array, start: int) -> None:
     """Write elements of the first axis from `start` on."""
     if block.size:
@@ -168,6 +156,17 @@ def write_column(group: h5g.GroupID, name: str, data: Array) -> None:
     # Floats are hardly smaller when deflated, and the plainest when not.
     small = data.nbytes <= PLAIN_COLUMN_BYTES or data.dtype.kind in "fc"
     _write(group, name, data, kind, None if small else _NUMBERS)
+
+
+def write_named_columns(
+    group: h5g.GroupID, name: str, order: str, columns: Mapping[str, Array]
+) -> None:
+    """Write columns into a group of their own, and their names in order."""
+    target = h5g.create(group, name.encode())
+    for column, data in columns.items():
+        write_column(target, to_flat(column), data)
+    listed = [{J_NAME: column, J_PATH: to_flat(column)} for column in columns]
+    write_text(group, order, _json.dumps(listed))
 
 
 def write_text(group: h5g.GroupID, name: str, text: str) -> None:
@@ -222,6 +221,20 @@ def read_json(group: CheckedGroup, name: str, kind: type) -> Any:
     if not isinstance(value, kind):
         raise group.refuse(f"is not a JSON {kind.__name__}", name)
     return value
+
+
+def read_named_columns(
+    group: CheckedGroup, name: str, order: str, count: int, dtype: Any = None
+) -> dict[str, Array]:
+    """Read what :func:`write_named_columns` wrote."""
+    folder, found = group.group(name), {}
+    for item in read_json(group, order, list):
+        try:
+            column, path = str(item[J_NAME]), str(item[J_PATH])
+        except (TypeError, KeyError) as exc:
+            raise group.refuse("is not a list of names and paths", order) from exc
+        found[column] = read_column(folder, path, dtype, (count,))
+    return found
 
 
 def read_texts(group: CheckedGroup, name: str, count: int) -> list[str]:

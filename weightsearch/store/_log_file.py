@@ -16,7 +16,14 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from weightsearch._records import REFIT, Array, RunHeader, Weights
+from weightsearch._records import (
+    REFIT,
+    Array,
+    RunHeader,
+    Splits,
+    Weights,
+    WeightSpecs,
+)
 from weightsearch.exceptions import (
     CorruptStoreError,
     StoreError,
@@ -27,9 +34,9 @@ from weightsearch.store import _json
 from weightsearch.store import _log as fmt
 from weightsearch.store._beside import is_at, open_ours
 from weightsearch.store._checked import corrupt
-from weightsearch.store._run import StoredArray, parse_header
+from weightsearch.store._run import parse_header
 from weightsearch.store._schema import BLOCK_BYTES
-from weightsearch.store._specs import Packing, as_array
+from weightsearch.store._specs import Packing, StoredArray, as_array, to_weights
 
 __all__ = ["Fit", "LogArrays", "LogContent", "LogFile"]
 
@@ -60,6 +67,10 @@ class _Frame(NamedTuple):
     def end(self) -> int:
         return self.payload + self.n_payload
 
+    @property
+    def place(self) -> str:
+        return f"frame at byte {self.at}"
+
 
 class LogArrays(NamedTuple):
     """The arrays of a frame."""
@@ -70,7 +81,7 @@ class LogArrays(NamedTuple):
 
     @property
     def place(self) -> str:
-        return f"frame at byte {self.frame.at}"
+        return self.frame.place
 
 
 class Fit(NamedTuple):
@@ -94,24 +105,15 @@ class Fit(NamedTuple):
     n_snapshots: int = 0
 
 
-@dataclass(frozen=True)
-class SplitsFrame:
-    """The splits of some candidates; without arrays those of the candidates before."""
-
-    first: int
-    count: int
-    n_rows: int
-    n_splits: int
-    arrays: LogArrays | None
-
-
 @dataclass
 class LogContent:
     """What the log has of one run."""
 
     uid: str
     header: RunHeader | None = None
-    splits: list[SplitsFrame] = field(default_factory=list)
+    splits: list[tuple[Splits, int, LogArrays | None]] = field(default_factory=list)
+    """Splits yet without their rows, the number of splits, and the rows; no rows where
+    they are those of the candidates before"""
     params: dict[int, str] = field(default_factory=dict)
     fits: list[Fit] = field(default_factory=list)
     snapshots: dict[int, list[LogArrays]] = field(default_factory=dict)
@@ -374,7 +376,7 @@ class LogFile:
         elif event == fmt.SPLITS:
             numbers = (meta[n] for n in ("first", "count", "n_rows", "n_splits"))
             first, count, n_rows, n_splits = map(_count, numbers)
-            run.splits.append(SplitsFrame(first, count, n_rows, n_splits, arrays))
+            run.splits.append((Splits(first, count, n_rows, ()), n_splits, arrays))
         elif event == fmt.END:
             meta = _json.loads(lines[0])
             if meta["best_index"] is not None:
@@ -392,8 +394,7 @@ class LogFile:
         sizes, crcs = tuple(meta["sizes"]), meta["crcs"]
         known = self._packings.get((spec, sizes))
         if known is None:
-            place = f"frame at byte {frame.at}"
-            known = Packing.parse(spec, sizes, path=str(self.path), place=place)
+            known = Packing.parse(spec, sizes, path=str(self.path), place=frame.place)
             if len(self._packings) < 10_000:
                 self._packings[spec, sizes] = known
         if known.offsets[-1] != frame.n_payload or len(crcs) != len(sizes):
@@ -406,7 +407,7 @@ class LogFile:
         """Return a frame's header lines."""
         found = self._read_frame(frame.at)
         if found is None:
-            raise self.corrupt(f"frame at byte {frame.at}", "its checksum is wrong")
+            raise self.corrupt(frame.place, "its checksum is wrong")
         return found[1]
 
     def _raw(self, arrays: LogArrays, first: int, last: int) -> list[Array]:
@@ -451,26 +452,16 @@ class LogFile:
                 f"There is no weight {name!r} in this fit; it has "
                 f"{', '.join(packing.index)}."
             )
-        return self._array(arrays, number, self._raw(arrays, number, number + 1)[0])
+        (raw,) = self._raw(arrays, number, number + 1)
+        return as_array(raw, packing.specs.arrays[number], packing.stored[number])
 
     def read_all(self, arrays: LogArrays) -> Weights:
         """Return all arrays."""
-        specs = arrays.packing.specs
-        return Weights(
-            (
-                (spec.name, self._array(arrays, number, raw))
-                for number, (spec, raw, _) in enumerate(self.stored(arrays))
-            ),
-            ties=specs.ties,
-            encodings=specs.encodings,
-        )
+        return to_weights(arrays.packing.specs, self.stored(arrays))
 
-    def _array(self, arrays: LogArrays, number: int, raw: Array) -> Array:
-        # A copy, in aligned memory that may be written to.
-        packing = arrays.packing
-        return as_array(
-            raw.copy(), packing.specs.arrays[number], packing.stored[number]
-        )
+    def specs_of(self, arrays: LogArrays) -> WeightSpecs:
+        """Return names, shapes and types of the arrays."""
+        return arrays.packing.specs
 
     def blob_size(self, name: str) -> int | None:
         """Return the bytes of a content of states; None if it is not here."""

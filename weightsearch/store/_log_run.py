@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from weightsearch._records import (
-    Array,
-    FitSnapshots,
-    FitTable,
-    RunHeader,
-    Splits,
-    Weights,
-    WeightSpecs,
-)
+from weightsearch._records import Array, FitSnapshots, FitTable, RunHeader, Splits
 from weightsearch.exceptions import StoreError, WeightsNotFoundError
-from weightsearch.store._log_file import Fit, LogContent, LogFile
-from weightsearch.store._run import Resolve, Run, StoredArray
+from weightsearch.store._log_file import Fit, LogArrays, LogContent, LogFile
+from weightsearch.store._run import Resolve, Run
 from weightsearch.store._snapshots import LoggedSnapshots, check_snapshots
 from weightsearch.store._splits import unpack_splits
 
@@ -33,12 +25,16 @@ class LogRun(Run):
     :meth:`fits` sees what was written until it is called; all other methods, what the
     last call has seen.
 
-    Attributes
+    Parameters
     ----------
     file : LogFile
     uid : str
-    on_close : callable or None
-        Called when the run is closed.
+    resolve : callable
+        Returns the run of a uid, or None.
+    status : str
+        Of a run that has not come to its end: ``"running"`` or ``"interrupted"``.
+    superseded : collection of str
+        Runs that are going to be removed: no row refers to them.
     """
 
     def __init__(
@@ -56,7 +52,6 @@ class LogRun(Run):
         self._resolve = resolve
         self._status = status
         self._superseded = frozenset(superseded)
-        self.on_close: Callable[[], None] | None = None
         self._known = LogContent(uid)
         self._dropped: set[int] = set()
         self._rows: list[Fit] = []
@@ -64,18 +59,6 @@ class LogRun(Run):
         self._table: FitTable | None = None
         self._seen: tuple[int, ...] = ()
         self._see()
-
-    def __enter__(self) -> LogRun:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the files, unless another run of the log is open."""
-        on_close, self.on_close = self.on_close, None
-        if on_close is not None:
-            on_close()
 
     @property
     def _content(self) -> LogContent:
@@ -86,7 +69,6 @@ class LogRun(Run):
 
     @property
     def header(self) -> RunHeader:
-        """What is known of the run."""
         content = self._content
         # Damage may have hit the frame that begins the run.
         header = content.header or RunHeader(
@@ -105,14 +87,17 @@ class LogRun(Run):
         """Whether the run has come to its end."""
         return self._content.end is not None
 
+    @property
+    def counts(self) -> bool:
+        """Whether the run is worth keeping: complete, or with fits."""
+        return self.complete or len(self.fits()) > 0
+
     def params(self) -> Sequence[str]:
-        """Params of every candidate, encoded as JSON."""
         known = self._content.params
         # Only damage leaves a gap: a candidate without fits.
         return [known.get(number, "{}") for number in range(max(known, default=-1) + 1)]
 
     def fits(self) -> FitTable:
-        """All fits that are there now."""
         self.file.refresh()
         self._see()
         if self._table is None:
@@ -138,27 +123,24 @@ class LogRun(Run):
         return self._table
 
     def cv_results(self) -> dict[str, Array]:
-        """The columns of ``cv_results_``; empty while the run goes on."""
         arrays = self._content.cv_results
         return {} if arrays is None else dict(self.file.read_all(arrays))
 
     def best_index(self) -> int | None:
-        """Row of the best candidate."""
         end = self._content.end
         return None if end is None else end["best_index"]
 
     def splits(self) -> list[Splits]:
-        """The splits; several where candidates were evaluated on different ones."""
         found: list[Splits] = []
-        for one in self._content.splits:
+        for one, n_splits, arrays in self._content.splits:
             last = found[-1] if found else None
-            if one.arrays is not None:
-                packed = self.file.read_all(one.arrays)
+            if arrays is not None:
+                packed = self.file.read_all(arrays)
                 try:
-                    pairs = unpack_splits(packed, one.n_splits, one.n_rows)
+                    pairs = unpack_splits(packed, n_splits, one.n_rows)
                 except (KeyError, ValueError) as error:
-                    raise self.file.corrupt(one.arrays.place, str(error)) from error
-                found.append(Splits(one.first, one.count, one.n_rows, pairs))
+                    raise self.file.corrupt(arrays.place, str(error)) from error
+                found.append(replace(one, pairs=pairs))
             elif last is not None and last.first + last.count == one.first:
                 found[-1] = replace(last, count=last.count + one.count)
         return found
@@ -166,7 +148,6 @@ class LogRun(Run):
     # -- rows -----------------------------------------------------------------
 
     def held(self, row: int) -> tuple[Run, int]:
-        """Return the run that holds a row's fit, and its row there."""
         run = self
         while (fit := run._fit(row)).origin is not None:
             source = run._source(fit)
@@ -179,42 +160,31 @@ class LogRun(Run):
             run = holder
         return run, row
 
+    def holder(self, row: int) -> tuple[str, int]:
+        # In the log a fit is known by its number: rows move where fits are lost.
+        fit = self._fit(row)
+        return fit.origin or (self.uid, fit.number)
+
     def place(self, row: int) -> str:
-        """Where a row of this run is, for errors."""
-        return f"frame at byte {self._fit(row).frame.at}"
+        return self._fit(row).frame.place
 
     def others(self) -> Iterator[Run]:
-        """Yield the runs that hold some of the fits; a log's contents are its own."""
+        # All runs of a log have its contents.
         for uid in {fit.origin[0] for fit in self._rows if fit.origin is not None}:
             source = self._resolve(uid)
             if source is not None and not isinstance(source, LogRun):
                 yield source
 
     def own_text(self, row: int) -> str:
-        """The result as JSON text; empty where it is that of another run's row."""
         fit = self._fit(row)
         raw = self.file.lines(fit.frame)[3] if fit.result is None else fit.result
         return raw.decode("utf-8", "replace")
 
-    def own_specs(self, row: int) -> WeightSpecs | None:
-        """Names, shapes and types of the weights; None where there are none."""
+    def own_arrays(self, row: int) -> tuple[LogFile, LogArrays] | None:
         arrays = self._fit(row).arrays
-        return None if arrays is None else arrays.packing.specs
-
-    def own_stored(self, row: int) -> Iterator[StoredArray]:
-        """Yield the weights as they are kept, compared with their checksums."""
-        return self.file.stored(self._arrays(row))
-
-    def own_array(self, row: int, name: str) -> Array:
-        """One array of a row."""
-        return self.file.read(self._arrays(row), name)
-
-    def own_weights(self, row: int) -> Weights:
-        """All arrays of a row."""
-        return self.file.read_all(self._arrays(row))
+        return None if arrays is None else (self.file, arrays)
 
     def own_state(self, row: int) -> tuple[str, tuple[str, ...]] | None:
-        """The text of the model's state, and the names of its contents."""
         fit = self._fit(row)
         if fit.blobs is None:
             return None
@@ -223,7 +193,6 @@ class LogRun(Run):
         return text, fit.blobs
 
     def own_snapshots(self, row: int) -> FitSnapshots | None:
-        """Weights of a row while it trained; None where none were wanted."""
         fit = self._fit(row)
         if fit.n_epochs < 0:
             return None
@@ -234,25 +203,13 @@ class LogRun(Run):
             raise self.file.corrupt(self.place(row), what)
         return found
 
-    def own_blob(self, name: str) -> bytes | None:
-        """One content; None if another run has it."""
-        return None if self.own_blob_size(name) is None else self.file.blob(name)
-
     def own_blob_size(self, name: str) -> int | None:
-        """Bytes of one content; None if another run has it."""
         return self.file.blob_size(name)
 
+    def own_blob(self, name: str) -> bytes:
+        return self.file.blob(name)
+
     # -- damage ---------------------------------------------------------------
-
-    def holder(self, row: int) -> tuple[str, int]:
-        """The run that holds a fit, and its row there, or its number in this log."""
-        fit = self._fit(row)
-        return fit.origin or (self.uid, fit.number)
-
-    def row_of(self, number: int) -> int | None:
-        """Return the row of a number; None if it is lost."""
-        self._see()
-        return self._by_number.get(number)
 
     def problem(self, row: int) -> str | None:
         """What is wrong with a row; None if it can be read in full."""
@@ -315,16 +272,12 @@ class LogRun(Run):
     def _source(self, fit: Fit) -> tuple[Run, int] | None:
         """Return the run that a fit refers to, and the row there."""
         assert fit.origin is not None
-        uid, number = fit.origin
+        uid, row = fit.origin
         source = self._resolve(uid)
-        row = source.row_of(number) if isinstance(source, LogRun) else number
-        return None if source is None or row is None else (source, row)
-
-    def _arrays(self, row: int) -> Any:
-        arrays = self._fit(row).arrays
-        if arrays is None:
-            raise WeightsNotFoundError(f"Fit {row} has no weights.")
-        return arrays
+        if isinstance(source, LogRun):
+            source._see()
+            row = source._by_number.get(row, -1)
+        return None if source is None or row < 0 else (source, row)
 
 
 def _iso(milliseconds: int) -> str:

@@ -121,7 +121,7 @@ class StoreLookup:
         store = self._open()
         stored = list(store.runs.values()) if store is not None else []
         return [run for run in stored if run.is_readable()] + [
-            run for run in self.log_runs if run.complete or len(run.fits())
+            run for run in self.log_runs if run.counts
         ]
 
     @property

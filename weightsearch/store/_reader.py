@@ -11,7 +11,6 @@ import time
 import warnings
 import weakref
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, NoReturn, Self
@@ -106,7 +105,7 @@ class StoreView:
     def _run(self, entry: CatalogEntry) -> Hdf5Run:
         run = self._opened.get(entry.place)
         if run is None:
-            run = Hdf5Run(entry, partial(self.open_group, entry.place), self.by_uid)
+            run = Hdf5Run(entry, self.open_group, self.by_uid)
             self._opened[entry.place] = run
         return run
 

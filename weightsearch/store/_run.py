@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from itertools import chain
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -16,28 +17,24 @@ from weightsearch._records import (
     RunHeader,
     RunSource,
     Weights,
-    WeightSpec,
     WeightSpecs,
 )
-from weightsearch.exceptions import (
-    CorruptStoreError,
-    StoreError,
-    WeightsNotFoundError,
-)
+from weightsearch.exceptions import StoreError, WeightsNotFoundError
 from weightsearch.store import _json
+from weightsearch.store._checked import corrupt
+from weightsearch.store._specs import StoredArray, to_weights
 
-__all__ = [
-    "Referring",
-    "Resolve",
-    "Run",
-    "StoredArray",
-    "parse_header",
-    "stack_of",
-    "unlike",
-]
+__all__ = ["Referring", "Resolve", "Run", "parse_header", "stack_of", "unlike"]
 
-StoredArray = tuple[WeightSpec, Array, int]
-"""An array's spec, its bytes as they are kept (uint8, 1-D), and their checksum."""
+
+class ArraySource(Protocol):
+    """A log or an architecture: sets of arrays, each at a place in it."""
+
+    def specs_of(self, place: Any, /) -> WeightSpecs: ...
+
+    def stored(self, place: Any, /) -> Iterator[StoredArray]: ...
+
+    def read(self, place: Any, name: str, /) -> Array: ...
 
 
 class Run(RunSource):
@@ -68,20 +65,8 @@ class Run(RunSource):
         """The result as JSON text; empty where it is that of another run's row."""
 
     @abstractmethod
-    def own_specs(self, row: int) -> WeightSpecs | None:
-        """Names, shapes and types of the weights; None where there are none."""
-
-    @abstractmethod
-    def own_stored(self, row: int) -> Iterator[StoredArray]:
-        """Yield the weights as they are kept, compared with their checksums."""
-
-    @abstractmethod
-    def own_array(self, row: int, name: str) -> Array:
-        """One array of a row."""
-
-    @abstractmethod
-    def own_weights(self, row: int) -> Weights:
-        """All arrays of a row."""
+    def own_arrays(self, row: int) -> tuple[ArraySource, Any] | None:
+        """Where the weights are; None where there are none."""
 
     @abstractmethod
     def own_state(self, row: int) -> tuple[str, tuple[str, ...]] | None:
@@ -92,12 +77,12 @@ class Run(RunSource):
         """Weights of a row while it trained; None where none were wanted."""
 
     @abstractmethod
-    def own_blob(self, name: str) -> bytes | None:
-        """One content, compared with its checksum; None if another run has it."""
-
-    @abstractmethod
     def own_blob_size(self, name: str) -> int | None:
         """Bytes of one content; None if another run has it."""
+
+    @abstractmethod
+    def own_blob(self, name: str) -> bytes:
+        """One content that this run has, compared with its checksum."""
 
     def holder(self, row: int) -> tuple[str, int]:
         """The uid of the run that holds a row's fit, and its row there."""
@@ -107,30 +92,25 @@ class Run(RunSource):
     # -- rows -----------------------------------------------------------------
 
     def result(self, row: int) -> dict[str, Any]:
-        """``FitRecord.result`` of a row."""
         text, place = self.result_text(row), self.place(row)
         value = _json.loads(text, path=self.path, place=place)
         if not isinstance(value, dict):
-            message = f"{self.path}: {place}: the result is not a JSON object"
-            raise CorruptStoreError(message, self.path, place)
+            raise corrupt("the result is not a JSON object", self.path, place)
         return value
 
     def result_text(self, row: int) -> str:
-        """The same as JSON text."""
         run, at = self.held(row)
         return self.own_text(row) or run.own_text(at)
 
     def own_result_text(self, row: int) -> str:
-        """The same for a row whose model another run holds, if it has its own."""
         return "" if self.held(row)[0] is self else self.own_text(row)
 
     def specs(self, row: int) -> WeightSpecs | None:
-        """Names, shapes and types of a row's weights; None where it has none."""
         run, at = self.held(row)
-        return run.own_specs(at)
+        found = run.own_arrays(at)
+        return None if found is None else found[0].specs_of(found[1])
 
     def alike(self, rows: Array) -> list[tuple[WeightSpecs, Array]]:
-        """What rows have, each with the places in `rows` of some that have it."""
         found: dict[int, tuple[WeightSpecs, list[int]]] = {}
         for place, row in enumerate(rows.tolist()):
             specs = self.specs(row)
@@ -139,62 +119,51 @@ class Run(RunSource):
         return [(specs, np.array(places)) for specs, places in found.values()]
 
     def stored(self, row: int) -> Iterator[StoredArray]:
-        """Iterate over a row's weights as they are kept, with their checksums."""
-        run, at = self.held(row)
-        return run.own_stored(at)
+        source, place = self._arrays(row)
+        return source.stored(place)
 
     def read(self, row: int, name: str) -> Array:
-        """One array of a row."""
-        run, at = self.held(row)
-        return run.own_array(at, name)
+        source, place = self._arrays(row)
+        return source.read(place, name)
 
     def read_all(self, row: int) -> Weights:
-        """All arrays of a row."""
-        run, at = self.held(row)
-        return run.own_weights(at)
+        source, place = self._arrays(row)
+        return to_weights(source.specs_of(place), source.stored(place))
 
     def stack(self, name: str, rows: Sequence[int]) -> Array:
-        """The arrays of one name in many rows, of equal shape and type, stacked.
-
-        The stack is C-contiguous, whatever the order of each array was.
-        """
+        # C-contiguous, whatever the order of each array was.
         parts = [(self.read(int(row), name)[None], [n]) for n, row in enumerate(rows)]
         return stack_of(name, parts)
 
+    def _arrays(self, row: int) -> tuple[ArraySource, Any]:
+        run, at = self.held(row)
+        found = run.own_arrays(at)
+        if found is None:
+            raise WeightsNotFoundError(f"Fit {row} has no weights.")
+        return found
+
     def state(self, row: int) -> tuple[str, tuple[str, ...]] | None:
-        """The text of a row's state and the names of its contents, or None."""
         run, at = self.held(row)
         return run.own_state(at)
 
     def snapshots(self, row: int) -> FitSnapshots | None:
-        """Weights of a row while it trained; None where none were wanted."""
         run, at = self.held(row)
         return run.own_snapshots(at)
 
     # -- contents of states ---------------------------------------------------
 
-    def has_blob(self, name: str) -> bool:
-        """Whether the run's states have a content of that name."""
-        return self.own_blob_size(name) is not None or any(
-            run.own_blob_size(name) is not None for run in self.others()
-        )
-
     def blob(self, name: str) -> bytes:
-        """One content of the run's states."""
-        found = self.own_blob(name)
-        return self._holder_of(name).blob(name) if found is None else found
+        return self._with_blob(name)[0].own_blob(name)
 
     def blob_size(self, name: str) -> int:
-        """Bytes of one content."""
-        found = self.own_blob_size(name)
-        return self._holder_of(name).blob_size(name) if found is None else found
+        return self._with_blob(name)[1]
 
-    def _holder_of(self, name: str) -> Run:
-        for run in self.others():
-            if run.own_blob_size(name) is not None:
-                return run
-        message = f"{self.path}: states: their content {name} is missing"
-        raise CorruptStoreError(message, self.path, "states")
+    def _with_blob(self, name: str) -> tuple[Run, int]:
+        for run in chain((self,), self.others()):
+            size = run.own_blob_size(name)
+            if size is not None:
+                return run, size
+        raise corrupt(f"their content {name} is missing", self.path, "states")
 
     # -- the best estimator ---------------------------------------------------
 
@@ -206,12 +175,10 @@ class Run(RunSource):
         return max(np.flatnonzero(refits).tolist(), default=None)
 
     def best_specs(self) -> WeightSpecs | None:
-        """Names, shapes and types of the best estimator's weights."""
         row = self._best_row()
         return None if row is None else self.specs(row)
 
     def read_best(self, name: str) -> Array:
-        """One array of the best estimator's weights."""
         row = self._best_row()
         if row is None:
             raise WeightsNotFoundError("The run has no weights of a best estimator.")
@@ -257,7 +224,6 @@ class Referring:
         self._fits = fits
 
     def fits(self) -> FitTable:
-        """The other table."""
         return self._fits
 
     def __getattr__(self, name: str) -> Any:

@@ -106,7 +106,6 @@ D_CONTENT = "content"
 A_FIRST_CANDIDATE = "first_candidate"
 A_COUNT = "count"
 A_N_ROWS = "n_rows"
-D_FOLD = "fold"
 D_TRAIN = "train"
 D_TRAIN_OFFSET = "train_offset"
 D_TEST = "test"
@@ -127,10 +126,8 @@ STACKED = "stacked"
 RAGGED = "ragged"
 
 # How the writer arranges arrays; readers do not rely on these.
-MAX_SHAPES = 16
-"""Sets of shapes of the same weights that get stacks of their own."""
-MAX_FAMILIES = 16
-"""Sets of weights (names, types, axes) that get architectures of their own."""
+MAX_STACKS = 16
+"""Stacked architectures of a run; with more it has ragged ones instead."""
 BLOCK_BYTES = 8 * 2**20
 """Arrays that are in memory at once while writing or checking."""
 CHUNK_BYTES = 2**18

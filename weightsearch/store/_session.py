@@ -310,21 +310,20 @@ class WriteSession:
         if self._file is None:
             return
         self.lookup.refresh_log(self._file)
-        runs = self.lookup.log_runs
         if self._file.end == 0 and not self._file.begins_well:
             # Not a log, or one that is damaged from its beginning to its end.
             self._move_aside([])
         elif self._file.damaged:
             self.recovered |= self.empty_log()
-        elif not any(map(self._counts, runs)):
+        elif not any(map(self._counts, self.lookup.log_runs)):
             # All of it is in the file already, or it has no fit.
             self._remove_log()
 
     def _counts(self, run: LogRun) -> bool:
         """Whether a run of the log has anything to keep."""
-        if run.complete or len(run.fits()):
-            return True
-        return bool(run.params()) and bool(unfinished_fits(self.path, run.uid))
+        return run.counts or (
+            bool(run.params()) and bool(unfinished_fits(self.path, run.uid))
+        )
 
     def _has_spools(self, log: Log) -> bool:
         return log.run is not None and bool(unfinished_fits(self.path, log.run.uid))
@@ -489,17 +488,7 @@ def live_runs(path: Path) -> list[LogRun]:
         )
     lookup = StoreLookup(path, file, status="running" if running else "interrupted")
     runs = lookup.log_runs
-    # The lookup must not hold the runs that hold it: they are closed when dropped.
+    # The lookup must not hold the runs that hold it: its files are closed when the
+    # last run is dropped.
     lookup.refresh_log(file)
-    left = len(runs)
-
-    def close_one() -> None:
-        nonlocal left
-        left -= 1
-        if left == 0:
-            file.close()
-            lookup.close()
-
-    for run in runs:
-        run.on_close = close_one
     return runs

@@ -36,10 +36,9 @@ from weightsearch.store._columns import (
 )
 from weightsearch.store._log_file import LogArrays, LogFile
 from weightsearch.store._names import to_flat
-from weightsearch.store._plan import plan
-from weightsearch.store._run import StoredArray, stack_of
-from weightsearch.store._specs import as_array
-from weightsearch.store._stacks import StoredArchitecture, write_architecture
+from weightsearch.store._run import stack_of
+from weightsearch.store._specs import StoredArray, as_array
+from weightsearch.store._stacks import StoredArchitecture, plan, write_architecture
 
 __all__ = [
     "LoggedSnapshots",

@@ -10,14 +10,15 @@ from __future__ import annotations
 import json
 import math
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from weightsearch._records import Array, WeightSpec, WeightSpecs
+from weightsearch._records import Array, Weights, WeightSpec, WeightSpecs
 from weightsearch.store import _json
 from weightsearch.store import _schema as names
 from weightsearch.store._checked import corrupt
@@ -32,7 +33,20 @@ from weightsearch.store._dtypes import (
 )
 from weightsearch.store._names import to_paths
 
-__all__ = ["Packed", "Packing", "as_array", "pack", "parse_specs", "specs_json"]
+__all__ = [
+    "Packed",
+    "Packing",
+    "StoredArray",
+    "as_array",
+    "pack",
+    "parse_specs",
+    "specs_json",
+    "stored_spec",
+    "to_weights",
+]
+
+StoredArray = tuple[WeightSpec, Array, int]
+"""An array's spec, its bytes as they are kept (uint8, 1-D), and their checksum."""
 
 _BUFFERS = frozenset("biufcS")
 """Kinds of types whose arrays are buffers as they are."""
@@ -90,11 +104,40 @@ def _spec_line(
     return specs_json(WeightSpecs(specs, dict(ties), dict(encodings))).encode()
 
 
+def stored_spec(spec: WeightSpec, nbytes: int) -> Stored:
+    """Return how an array is kept in so many bytes; a ValueError where it cannot be."""
+    count, dtype = math.prod(spec.shape), parse_dtype(spec.dtype)
+    if dtype is not None:
+        stored = stored_as(dtype)
+    else:
+        # A type that is not installed here: its bytes pass through as they are.
+        itemsize = nbytes // (count or 1) or 1
+        stored = Stored(None, np.dtype(f"<u{itemsize if itemsize in (2, 4, 8) else 1}"))
+    if count * stored.itemsize != nbytes:
+        raise ValueError(
+            f"{spec.name!r} has {nbytes} bytes, not those of {spec.dtype} of shape "
+            f"{spec.shape}"
+        )
+    return stored
+
+
 def as_array(raw: Array, spec: WeightSpec, stored: Stored) -> Array:
     """Return an array, given its bytes or elements in one contiguous array."""
+    if not raw.flags.writeable:
+        # Bytes of a file: a copy is aligned, and may be written to.
+        raw = raw.copy()
     plain = raw.view(stored.storage).reshape(spec.shape + stored.extra)
     array = from_stored(plain, stored, spec.name)
     return np.asfortranarray(array) if spec.order == "F" else array
+
+
+def to_weights(specs: WeightSpecs, stored: Iterable[StoredArray]) -> Weights:
+    """Return arrays by name, given all of them as they are kept."""
+    arrays = (
+        (spec.name, as_array(raw, spec, stored_spec(spec, raw.nbytes)))
+        for spec, raw, _ in stored
+    )
+    return Weights(arrays, ties=specs.ties, encodings=specs.encodings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,30 +155,18 @@ class Packing:
     def parse(
         cls, text: bytes, sizes: Sequence[int], *, path: str, place: str
     ) -> Packing:
-        """Parse and check a spec."""
+        """Parse and check a spec, for arrays of so many bytes."""
+        if not all(type(size) is int and size >= 0 for size in sizes):
+            raise corrupt("sizes that are not numbers of bytes", path, place)
         _, specs = parse_specs(text, path=path, place=place)
+        try:
+            stored = tuple(map(stored_spec, specs.arrays, sizes))
+        except ValueError as exc:
+            raise corrupt(str(exc), path, place) from exc
         if len(specs.arrays) != len(sizes):
             raise corrupt(f"{len(sizes)} arrays are not those described", path, place)
-        stored: list[Stored] = []
-        offsets = [0]
-        for spec, size in zip(specs.arrays, sizes, strict=True):
-            how = stored_spec(spec, size)
-            if how is None or math.prod(spec.shape) * how.itemsize != size:
-                raise corrupt(f"{spec.name!r} has {size} bytes", path, place)
-            stored.append(how)
-            offsets.append(offsets[-1] + size)
         index = {spec.name: number for number, spec in enumerate(specs.arrays)}
-        return cls(specs, index, tuple(stored), tuple(offsets))
-
-
-def stored_spec(spec: WeightSpec, size: int) -> Stored | None:
-    """Return how an array of so many bytes is kept; None if that cannot be."""
-    dtype = parse_dtype(spec.dtype)
-    if dtype is not None:
-        return stored_as(dtype)
-    # A type that is not installed here: its bytes pass through as they are.
-    itemsize = size // (math.prod(spec.shape) or 1) or 1
-    return Stored(None, np.dtype(f"<u{itemsize}")) if itemsize in (1, 2, 4, 8) else None
+        return cls(specs, index, stored, (0, *accumulate(sizes)))
 
 
 def specs_json(

@@ -1,19 +1,22 @@
-"""Splits of cross-validation as a few flat arrays, the same in the log and the file.
-
-Where every split is fitted on the rows that it is not tested on, and no row is tested
-twice, one number per row says it all.
-"""
+"""Splits of cross-validation as a few flat arrays, the same in the log and the file."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 
 from weightsearch._records import Array
 from weightsearch.store import _schema as names
 
-__all__ = ["pack_splits", "unpack_splits"]
+__all__ = ["COLUMNS", "NUMBERS", "pack_splits", "unpack_splits"]
+
+NUMBERS = (names.A_FIRST_CANDIDATE, names.A_COUNT, names.A_N_ROWS, names.A_N_SPLITS)
+"""What the file has besides the arrays, in this order."""
+COLUMNS = frozenset(
+    (names.D_TRAIN, names.D_TRAIN_OFFSET, names.D_TEST, names.D_TEST_OFFSET)
+)
 
 Pairs = Sequence[tuple[Array, Array]]
 
@@ -21,28 +24,19 @@ Pairs = Sequence[tuple[Array, Array]]
 def pack_splits(pairs: Pairs, n_rows: int) -> dict[str, Array]:
     """Return splits as arrays by name.
 
-    Parameters
-    ----------
-    pairs : sequence of (train, test)
-        Row numbers, int64.
-    n_rows : int
-        Rows of the data.
+    The rows for training are left out where they are those that are not tested.
     """
-    packed = {}
-    if all(_is_complement(train, test, n_rows) for train, test in pairs):
-        fold = np.full(n_rows, -1, np.int64)
-        for number, (_, test) in enumerate(pairs):
-            fold[test] = number
-        if all(
-            np.array_equal(np.flatnonzero(fold == number), test)
-            for number, (_, test) in enumerate(pairs)
-        ):
-            return {names.D_FOLD: _smallest(fold)}
-    else:
-        trains = [train for train, _ in pairs]
-        packed = _concatenated(names.D_TRAIN, names.D_TRAIN_OFFSET, trains)
-    tests = [test for _, test in pairs]
-    return packed | _concatenated(names.D_TEST, names.D_TEST_OFFSET, tests)
+    tests = _concatenated(
+        names.D_TEST, names.D_TEST_OFFSET, [test for _, test in pairs]
+    )
+    if all(
+        len(train) + len(test) == n_rows
+        and np.array_equal(train, _complement(test, n_rows))
+        for train, test in pairs
+    ):
+        return tests
+    trains = [train for train, _ in pairs]
+    return tests | _concatenated(names.D_TRAIN, names.D_TRAIN_OFFSET, trains)
 
 
 def unpack_splits(
@@ -50,22 +44,9 @@ def unpack_splits(
 ) -> list[tuple[Array, Array]]:
     """Return the (train, test) row numbers of packed splits.
 
-    Raises
-    ------
-    KeyError
-        If an array is missing.
-    ValueError
-        If the arrays cannot be splits of so many rows.
+    A KeyError where an array is missing, a ValueError where the arrays cannot be splits
+    of so many rows.
     """
-    if names.D_FOLD in packed:
-        fold = packed[names.D_FOLD]
-        _check(fold, n_splits, -1)
-        if len(fold) != n_rows:
-            raise ValueError(f"{names.D_FOLD} does not have {n_rows} rows")
-        return [
-            (np.flatnonzero(fold != number), np.flatnonzero(fold == number))
-            for number in range(n_splits)
-        ]
     tests = _parts(packed, names.D_TEST, names.D_TEST_OFFSET, n_splits, n_rows)
     if names.D_TRAIN in packed:
         trains = _parts(packed, names.D_TRAIN, names.D_TRAIN_OFFSET, n_splits, n_rows)
@@ -80,23 +61,22 @@ def _complement(test: Array, n_rows: int) -> Array:
     return np.flatnonzero(outside)
 
 
-def _is_complement(train: Array, test: Array, n_rows: int) -> bool:
-    return len(train) + len(test) == n_rows and np.array_equal(
-        train, _complement(test, n_rows)
-    )
-
-
 def _concatenated(name: str, offset: str, parts: Sequence[Array]) -> dict[str, Array]:
     ends = np.cumsum([0, *map(len, parts)], dtype=np.int64)
     rows = np.concatenate([*parts, np.zeros(0, np.int64)])
-    return {name: _smallest(rows), offset: ends}
+    # The smallest signed integers that hold them all.
+    kind = np.min_scalar_type(-1 - int(rows.max(initial=0)))
+    return {name: rows.astype(kind.newbyteorder("<")), offset: ends}
 
 
 def _parts(
     packed: Mapping[str, Array], name: str, offset: str, n_splits: int, n_rows: int
 ) -> list[Array]:
     rows, ends = packed[name], packed[offset]
-    _check(rows, n_rows, 0)
+    if rows.ndim != 1 or rows.dtype.kind != "i":
+        raise ValueError("row numbers are not a column of integers")
+    if len(rows) and not 0 <= rows.min() <= rows.max() < n_rows:
+        raise ValueError(f"numbers are not from 0 to {n_rows - 1}")
     if (
         ends.shape != (n_splits + 1,)
         or ends.dtype.kind != "i"
@@ -105,22 +85,4 @@ def _parts(
         or (np.diff(ends) < 0).any()
     ):
         raise ValueError(f"{offset} does not cut {name} into {n_splits} parts")
-    return [
-        rows[start:end].astype(np.int64)
-        for start, end in zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True)
-    ]
-
-
-def _check(numbers: Array, limit: int, least: int) -> None:
-    if numbers.ndim != 1 or numbers.dtype.kind != "i":
-        raise ValueError("row numbers are not a column of integers")
-    if len(numbers) and not least <= numbers.min() <= numbers.max() < limit:
-        raise ValueError(f"numbers are not from {least} to {limit - 1}")
-
-
-def _smallest(numbers: Array) -> Array:
-    """Return integers in the smallest type that holds them all."""
-    top = int(numbers.max(initial=0))
-    kinds = (np.int8, np.int16, np.int32, np.int64)
-    kind = next(kind for kind in kinds if top <= np.iinfo(kind).max)
-    return numbers.astype(np.dtype(kind).newbyteorder("<"))
+    return [rows[start:end].astype(np.int64) for start, end in pairwise(ends.tolist())]

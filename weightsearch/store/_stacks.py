@@ -3,6 +3,11 @@
 **Stacked**: every row has every array, all of one shape; the dataset has shape
 ``(n, *shape)``. **Ragged**: rows differ in shape, or lack arrays; the dataset is 1-D
 and holds the elements of all rows concatenated. Each array of each row has a checksum.
+
+Fits whose weights agree in names, types, shapes and memory order are stacked. Where
+that would make many stacks (nearly every decision tree has its own shapes, ensembles
+that stop early their own names), ragged architectures take them together. So the number
+of datasets does not grow with the number of candidates.
 """
 
 from __future__ import annotations
@@ -11,14 +16,15 @@ import contextlib
 import itertools
 import math
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
-from h5py import h5d, h5g, h5t
+from h5py import Dataset, h5d, h5g, h5t
 
-from weightsearch._records import Array, Weights, WeightSpec, WeightSpecs
+from weightsearch._records import Array, WeightSpec, WeightSpecs
 from weightsearch.exceptions import CorruptStoreError, WeightsNotFoundError
 from weightsearch.store import _schema as names
 from weightsearch.store._checked import CheckedDataset, CheckedGroup, as_bytes
@@ -26,7 +32,6 @@ from weightsearch.store._columns import (
     Filters,
     append_block,
     create_dataset,
-    filters_of,
     read_column,
     read_text,
     write_column,
@@ -40,11 +45,16 @@ from weightsearch.store._dtypes import (
     stored_as,
 )
 from weightsearch.store._names import to_paths
-from weightsearch.store._plan import Architecture
-from weightsearch.store._run import StoredArray, unlike
-from weightsearch.store._specs import as_array, parse_specs, specs_json, stored_spec
+from weightsearch.store._run import unlike
+from weightsearch.store._specs import (
+    StoredArray,
+    as_array,
+    parse_specs,
+    specs_json,
+    stored_spec,
+)
 
-__all__ = ["StoredArchitecture", "write_architecture"]
+__all__ = ["Architecture", "StoredArchitecture", "plan", "write_architecture"]
 
 _FAR = 8
 """Rows further apart than so many others are not read in one block."""
@@ -62,21 +72,97 @@ class RowSource(Protocol):
     def stored(self, row: int) -> Iterable[StoredArray]: ...
 
 
+# -- planning ----------------------------------------------------------------------
+
+
+@dataclass
+class Architecture:
+    """Fits that share datasets.
+
+    `rows` are those of the table of fits, in the order in which they are stored. The
+    shapes of ragged arrays are -1 for each axis.
+    """
+
+    kind: str
+    specs: WeightSpecs
+    rows: list[int]
+
+
+def plan(specs: Iterable[tuple[int, WeightSpecs]]) -> list[Architecture]:
+    """Group rows that have weights into architectures, by their first rows."""
+    found: dict[Any, Architecture] = {}
+    # Neighbours that share the very object are not compared name by name.
+    last: WeightSpecs | None = None
+    rows: list[int] = []
+    for row, one in specs:
+        if one is not last:
+            key = one.arrays, tuple(one.ties.items()), tuple(one.encodings.items())
+            new = Architecture(names.STACKED, one, [])
+            last, rows = one, found.setdefault(key, new).rows
+        rows.append(row)
+    if len(found) <= names.MAX_STACKS:
+        return list(found.values())
+    return sorted(_ragged(found.values()), key=lambda one: one.rows[0])
+
+
+def _ragged(stacks: Iterable[Architecture]) -> list[Architecture]:
+    """Put stacks together as long as no name means two things."""
+    unions: list[Architecture] = []
+    for stack in stacks:
+        ties, encodings = stack.specs.ties, stack.specs.encodings
+        arrays = [
+            WeightSpec(spec.name, (-1,) * len(spec.shape), spec.dtype, spec.order)
+            for spec in stack.specs.arrays
+        ]
+        for union in unions:
+            merged = _merged(union.specs.arrays, arrays)
+            extra = union.specs.ties, union.specs.encodings
+            if merged is not None and extra == (ties, encodings):
+                union.specs = WeightSpecs(merged, ties, encodings)
+                union.rows = sorted(union.rows + stack.rows)
+                break
+        else:
+            specs = WeightSpecs(tuple(arrays), ties, encodings)
+            unions.append(Architecture(names.RAGGED, specs, stack.rows))
+    return unions
+
+
+def _merged(
+    known: Sequence[WeightSpec], more: Sequence[WeightSpec]
+) -> tuple[WeightSpec, ...] | None:
+    """Return both in an order that suits both; None if there is none."""
+    place = {spec.name: index for index, spec in enumerate(known)}
+    last = -1
+    new: dict[int, list[WeightSpec]] = {}
+    for spec in more:
+        index = place.get(spec.name)
+        if index is None:
+            new.setdefault(last, []).append(spec)
+        elif known[index] != spec or index < last:
+            return None
+        else:
+            last = index
+    merged = new.get(-1, [])
+    for index, spec in enumerate(known):
+        merged += [spec, *new.get(index, ())]
+    return tuple(merged)
+
+
+# -- writing -----------------------------------------------------------------------
+
+
 def write_architecture(
     group: h5g.GroupID, planned: Architecture, run: RowSource, filters: Filters
 ) -> None:
     """Write the rows of one architecture."""
-    arrays, rows = planned.arrays, planned.rows
+    arrays, rows = planned.specs.arrays, planned.rows
     paths = to_paths(spec.name for spec in arrays)
     stored = [_stored(run, rows, spec) for spec in arrays]
     weights = h5g.create(group, names.G_WEIGHTS.encode())
     if planned.kind == names.STACKED:
         shapes = [(len(rows), *spec.shape) for spec in arrays]
     else:
-        offset, shape, totals = _extents(planned, run)
-        write_column(group, names.D_OFFSET, offset)
-        write_column(group, names.D_SHAPE, shape)
-        shapes = [(total,) for total in totals]
+        shapes = [(total,) for total in _write_extents(group, planned, run)]
     datasets = [
         create_dataset(
             weights,
@@ -88,8 +174,8 @@ def write_architecture(
         for path, shape, how in zip(paths, shapes, stored, strict=True)
     ]
     crcs = _write_rows(planned, run, stored, datasets)
-    specs = WeightSpecs(tuple(arrays), planned.ties, planned.encodings)
-    write_text(group, names.D_SPEC, specs_json(specs, kind=planned.kind, paths=paths))
+    text = specs_json(planned.specs, kind=planned.kind, paths=paths)
+    write_text(group, names.D_SPEC, text)
     write_column(group, names.D_ROW_CRC32, crcs)
 
 
@@ -103,24 +189,24 @@ def _stored(run: RowSource, rows: list[int], spec: WeightSpec) -> Stored:
     if true is not None:
         check_storable(true, len(spec.shape), spec.name)
         return stored_as(true)
-    sizes = (
+    return next(
         stored_spec(one, raw.nbytes)
         for row in rows
         for one, raw, _ in run.stored(row)
         if one.name == spec.name
     )
-    found = next(sizes)
-    assert found is not None
-    return found
 
 
-def _extents(planned: Architecture, run: RowSource) -> tuple[Array, Array, list[int]]:
-    """Return where each array of each row begins, its shape, and the totals."""
-    index_of = {spec.name: index for index, spec in enumerate(planned.arrays)}
-    axis_of = [0, *itertools.accumulate(len(spec.shape) for spec in planned.arrays)]
-    offset = np.full((len(planned.rows), len(planned.arrays)), -1, "<i8")
+def _write_extents(
+    group: h5g.GroupID, planned: Architecture, run: RowSource
+) -> list[int]:
+    """Write where each array of each row begins and its shape; return the totals."""
+    arrays = planned.specs.arrays
+    index_of = {spec.name: index for index, spec in enumerate(arrays)}
+    axis_of = [0, *itertools.accumulate(len(spec.shape) for spec in arrays)]
+    offset = np.full((len(planned.rows), len(arrays)), -1, "<i8")
     shape = np.full((len(planned.rows), axis_of[-1]), -1, "<i8")
-    totals = [0] * len(planned.arrays)
+    totals = [0] * len(arrays)
     for place, row in enumerate(planned.rows):
         specs = run.specs(row)
         for spec in () if specs is None else specs.arrays:
@@ -128,7 +214,9 @@ def _extents(planned: Architecture, run: RowSource) -> tuple[Array, Array, list[
             offset[place, index] = totals[index]
             shape[place, axis_of[index] : axis_of[index + 1]] = spec.shape
             totals[index] += math.prod(spec.shape)
-    return offset, shape, totals
+    write_column(group, names.D_OFFSET, offset)
+    write_column(group, names.D_SHAPE, shape)
+    return totals
 
 
 def _write_rows(
@@ -138,13 +226,13 @@ def _write_rows(
     datasets: list[h5d.DatasetID],
 ) -> Array:
     """Write all arrays in blocks of bounded size; return their checksums."""
+    arrays = planned.specs.arrays
     crcs = np.zeros((len(planned.rows), len(datasets)), "<u4")
-    index_of = {spec.name: index for index, spec in enumerate(planned.arrays)}
+    index_of = {spec.name: index for index, spec in enumerate(arrays)}
     parts: list[list[Array]] = [[] for _ in datasets]
     written = [0] * len(datasets)
     seen: list[WeightSpec | None] = [None] * len(datasets)
     size = 0
-    stacked = planned.kind == names.STACKED
 
     def flush() -> None:
         for index, pieces in enumerate(parts):
@@ -161,7 +249,7 @@ def _write_rows(
         for spec, raw, crc in run.stored(row):
             index = index_of[spec.name]
             if spec is not seen[index]:
-                _check(spec, raw, planned.arrays[index], stored[index], stacked)
+                _check(spec, raw, arrays[index], planned.kind)
                 seen[index] = spec
             crcs[place, index] = crc
             if raw.nbytes:
@@ -174,18 +262,18 @@ def _write_rows(
     return crcs
 
 
-def _check(
-    spec: WeightSpec, raw: Array, wanted: WeightSpec, how: Stored, stacked: bool
-) -> None:
-    if (
-        spec.dtype != wanted.dtype
-        or (stacked and spec.shape != wanted.shape)
-        or raw.nbytes != math.prod(spec.shape) * how.itemsize
+def _check(spec: WeightSpec, raw: Array, wanted: WeightSpec, kind: str) -> None:
+    stored_spec(spec, raw.nbytes)
+    if spec.dtype != wanted.dtype or (
+        kind == names.STACKED and spec.shape != wanted.shape
     ):
         raise ValueError(
             f"{spec.name!r} is {spec.dtype} of shape {spec.shape}, but was announced "
             f"as {wanted.dtype} of shape {wanted.shape}"
         )
+
+
+# -- reading -----------------------------------------------------------------------
 
 
 def _row_crcs(rows: Array) -> Array:
@@ -233,12 +321,9 @@ class StoredArchitecture:
         """Names, shapes and types of a row's weights."""
         if not self.ragged:
             return self.specs
-        arrays = []
-        for index in np.flatnonzero(self._offset[row] >= 0).tolist():
-            spec = self.specs.arrays[index]
-            shape = self._shape_of(row, index)
-            arrays.append(WeightSpec(spec.name, shape, spec.dtype, spec.order))
-        return WeightSpecs(tuple(arrays), self.specs.ties, self.specs.encodings)
+        indexes = np.flatnonzero(self._offset[row] >= 0).tolist()
+        arrays = tuple(self._spec_of(row, index) for index in indexes)
+        return WeightSpecs(arrays, self.specs.ties, self.specs.encodings)
 
     def has(self, rows: Array, name: str) -> Array:
         """Whether each of some rows has an array, bool."""
@@ -257,19 +342,9 @@ class StoredArchitecture:
 
     def read(self, row: int, name: str) -> Array:
         """Read one array of a row."""
-        return self._read(row, self._find(row, name))
-
-    def read_all(self, row: int) -> Weights:
-        """Read all arrays of a row."""
-        specs = self.specs_of(row)
-        return Weights(
-            (
-                (one.name, self._read(row, self._index[one.name]))
-                for one in specs.arrays
-            ),
-            ties=specs.ties,
-            encodings=specs.encodings,
-        )
+        index = self._find(row, name)
+        raw = self._read_raw(row, index)
+        return as_array(raw, self._spec_of(row, index), self._dataset(index)[1])
 
     def stack(self, name: str, rows: Array) -> Array:
         """Read one array of many rows, all of one shape."""
@@ -297,7 +372,10 @@ class StoredArchitecture:
         """Filters of the first weight, as the writer takes them."""
         if not self.specs.arrays:
             return None
-        return filters_of(self._dataset(0)[0].did)
+        dataset = Dataset(self._dataset(0)[0].did)
+        options = ("compression", "compression_opts", "shuffle", "fletcher32")
+        found = {name: getattr(dataset, name) for name in options}
+        return found if any(found.values()) else None
 
     def verify(self) -> list[CorruptStoreError]:
         """Read everything and list what is wrong, a problem per weight."""
@@ -332,12 +410,11 @@ class StoredArchitecture:
             )
         return index
 
-    def _read(self, row: int, index: int) -> Array:
+    def _spec_of(self, row: int, index: int) -> WeightSpec:
         spec = self.specs.arrays[index]
-        if self.ragged:
-            shape = self._shape_of(row, index)
-            spec = WeightSpec(spec.name, shape, spec.dtype, spec.order)
-        return as_array(self._read_raw(row, index), spec, self._dataset(index)[1])
+        if not self.ragged:
+            return spec
+        return WeightSpec(spec.name, self._shape_of(row, index), spec.dtype, spec.order)
 
     def _read_raw(self, row: int, index: int) -> Array:
         start, count, _ = self._interval(row, index)
@@ -384,45 +461,30 @@ class StoredArchitecture:
         return tuple(self._shape[row, first:last].tolist())
 
     def _dataset(self, index: int) -> tuple[CheckedDataset, Stored]:
+        """Open the dataset of an array and check type and shape."""
         found = self._open.get(index)
         if found is None:
-            shape = (self.count, *self.specs.arrays[index].shape)
-            found = _open_array(
-                self._weights,
-                self._paths[index],
-                self.specs.arrays[index],
-                None if self.ragged else shape,
-            )
-            self._open[index] = found
+            spec, path = self.specs.arrays[index], self._paths[index]
+            true = parse_dtype(spec.dtype)
+            stored = stored_as(true) if true is not None else None
+            dataset = self._weights.dataset(path, stored.storage if stored else None)
+            if stored is None:
+                if dataset.dtype.kind != "u":
+                    raise dataset.refuse(
+                        f"{spec.dtype} must be kept as unsigned integers"
+                    )
+                stored = Stored(None, dataset.dtype)
+            shape = dataset.shape[:1] if self.ragged else (self.count, *spec.shape)
+            shape += stored.extra
+            if dataset.shape != shape or not shape:
+                raise dataset.refuse(f"has shape {dataset.shape} instead of {shape}")
+            found = self._open[index] = dataset, stored
         return found
 
     def _damaged(self, row: int, index: int) -> CorruptStoreError:
         return self._weights.refuse(
             "the content does not match its checksum", f"{self._paths[index]}[{row}]"
         )
-
-
-def _open_array(
-    group: CheckedGroup, path: str, spec: WeightSpec, shape: tuple[int, ...] | None
-) -> tuple[CheckedDataset, Stored]:
-    """Open the dataset of an array and check type and shape.
-
-    `shape` lacks the axis of a stand-in; None for one axis of any length.
-    """
-    true = parse_dtype(spec.dtype)
-    if true is None:
-        dataset = group.dataset(path)
-        if dataset.dtype.kind != "u":
-            raise dataset.refuse(f"{spec.dtype} must be kept as unsigned integers")
-        stored = Stored(None, dataset.dtype)
-    else:
-        stored = stored_as(true)
-        dataset = group.dataset(path, stored.storage)
-    found = dataset.shape
-    expected = (found[:1] if shape is None else shape) + stored.extra
-    if found != expected or (not found and shape is None):
-        raise dataset.refuse(f"has shape {found} instead of {expected}")
-    return dataset, stored
 
 
 def _read_rows(dataset: CheckedDataset, starts: Array, step: int, raw: Array) -> None:
@@ -432,18 +494,14 @@ def _read_rows(dataset: CheckedDataset, starts: Array, step: int, raw: Array) ->
         dataset.read_into(out.reshape(-1, *dataset.shape[1:]), int(starts[0]))
         return
     order = np.argsort(starts, kind="stable")
-    starts = starts[order]
     row_bytes = raw.shape[1]
+    # Rows of a block are near each other, and fit into memory together.
     most = max(names.BLOCK_BYTES // row_bytes, 1) * step
-    far = np.append(np.flatnonzero(np.diff(starts) > _FAR * step) + 1, len(starts))
-    at = 0
-    while at < len(starts):
-        low = int(starts[at])
-        stop = int(np.searchsorted(starts, low + most - step, side="right"))
-        stop = max(at + 1, min(stop, int(far[np.searchsorted(far, at, side="right")])))
-        block = dataset.read(low, int(starts[stop - 1]) + step - low)
-        flat = block.reshape(-1).view(np.uint8)
-        for place, start in zip(order[at:stop], starts[at:stop].tolist(), strict=True):
-            first = (start - low) * (row_bytes // step)
+    far = np.diff(starts[order]) > _FAR * step
+    beyond = np.diff(starts[order] // most) > 0
+    for places in np.split(order, np.flatnonzero(far | beyond) + 1):
+        low, high = int(starts[places[0]]), int(starts[places[-1]]) + step
+        flat = dataset.read(low, high - low).reshape(-1).view(np.uint8)
+        for place in places.tolist():
+            first = (int(starts[place]) - low) * (row_bytes // step)
             raw[place] = flat[first : first + row_bytes]
-        at = stop

@@ -11,7 +11,7 @@ import numpy as np
 from h5py import h5g, h5t
 
 from weightsearch._records import Array, RunSource
-from weightsearch.exceptions import CorruptStoreError, StoreError, WeightsNotFoundError
+from weightsearch.exceptions import CorruptStoreError, StoreError
 from weightsearch.store import _json
 from weightsearch.store import _schema as names
 from weightsearch.store._checked import CheckedDataset, CheckedGroup
@@ -98,19 +98,18 @@ class StoredStates:
             raise self._group.refuse("names contents that are not there", place)
         return self._models[number], tuple(known[item] for item in needs)
 
-    def __contains__(self, name: str) -> bool:
-        return name in self._numbers
-
-    def blob_size(self, name: str) -> int:
-        """Bytes of a content."""
-        start, stop = self._extent(name)
-        return stop - start
+    def blob_size(self, name: str) -> int | None:
+        """Bytes of a content; None where it is not here."""
+        number = self._numbers.get(name)
+        if number is None:
+            return None
+        return int(self._offset[number + 1] - self._offset[number])
 
     def blob(self, name: str) -> bytes:
         """A content, compared with its checksum."""
-        start, stop = self._extent(name)
-        raw = self._content.read(start, stop - start)
         number = self._numbers[name]
+        start, stop = self._offset[number : number + 2].tolist()
+        raw = self._content.read(start, stop - start)
         if zlib.crc32(raw.data) != int(self._crcs[number]):
             raise self._group.refuse(
                 f"content {number} does not match its checksum", names.D_CONTENT
@@ -187,9 +186,3 @@ class StoredStates:
         if len(dataset.shape) != 1:
             raise self._group.refuse("is not a column", names.D_CONTENT)
         return dataset
-
-    def _extent(self, name: str) -> tuple[int, int]:
-        number = self._numbers.get(name)
-        if number is None:
-            raise WeightsNotFoundError(f"There is no content {name!r} in this run.")
-        return int(self._offset[number]), int(self._offset[number + 1])

@@ -15,26 +15,25 @@ from weightsearch._records import (
     FitTable,
     RunHeader,
     Splits,
-    Weights,
     WeightSpecs,
 )
 from weightsearch.exceptions import StoreError, WeightsNotFoundError
 from weightsearch.store import _schema as names
 from weightsearch.store._catalog import CatalogEntry
 from weightsearch.store._checked import CheckedGroup, dangers
-from weightsearch.store._columns import read_column, read_json, read_texts
-from weightsearch.store._run import Resolve, Run, StoredArray, parse_header, stack_of
+from weightsearch.store._columns import (
+    read_column,
+    read_json,
+    read_named_columns,
+    read_texts,
+)
+from weightsearch.store._run import Resolve, Run, parse_header, stack_of
 from weightsearch.store._snapshots import StoredSnapshots
-from weightsearch.store._splits import unpack_splits
+from weightsearch.store._splits import COLUMNS, NUMBERS, unpack_splits
 from weightsearch.store._stacks import StoredArchitecture
 from weightsearch.store._states import StoredStates
 
 __all__ = ["Hdf5Run"]
-
-_SPLIT_COLUMNS = {
-    *(names.D_FOLD, names.D_TRAIN, names.D_TRAIN_OFFSET),
-    *(names.D_TEST, names.D_TEST_OFFSET),
-}
 
 
 class Hdf5Run(Run):
@@ -48,7 +47,7 @@ class Hdf5Run(Run):
     def __init__(
         self,
         entry: CatalogEntry,
-        open_group: Callable[[], CheckedGroup],
+        open_group: Callable[[str], CheckedGroup],
         resolve: Resolve,
     ):
         self.entry = entry
@@ -60,7 +59,7 @@ class Hdf5Run(Run):
     @cached_property
     def group(self) -> CheckedGroup:
         """The run's group."""
-        return self._open_group()
+        return self._open_group(self.entry.place)
 
     @cached_property
     def uid(self) -> str:  # type: ignore[override]
@@ -79,7 +78,6 @@ class Hdf5Run(Run):
 
     @cached_property
     def header(self) -> RunHeader:
-        """What is known of the run."""
         try:
             header = parse_header(read_json(self.group, names.D_HEADER, dict))
         except ValueError as exc:
@@ -99,7 +97,6 @@ class Hdf5Run(Run):
         return read_texts(self.group, names.D_PARAMS, self.n_candidates)
 
     def params(self) -> Sequence[str]:
-        """Params of every candidate, encoded as JSON."""
         return self._params
 
     # -- fits -----------------------------------------------------------------
@@ -140,10 +137,9 @@ class Hdf5Run(Run):
         candidate = read_column(table, names.D_CANDIDATE, "<i8")
         if candidate.ndim != 1:
             raise table.refuse("is not a column", names.D_CANDIDATE)
-        shape = candidate.shape
 
         def column(name: str, dtype: Any) -> Array:
-            return read_column(table, name, dtype, shape)
+            return read_column(table, name, dtype, candidate.shape)
 
         columns = [
             candidate,
@@ -164,11 +160,9 @@ class Hdf5Run(Run):
         return fits
 
     def fits(self) -> FitTable:
-        """All stored fits."""
         return self._fits
 
     def held(self, row: int) -> tuple[Run, int]:
-        """Return the run that holds a row's fit, and its row there."""
         if not 0 <= row < len(self._fits):
             raise WeightsNotFoundError(
                 f"There is no fit {row} in this run; it has {len(self._fits)}."
@@ -185,11 +179,9 @@ class Hdf5Run(Run):
         return run, at
 
     def place(self, row: int) -> str:
-        """Where a row of this run is, for errors."""
         return f"{self.table.at(names.D_RESULT)}[{row}]"
 
     def others(self) -> Iterator[Run]:
-        """Yield the runs that hold some of the fits."""
         for uid in set(self._fits.origin.tolist()) - {b""}:
             run = self._resolve(uid.decode("ascii", "replace"))
             if run is not None:
@@ -200,43 +192,33 @@ class Hdf5Run(Run):
         return read_texts(self.table, names.D_RESULT, len(self._fits))
 
     def own_text(self, row: int) -> str:
-        """The result as JSON text; empty where it is that of another run's row."""
         return self._results[row]
 
     # -- weights --------------------------------------------------------------
 
-    def own_specs(self, row: int) -> WeightSpecs | None:
-        """Names, shapes and types of the weights; None where there are none."""
-        if not self._fits.has_weights[row]:
-            return None
-        architecture, place = self._find(row)
-        return architecture.specs_of(place)
+    def own_arrays(self, row: int) -> tuple[StoredArchitecture, int] | None:
+        number, at = self.places[row].tolist()
+        return None if number < 0 else (self.architecture(number), at)
 
-    def own_stored(self, row: int) -> Iterator[StoredArray]:
-        """Yield the weights as they are kept, compared with their checksums."""
-        architecture, place = self._find(row)
-        return architecture.stored(place)
-
-    def own_array(self, row: int, name: str) -> Array:
-        """One array of a row."""
-        architecture, place = self._find(row)
-        return architecture.read(place, name)
-
-    def own_weights(self, row: int) -> Weights:
-        """All arrays of a row."""
-        architecture, place = self._find(row)
-        return architecture.read_all(place)
+    def architecture(self, number: int) -> StoredArchitecture:
+        """Return one of the run's architectures."""
+        found = self._architectures.get(number)
+        if found is None:
+            group = self.group.group(f"{names.G_ARCHITECTURES}/{number}")
+            found = StoredArchitecture(group)
+            rows = self.places[self.places[:, 0] == number, 1]
+            if rows.min(initial=0) < 0 or rows.max(initial=-1) >= found.count:
+                raise found.group.refuse("lacks a row that a fit points at")
+            self._architectures[number] = found
+        return found
 
     def alike(self, rows: Array) -> list[tuple[WeightSpecs, Array]]:
-        """What rows have, each with the places in `rows` of some that have it."""
         found = []
         for run, at, places in self._by_holder(np.asarray(rows, np.int64)):
             if run is not self:
                 found += [(specs, places[part]) for specs, part in run.alike(at)]
                 continue
-            numbers = self.places[at, 0]
-            for number in dict.fromkeys(numbers[numbers >= 0].tolist()):
-                same = np.flatnonzero(numbers == number)
+            for number, same in self._by_architecture(at):
                 # All rows of a stacked architecture are alike, ragged ones are not.
                 ragged = self.architecture(number).ragged
                 for part in np.split(same, len(same)) if ragged else [same]:
@@ -246,17 +228,15 @@ class Hdf5Run(Run):
         return sorted(found, key=lambda item: int(item[1][0]))
 
     def stack(self, name: str, rows: Sequence[int]) -> Array:
-        """The arrays of one name in many rows, of equal shape and type, stacked."""
         parts = []
         for run, at, places in self._by_holder(np.asarray(rows, np.int64)):
             if run is not self:
                 parts.append((run.stack(name, at), places))
                 continue
-            numbers = self.places[at, 0]
-            for number in dict.fromkeys(numbers.tolist()):
-                same = np.flatnonzero(numbers == number)
-                found = [self._find(row) for row in at[same].tolist()]
-                stack = found[0][0].stack(name, np.array([row for _, row in found]))
+            for row in at[self.places[at, 0] < 0].tolist():
+                raise WeightsNotFoundError(f"Fit {row} has no weights.")
+            for number, same in self._by_architecture(at):
+                stack = self.architecture(number).stack(name, self.places[at[same], 1])
                 parts.append((stack, places[same]))
         return stack_of(name, parts)
 
@@ -274,24 +254,13 @@ class Hdf5Run(Run):
             held = [self.held(row) for row in rows[places].tolist()]
             yield held[0][0], np.array([at for _, at in held], np.int64), places
 
-    def architecture(self, number: int) -> StoredArchitecture:
-        """Return one of the run's architectures."""
-        found = self._architectures.get(number)
-        if found is None:
-            group = self.group.group(f"{names.G_ARCHITECTURES}/{number}")
-            found = self._architectures[number] = StoredArchitecture(group)
-        return found
+    def _by_architecture(self, rows: Array) -> Iterator[tuple[int, Array]]:
+        """Yield each architecture of rows that this run holds, and their places."""
+        numbers = self.places[rows, 0]
+        for number in dict.fromkeys(numbers[numbers >= 0].tolist()):
+            yield number, np.flatnonzero(numbers == number)
 
-    def _find(self, row: int) -> tuple[StoredArchitecture, int]:
-        number, at = self.places[row].tolist()
-        if number < 0:
-            raise WeightsNotFoundError(f"Fit {row} has no weights.")
-        found = self.architecture(number)
-        if not 0 <= at < found.count:
-            raise self.table.refuse("points out of its architecture", names.D_ROW)
-        return found, at
-
-    # -- states ---------------------------------------------------------------
+    # -- states and snapshots -------------------------------------------------
 
     @cached_property
     def states(self) -> StoredStates:
@@ -299,18 +268,13 @@ class Hdf5Run(Run):
         return StoredStates(self.group, self.table, len(self._fits))
 
     def own_state(self, row: int) -> tuple[str, tuple[str, ...]] | None:
-        """The text of the model's state, and the names of its contents."""
         return self.states.state(row)
 
-    def own_blob(self, name: str) -> bytes | None:
-        """One content; None if another run has it."""
-        return self.states.blob(name) if name in self.states else None
-
     def own_blob_size(self, name: str) -> int | None:
-        """Bytes of one content; None if another run has it."""
-        return self.states.blob_size(name) if name in self.states else None
+        return self.states.blob_size(name)
 
-    # -- snapshots ------------------------------------------------------------
+    def own_blob(self, name: str) -> bytes:
+        return self.states.blob(name)
 
     @cached_property
     def all_snapshots(self) -> StoredSnapshots:
@@ -318,52 +282,32 @@ class Hdf5Run(Run):
         return StoredSnapshots(self.group, self.table, len(self._fits))
 
     def own_snapshots(self, row: int) -> FitSnapshots | None:
-        """Weights of a row while it trained; None where none were wanted."""
         return self.all_snapshots.of_fit(row)
 
     # -- results --------------------------------------------------------------
 
     def cv_results(self) -> dict[str, Array]:
-        """Numeric columns of ``cv_results_``."""
-        group = self.group.group(names.G_CV_RESULTS)
-        columns = {}
-        for item in read_json(self.group, names.D_CV_COLUMNS, list):
-            try:
-                name, path = str(item[names.J_NAME]), str(item[names.J_PATH])
-            except (TypeError, KeyError) as exc:
-                raise self.group.refuse(
-                    "is not a list of names and paths", names.D_CV_COLUMNS
-                ) from exc
-            columns[name] = read_column(group, path, shape=(self.n_candidates,))
-        return columns
+        return read_named_columns(
+            self.group, names.G_CV_RESULTS, names.D_CV_COLUMNS, self.n_candidates
+        )
 
     def best_index(self) -> int | None:
-        """Row of the best candidate."""
         index = self.group.integer(names.A_BEST_INDEX)
         if not -1 <= index < max(self.n_candidates, 1):
             raise self.group.refuse(f"best_index is {index}")
         return None if index == -1 else index
 
     def splits(self) -> list[Splits]:
-        """The splits; several where candidates were evaluated on different ones."""
         if names.G_SPLITS not in self.group:
             return []
         group = self.group.group(names.G_SPLITS)
         found = []
         for index in range(len(group.names(names.MAX_ARCHITECTURES))):
             one = group.group(str(index))
-            first, count, n_rows, n_splits = (
-                one.integer(name)
-                for name in (
-                    names.A_FIRST_CANDIDATE,
-                    names.A_COUNT,
-                    names.A_N_ROWS,
-                    names.A_N_SPLITS,
-                )
-            )
+            first, count, n_rows, n_splits = map(one.integer, NUMBERS)
             if min(first, count, n_rows, n_splits) < 0:
                 raise one.refuse("has negative numbers")
-            columns = set(one.names(names.MAX_ARRAYS)) & _SPLIT_COLUMNS
+            columns = set(one.names(names.MAX_ARRAYS)) & COLUMNS
             packed = {name: read_column(one, name) for name in sorted(columns)}
             try:
                 pairs = unpack_splits(packed, n_splits, n_rows)

@@ -36,17 +36,17 @@ from weightsearch.store._columns import (
     check_compression,
     write_attribute,
     write_column,
+    write_named_columns,
     write_text,
     write_texts,
 )
 from weightsearch.store._dtypes import check_storable
 from weightsearch.store._names import to_flat
-from weightsearch.store._plan import plan
 from weightsearch.store._reader import Hdf5Run, Hdf5Store, StoreView
 from weightsearch.store._run import Referring
 from weightsearch.store._snapshots import write_snapshots
-from weightsearch.store._splits import pack_splits
-from weightsearch.store._stacks import write_architecture
+from weightsearch.store._splits import NUMBERS, pack_splits
+from weightsearch.store._stacks import plan, write_architecture
 from weightsearch.store._states import write_states
 
 __all__ = ["append_runs", "rewrite"]
@@ -378,28 +378,23 @@ def _write_run(
 def _write_splits(group: h5g.GroupID, splits: Iterable[Splits]) -> None:
     for index, one in enumerate(splits):
         target = h5g.create(group, str(index).encode())
-        write_attribute(target, names.A_FIRST_CANDIDATE, one.first)
-        write_attribute(target, names.A_COUNT, one.count)
-        write_attribute(target, names.A_N_ROWS, one.n_rows)
-        write_attribute(target, names.A_N_SPLITS, len(one.pairs))
+        numbers = one.first, one.count, one.n_rows, len(one.pairs)
+        for name, number in zip(NUMBERS, numbers, strict=True):
+            write_attribute(target, name, number)
         for name, column in pack_splits(one.pairs, one.n_rows).items():
             write_column(target, name, column)
 
 
 def _write_cv_results(group: h5g.GroupID, found: Mapping[str, Array]) -> None:
-    columns = h5g.create(group, names.G_CV_RESULTS.encode())
-    order = []
-    for name, values in found.items():
-        column = np.asarray(values)
+    columns = {name: np.asarray(values) for name, values in found.items()}
+    for name, column in columns.items():
         if column.dtype.kind not in "biuf" or column.ndim != 1:
             raise TypeError(
                 f"cv_results_[{name!r}] must be a 1-D array of numbers, not "
                 f"{column.dtype} of shape {column.shape}"
             )
         check_storable(column.dtype, 1, name)
-        order.append({names.J_NAME: name, names.J_PATH: to_flat(name)})
-        write_column(columns, to_flat(name), column)
-    write_text(group, names.D_CV_COLUMNS, _json.dumps(order))
+    write_named_columns(group, names.G_CV_RESULTS, names.D_CV_COLUMNS, columns)
 
 
 def _write_fits(
