@@ -230,6 +230,8 @@ class Outcome(NamedTuple):
         Whether a stored model was scored, and nothing fitted.
     snapshots : Snapshots or None
         None where none are wanted.
+    repeats : bool
+        Whether a fit of an equal candidate is certain to come to the same, unnoticed.
     """
 
     result: dict[str, Any]
@@ -239,6 +241,7 @@ class Outcome(NamedTuple):
     exact: bool = False
     rescored: bool = False
     snapshots: Snapshots | None = None
+    repeats: bool = False
 
     @property
     def nbytes(self) -> int:

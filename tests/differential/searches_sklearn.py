@@ -155,6 +155,11 @@ def logistic_regression():
     return LogisticRegression(max_iter=300), {"C": [0.01, 1.0]}
 
 
+@row(data.iris, quick=True, capture="both")
+def repeated_values():
+    return LogisticRegression(max_iter=300), {"C": [0.1, np.float64(0.1), 1.0, 0.1]}
+
+
 @row(data.iris_words, quick=True)
 def string_labels():
     return LogisticRegression(max_iter=300), {

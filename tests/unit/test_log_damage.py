@@ -14,10 +14,12 @@ from run_samples import fit, header, key, params, result, results
 
 from weightsearch._records import OK, FitRecord, ModelState, Splits, Weights
 from weightsearch.exceptions import CorruptStoreError, StoreError
-from weightsearch.store import verify
+from weightsearch.store import WriteSession, verify
 from weightsearch.store._log import HEAD, Log, head_of, log_path
 from weightsearch.store._log_file import LogFile
 from weightsearch.store._log_run import LogRun
+from weightsearch.store._reader import Hdf5Store
+from weightsearch.store._session import consolidate
 
 COUNT = 12
 
@@ -173,6 +175,35 @@ def test_writer_goes_on_after_an_unfinished_frame(store):
 
     assert len(opened(store).fits()) == COUNT
     assert verify(store) == []
+
+
+def test_a_damaged_fit_takes_those_with_it_that_refer_to_it(store):
+    """Rows of equal candidates share the damage of the fit that they share."""
+    with WriteSession.open(store) as session:
+        session.begin(header())
+        session.set_params(0, params(4))
+        numbers = [session.append(fit(number)) for number in range(2)]
+        for candidate, number in enumerate(numbers, 2):
+            session.repeat(candidate, 0, key(candidate), number, has_weights=True)
+    run = opened(store)
+    for row in range(4):
+        assert run.problem(row) is None
+        assert repr(run.read_all(row)) == repr(run.read_all(row % 2))
+        assert run.result(row) == run.result(row % 2)
+    content = bytearray(log_path(store).read_bytes())
+    last = run.read_all(0)["coefs_/0"].tobytes()
+    content[content.index(last)] ^= 1
+    log_path(store).write_bytes(content)
+
+    assert list(opened(store).damaged()) == [0, 2]
+    with pytest.warns(RuntimeWarning, match="2 fits cannot be read"):
+        consolidate(store)
+    assert verify(store) == []
+    with Hdf5Store(store) as file:
+        (run,) = file.runs.values()
+        assert run.fits().candidate.tolist() == [1, 3]
+        assert run.fits().origin_row.tolist() == [-1, 0]
+        assert repr(run.read_all(1)) == repr(run.read_all(0))
 
 
 def test_damaged_array_is_named_and_the_others_can_be_read(store):

@@ -61,8 +61,17 @@ def run_with_states(count: int, name: str, uid: str) -> MemoryRun:
 def grown(count: int, name: str, uid: str, first: MemoryRun) -> Referring:
     """A run that has all fits of another one, and more."""
     n_old = len(first.records)
-    origins = [(first.uid, row) for row in range(n_old)] + [None] * (count - n_old)
-    return Referring(run_with_states(count, name, uid), origins)
+    run = run_with_states(max(count, n_old + 1), name, uid)
+    run.records[:n_old] = first.records
+    origins = [(first.uid, row) for row in range(n_old)]
+    return Referring(run, [*origins, *[None] * (len(run.records) - n_old)])
+
+
+def doubled(run: MemoryRun) -> Referring:
+    """A run whose first fit several of its candidates have."""
+    origins = run.origins if isinstance(run, Referring) else [None] * len(run.records)
+    run.records += run.records[:1] * 2
+    return Referring(run, [*origins, (run.uid, 0), (run.uid, 0)])
 
 
 def assert_is(stored: Hdf5Run, run: MemoryRun) -> None:
@@ -158,6 +167,34 @@ def test_what_nobody_needs_any_more_goes(tmp_path: Path):
     with h5py.File(path) as file:
         assert len(file["kept"]) == len(file["runs"]) == 0
     assert verify_file(path) == []
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_a_run_refers_to_its_own_fits(tmp_path: Path, alone: bool):
+    """Rows of equal candidates share a fit, wherever that is, and go with the run."""
+    first = run_with_states(4, *OTHER[0])
+    second = doubled(grown(5, *OTHER[1], first))
+    path = write(tmp_path / "a.h5", *([second] if alone else [first, second]))
+    copy = tmp_path / "copy.h5"
+    with Hdf5Store(path) as store:
+        assert_is(store.runs["b"], second)
+        held = store.runs["b"].fits().origin.tolist().count(b"")
+        assert held == (5 if alone else 1)
+        write(copy, *store.runs.values())
+    assert verify_file(path) == []
+
+    rewrite(copy)
+    with Hdf5Store(copy) as store:
+        assert_is(store.runs["b"], second)
+    write(copy, remove=[first.uid])
+    rewrite(copy)
+    with Hdf5Store(copy) as store:
+        assert_is(store.runs["b"], second)
+        assert store.runs["b"].fits().origin.tolist().count(b"") == 5
+    assert verify_file(copy) == []
+    write(copy, remove=[second.uid])
+    with h5py.File(copy) as file:
+        assert len(file["kept"]) == len(file["runs"]) == 0
 
 
 def test_a_fit_whose_holder_is_not_there_is_written(tmp_path: Path):
@@ -287,6 +324,8 @@ def test_any_sequence_of_adding_and_removing(tmp_path: Path):
                 run = grown(
                     6 + number, f"{number:04}", uid, rng.choice(list(model.values()))
                 )
+            if rng.random() < 0.3:
+                run = doubled(run)
             model[uid] = run
             write(path, run)
         if number % 4 == 3:

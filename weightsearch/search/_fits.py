@@ -8,7 +8,7 @@ from typing import Any
 
 from weightsearch._records import Array
 
-__all__ = ["FitCall", "PlannedFit"]
+__all__ = ["FitCall", "MadeFit", "PlannedFit"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,15 @@ class PlannedFit:
     params: Mapping[str, Any]
     train: Array
     test: Array
+
+
+@dataclass(frozen=True, slots=True)
+class MadeFit:
+    """A fit of this run: its result, its number, and whether it has weights."""
+
+    result: Mapping[str, Any]
+    number: int
+    has_weights: bool
 
 
 @dataclass(frozen=True)

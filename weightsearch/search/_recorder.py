@@ -51,7 +51,7 @@ from weightsearch.search._earlier import (
     unfinished_splits,
     what_differs,
 )
-from weightsearch.search._fits import FitCall, PlannedFit
+from weightsearch.search._fits import FitCall, MadeFit, PlannedFit
 from weightsearch.search._progress import Progress
 from weightsearch.search._rebuilding import (
     capture_best,
@@ -128,6 +128,8 @@ class SearchRecorder:
         self._kept_keys: dict[str, bool] = {}
         self._warned: set[tuple[type, str]] = set()
         self._best: StoredFit | None = None
+        self._refits: dict[int, StoredFit | MadeFit] = {}
+        self._equal: Mapping[int, Sequence[int]] = {}
         self._models: dict[tuple[int, int], StoredFit] = {}
         self._asks_only = False
         self._trimmer = _Trimmer()
@@ -264,17 +266,19 @@ class SearchRecorder:
         self._models[fit.candidate, fit.split] = stored
         return stored
 
-    def record_split(self, fit: PlannedFit, outcome: Outcome) -> None:
-        """Make a finished fit durable."""
+    def record_split(self, fit: PlannedFit, outcome: Outcome) -> MadeFit | None:
+        """Make a finished fit durable; return it if equal ones may refer to it."""
         key = self._split_key(fit)
         self._progress.add_scores(fit.candidate, outcome.result)
         stored = self._models.pop((fit.candidate, fit.split), None)
         scores = outcome.result.get("test_scores")
-        if not _all_computed(scores, self.call.error_score):
+        is_scored = _all_computed(scores, self.call.error_score)
+        if not is_scored:
             # A score that could not be computed is tried again next time.
             key = None
         if outcome.result["fit_error"] is None:
             self._fitted.add(fit.candidate)
+        made = None
         if outcome.rescored and stored is not None:
             self._reuse(fit.candidate, fit.split, key, stored, outcome)
         else:
@@ -283,7 +287,7 @@ class SearchRecorder:
             model_key = None
             if outcome.exact and outcome.state is not None and self._identity:
                 model_key = self._identity.model_key(fit.params, (fit.train, fit.test))
-            self._append(fit.candidate, fit.split, key, outcome, model_key)
+            made = self._append(fit.candidate, fit.split, key, outcome, model_key)
         if (
             key is not None
             and outcome.result["fit_error"] is None
@@ -295,22 +299,40 @@ class SearchRecorder:
             and self._splits_come_again(fit)
         ):
             self._n_reusable += self._resume
+        return made if outcome.repeats and is_scored else None
+
+    def record_equal(self, fit: PlannedFit, made: MadeFit) -> None:
+        """Note a fit that need not be made, since an equal one was."""
+        self._fitted.add(fit.candidate)
+        key = self._split_key(fit)
+        self._reuse(fit.candidate, fit.split, key, made)
+        self._progress.add_scores(fit.candidate, made.result)
+        may_serve = made.has_weights or not self.captures_splits
+        if key is not None and may_serve and self._splits_come_again(fit):
+            self._n_reusable += self._resume
 
     def expect(
-        self, n_candidates: int, n_reused: int, n_rescored: int, n_to_do: int | None
+        self,
+        n_candidates: int,
+        n_reused: int,
+        n_rescored: int,
+        n_equal: int,
+        n_to_do: int | None,
     ) -> None:
         """Tell the progress what to expect, and print what is reused, or why nothing.
 
         Parameters
         ----------
         n_candidates, n_reused, n_rescored : int
+        n_equal : int
+            Fits that wait for an equal one.
         n_to_do : int or None
             Fits; None: all, since there is nothing to reuse.
         """
         progress = self._progress
         n_splits = self.call.n_splits
         if n_to_do is not None:
-            n_fits = n_reused + n_rescored + n_to_do
+            n_fits = n_reused + n_rescored + n_equal + n_to_do
             said = f"{n_reused} of {n_fits} fits reused from {self._session.path}"
             if n_rescored:
                 said += f", {n_rescored} of {n_fits} fits rescored"
@@ -324,7 +346,8 @@ class SearchRecorder:
                     f"{self._n_without_snapshots} stored fits lack some of the "
                     "snapshots that are wanted, and are made again"
                 )
-        progress.expect_fits(n_candidates, n_splits, n_reused, self._n_stored_refits)
+        n_spared = n_reused + n_equal
+        progress.expect_fits(n_candidates, n_splits, n_spared, self._n_stored_refits)
 
     def announce_not_rescored(self) -> None:
         """Print how many stored models were fitted again instead of scored."""
@@ -342,6 +365,12 @@ class SearchRecorder:
                 f"{fits} of pipeline steps spared: other candidates begin with equal "
                 "ones"
             )
+
+    def announce_equal(self, n_equal: int) -> None:
+        """Print how many fits were not made, since those of other candidates equal."""
+        if n_equal:
+            fits = "1 fit" if n_equal == 1 else f"{n_equal} fits"
+            self._progress.say(f"{fits} spared: their candidates equal other ones")
 
     @property
     def call(self) -> FitCall:
@@ -375,6 +404,7 @@ class SearchRecorder:
         key = self._refit_key(params)
         if self._best is not None:
             self._reuse(index, REFIT, key, self._best)
+            self._refits[index] = self._best
             return
         outcome = capture_best(search, self.call)
         if self.best_snapshotter is not None:
@@ -383,10 +413,11 @@ class SearchRecorder:
         stored = self._find(key, params, need_weights=True)
         if stored is not None and holds_all_of(stored, outcome):
             self._reuse(index, REFIT, key, stored)
+            self._refits[index] = stored
             if self.best_snapshotter is not None:
                 self.best_snapshotter.abandon()
         else:
-            self._append(index, REFIT, key, outcome)
+            self._refits[index] = self._append(index, REFIT, key, outcome)
             if key is not None and outcome.weights is not None:
                 self._n_reusable += self._resume
 
@@ -412,15 +443,19 @@ class SearchRecorder:
         """Return the other candidates still to be refit, best-ranked first."""
         to_do = []
         reused = 0
-        for index in _ranked(search, keep, self._fitted):
+        self._equal = _ranked(search, keep, self._fitted)
+        for index in self._equal:
             params = search.cv_results_["params"][index]
-            key = self._refit_key(params)
-            stored = self._find(key, params, need_weights=True)
+            stored: StoredFit | MadeFit | None = self._refits.get(index)
             if stored is None:
-                to_do.append((index, params))
-            else:
+                key = self._refit_key(params)
+                stored = self._find(key, params, need_weights=True)
+                if stored is None:
+                    to_do.append((index, params))
+                    continue
                 self._reuse(index, REFIT, key, stored)
                 reused += 1
+            self._repeat_refit(index, params, stored)
         self._progress.expect_refits(len(to_do))
         if reused:
             self._progress.say(
@@ -437,9 +472,18 @@ class SearchRecorder:
         if error is not None:
             self._failed_refits.append((candidate, error.strip().splitlines()[-1]))
         key = self._refit_key(params)
-        self._append(candidate, REFIT, key, outcome)
+        made = self._append(candidate, REFIT, key, outcome)
         if key is not None and error is None and outcome.weights is not None:
             self._n_reusable += self._resume
+        if error is None:
+            self._repeat_refit(candidate, params, made)
+
+    def _repeat_refit(
+        self, candidate: int, params: Mapping[str, Any], stored: StoredFit | MadeFit
+    ) -> None:
+        """Refer to a refit for the candidates with equal params."""
+        for other in self._equal[candidate]:
+            self._reuse(other, REFIT, self._refit_key(params), stored)
 
     def warn_of_failed_refits(self) -> None:
         """Warn once of all refits that failed, with the reasons."""
@@ -551,16 +595,20 @@ class SearchRecorder:
         candidate: int,
         split: int,
         key: str | None,
-        stored: StoredFit,
+        stored: StoredFit | MadeFit,
         outcome: Outcome | None = None,
     ) -> None:
         """Refer to a stored fit; with an outcome, to its model alone."""
         self._store_params()
-        result = None if outcome is None else outcome.result
-        self._session.reuse(candidate, split, key, stored, result=result)
+        if isinstance(stored, MadeFit):
+            has_weights = stored.has_weights
+            self._session.repeat(candidate, split, key, stored.number, has_weights)
+        else:
+            result = None if outcome is None else outcome.result
+            self._session.reuse(candidate, split, key, stored, result=result)
+            self._note_short(candidate, split, lambda: stored.snapshots)
         if key is not None:
             self._kept_keys[key] = stored.has_weights
-        self._note_short(candidate, split, lambda: stored.snapshots)
         if outcome is not None:
             self._n_new += 1
             self._progress.count("fits", outcome)
@@ -572,13 +620,13 @@ class SearchRecorder:
         key: str | None,
         outcome: Outcome,
         model_key: str | None = None,
-    ) -> None:
+    ) -> MadeFit:
         outcome = self._storable(outcome)
         for note in outcome.notes:
             self._warn(note)
         self._store_params()
         failed = outcome.result["fit_error"] is not None
-        self._session.append(
+        number = self._session.append(
             FitRecord(
                 candidate=candidate,
                 split=split,
@@ -597,6 +645,7 @@ class SearchRecorder:
         self._progress.count("refits" if split == REFIT else "fits", outcome)
         if key is not None and not failed:
             self._kept_keys[key] = outcome.weights is not None
+        return MadeFit(outcome.result, number, outcome.weights is not None)
 
     def _note_short(
         self,
@@ -714,11 +763,13 @@ def _short(text: str, limit: int = 500) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-def _ranked(search: Any, keep: int | str, fitted: Collection[int]) -> Sequence[int]:
-    """Return the candidates to refit besides the best one, best-ranked first.
+def _ranked(
+    search: Any, keep: int | str, fitted: Collection[int]
+) -> dict[int, list[int]]:
+    """Return the candidates to refit, the best one first.
 
     Of candidates with equal params, such as those of several iterations, one is
-    refit.
+    refit; it comes with the others of its iteration.
 
     Parameters
     ----------
@@ -738,11 +789,18 @@ def _ranked(search: Any, keep: int | str, fitted: Collection[int]) -> Sequence[i
             np.zeros(len(results["params"])),
         )
     order = search._refit_order(np.argsort(ranks, kind="stable"))
-    once: dict[Any, int] = {}
-    for index in (search.best_index_, *order):
-        once.setdefault(_content(results["params"][index]), int(index))
-    others = [index for index in list(once.values())[1:] if index in fitted]
-    return others if isinstance(keep, str) else others[: keep - 1]
+    once: dict[Any, list[int]] = {}
+    for index in dict.fromkeys(map(int, (search.best_index_, *order))):
+        once.setdefault(_content(results["params"][index]), []).append(index)
+    best, *others = once.values()
+    others = [equal for equal in others if equal[0] in fitted]
+    if not isinstance(keep, str):
+        others = others[: keep - 1]
+    rounds = results.get("iter", np.zeros(len(results["params"])))
+    return {
+        first: [index for index in equal if rounds[index] == rounds[first]]
+        for first, *equal in (best, *others)
+    }
 
 
 def _content(params: Mapping[str, Any]) -> Any:

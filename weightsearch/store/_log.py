@@ -254,8 +254,8 @@ class Log:
 
     def append(
         self, record: FitRecord, spooled: Iterable[tuple[int, Packed]] = ()
-    ) -> None:
-        """Append a finished fit.
+    ) -> int:
+        """Append a finished fit; return its number.
 
         `spooled` are blocks of its snapshots that come before those of the record:
         number of snapshots and arrays of each.
@@ -289,10 +289,12 @@ class Log:
                     meta["snapshots"] += count
             text = None if state is None else state.text.encode()
             self._write(FIT, meta, arrays, self._known(record.candidate), result, text)
+            number = self._n_rows
             self._n_rows += 1
             self._n_safe += not failed
             _steps.reached(_steps.FIT_WRITTEN)
             self._sync_sometimes()
+            return number
 
     def append_reference(
         self,
@@ -306,9 +308,9 @@ class Log:
         model_key: str | None = None,
         result: str = "",
     ) -> None:
-        """Note a fit that another run has already, or only its model.
+        """Note a fit that is stored already, or only its model.
 
-        The result is JSON text, empty where it is the other run's.
+        The result is JSON text, empty where it is that of the row that is referred to.
         """
         with self._mutex:
             meta = self._place(candidate, split, key, model_key)

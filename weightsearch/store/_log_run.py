@@ -104,11 +104,18 @@ class LogRun(Run):
             rows = self._rows
             origin = np.zeros(len(rows), "S32")
             origin_row = np.full(len(rows), -1, np.int64)
+            taken_over: dict[tuple[Any, ...], int] = {}
             for row, fit in enumerate(rows):
-                if fit.origin is not None and fit.origin[0] not in self._superseded:
-                    found = self._source(fit)
-                    if found is not None:
-                        origin[row], origin_row[row] = fit.origin[0].encode(), found[1]
+                if fit.origin is None:
+                    continue
+                uid = fit.origin[0]
+                found = self._source(fit)
+                if uid in self._superseded:
+                    # This run will hold the fit: once, however many refer to it.
+                    first = taken_over.setdefault((fit.origin, fit.result), row)
+                    uid, found = self.uid, (self, first) if first < row else None
+                if found is not None:
+                    origin[row], origin_row[row] = uid.encode(), found[1]
             columns: list[Any] = list(zip(*rows, strict=True)) or [()] * 7
             self._table = FitTable(
                 candidate=np.array(columns[1], np.int64),
@@ -151,7 +158,9 @@ class LogRun(Run):
         run = self
         while (fit := run._fit(row)).origin is not None:
             source = run._source(fit)
-            if source is None or source[0] is self:
+            if source is None or (
+                source[1] >= row if source[0] is run else source[0] is self
+            ):
                 what = f"it refers to run {fit.origin[0]}, which does not hold it"
                 raise self.file.corrupt(run.place(row), what)
             holder, row = source
@@ -213,16 +222,17 @@ class LogRun(Run):
 
     def problem(self, row: int) -> str | None:
         """What is wrong with a row; None if it can be read in full."""
-        fit = self._fit(row)
         try:
-            if self.held(row)[0] is not self:
+            run, at = self.held(row)
+            if run is not self:
                 return None
+            fit = self._fit(at)
             self.result(row)
             for _ in self.file.stored(fit.arrays) if fit.arrays else ():
                 pass
             for name in fit.blobs or ():
                 self.file.check_blob(name)
-            check_snapshots(self.own_snapshots(row))
+            check_snapshots(self.own_snapshots(at))
         except StoreError as error:
             return str(error)
         return None
@@ -273,7 +283,7 @@ class LogRun(Run):
         """Return the run that a fit refers to, and the row there."""
         assert fit.origin is not None
         uid, row = fit.origin
-        source = self._resolve(uid)
+        source = self if uid == self.uid else self._resolve(uid)
         if isinstance(source, LogRun):
             source._see()
             row = source._by_number.get(row, -1)

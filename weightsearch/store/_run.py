@@ -62,7 +62,7 @@ class Run(RunSource):
 
     @abstractmethod
     def own_text(self, row: int) -> str:
-        """The result as JSON text; empty where it is that of another run's row."""
+        """The result as JSON text; empty where it is that of another row."""
 
     @abstractmethod
     def own_arrays(self, row: int) -> tuple[ArraySource, Any] | None:
@@ -103,7 +103,7 @@ class Run(RunSource):
         return self.own_text(row) or run.own_text(at)
 
     def own_result_text(self, row: int) -> str:
-        return "" if self.held(row)[0] is self else self.own_text(row)
+        return "" if self.held(row) == (self, row) else self.own_text(row)
 
     def specs(self, row: int) -> WeightSpecs | None:
         run, at = self.held(row)

@@ -175,11 +175,26 @@ class WriteSession:
         """Add the splits that the next candidates are evaluated on."""
         self._begun().set_splits(splits)
 
-    def append(self, record: FitRecord) -> None:
-        """Append a finished fit to the log."""
+    def append(self, record: FitRecord) -> int:
+        """Append a finished fit to the log; return its number in this run."""
         snapshots = record.snapshots
         with read_spool(None if snapshots is None else snapshots.spooled) as spooled:
-            self._begun().append(record, spooled)
+            return self._begun().append(record, spooled)
+
+    def repeat(
+        self,
+        candidate: int,
+        split: int,
+        key: str | None,
+        number: int,
+        has_weights: bool,
+    ) -> None:
+        """Refer to a fit of this run, by its number, that another candidate has."""
+        log = self._begun()
+        assert log.run is not None
+        log.append_reference(
+            candidate, split, key, log.run.uid, number, has_weights=has_weights
+        )
 
     def reuse(
         self,

@@ -55,7 +55,7 @@ def _problems(store: Hdf5Store) -> Iterator[Problem]:
                 place = f"/{run.entry.place}"
                 yield Problem(place, f"another run has the uid {run.uid} too")
             uids.add(run.uid)
-            for origin in set(run.fits().origin.tolist()) - {b""}:
+            for origin in set(run.fits().origin.tolist()) - {b"", run.uid.encode()}:
                 uid = origin.decode("ascii", "replace")
                 referrers[uid] = referrers.get(uid, 0) + 1
         except StoreError as exc:

@@ -232,7 +232,7 @@ class _Writer:
         header = replace(header, name=self._free_name(header.name))
         group, entry = self._begun(header)
         before = self._hdf5.get_filesize()
-        fits = self._flattened(run.fits())
+        fits = self._flattened(run.fits(), header.uid)
         _write_run(group, run, header, fits, self.filters)
         self._finished(entry, fits, before)
 
@@ -271,7 +271,7 @@ class _Writer:
         self._root.gid.unlink(entry.place.encode())
         self._index.remove(entry)
         del self._entries[entry.uid]
-        for uid in holders:
+        for uid in holders - {entry.uid}:
             holder = self._entries.get(uid)
             if holder is None:
                 continue
@@ -296,23 +296,24 @@ class _Writer:
         entry.nbytes = max(0, self._hdf5.get_filesize() - before)
         self._index.add(entry, fit_records(fits))
         self._entries[entry.uid] = entry
-        for uid in _holders(fits):
+        for uid in _holders(fits) - {entry.uid}:
             self._entries[uid].referrers += 1
             self._index.update(self._entries[uid])
 
-    def _flattened(self, fits: FitTable) -> FitTable:
+    def _flattened(self, fits: FitTable, own_uid: str) -> FitTable:
         """Return the fits with origins that hold them, and are in this file."""
         origin, row = fits.origin.copy(), fits.origin_row.copy()
-        for uid in _holders(fits):
+        # A run's references to its own rows come last: where those are is known then.
+        for uid in sorted(_holders(fits), key=own_uid.__eq__):
             of_it = np.flatnonzero(origin == uid.encode())
             run = self._view.by_uid(uid) if uid in self._entries else None
-            if run is None and uid not in self._entries:
+            if run is None and uid not in (*self._entries, own_uid):
                 origin[of_it], row[of_it] = b"", -1
                 continue
-            if run is not None:
-                there = run.fits()
-                of_it = of_it[there.origin[row[of_it]] != b""]
-                further = there.origin[row[of_it]], there.origin_row[row[of_it]]
+            if uid == own_uid or run is not None:
+                there = (origin, row) if run is None else _origins(run.fits())
+                of_it = of_it[there[0][row[of_it]] != b""]
+                further = there[0][row[of_it]], there[1][row[of_it]]
                 origin[of_it], row[of_it] = further
         return replace(fits, origin=origin, origin_row=row)
 
@@ -340,7 +341,7 @@ class _Writer:
                 kinds = ("i8", "i8", "?", "?", "S32")
                 fits = FitTable(*(np.zeros(0, kind) for kind in kinds))
             index.add(entry, fit_records(fits))
-            for holder in _holders(fits):
+            for holder in _holders(fits) - {uid}:
                 referrers[holder] = referrers.get(holder, 0) + 1
         for entry in self._entries.values():
             entry.referrers = referrers.get(entry.uid, 0)
@@ -350,6 +351,10 @@ class _Writer:
 
 def _holders(fits: FitTable) -> set[str]:
     return {uid.decode("ascii", "replace") for uid in fits.origin.tolist() if uid}
+
+
+def _origins(fits: FitTable) -> tuple[Array, Array]:
+    return fits.origin, fits.origin_row
 
 
 def _write_run(

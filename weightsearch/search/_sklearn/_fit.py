@@ -1,10 +1,11 @@
 """Run scikit-learn's own ``fit`` and record every fit of a search.
 
-The code object of ``BaseSearchCV.fit`` runs with four of its global names bound to
+The code object of ``BaseSearchCV.fit`` runs with five of its global names bound to
 ours. ``_fit_and_score`` calls the original and extracts the weights in the worker;
 ``Parallel`` passes every finished fit to the recorder and skips those that are stored;
-``check_cv`` lets an unfinished run resume with its own splits; ``clone`` takes the best
-estimator from the store.
+``product``, of candidates and splits, says which candidates are to come; ``check_cv``
+lets an unfinished run resume with its own splits; ``clone`` takes the best estimator
+from the store.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import functools
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from itertools import chain, islice
+from itertools import chain, islice, product
 from types import FunctionType
 from typing import Any
 
@@ -42,6 +43,7 @@ from weightsearch.search._rebuilding import StoredModel, load_model, rebuild_mod
 from weightsearch.search._recorder import SearchRecorder
 from weightsearch.search._sklearn._best import BestClone, forget_fit
 from weightsearch.search._sklearn._callbacks import has_callbacks, show_as_done
+from weightsearch.search._sklearn._equal import EqualFits, FitWatch
 from weightsearch.search._sklearn._parallel import make_parallel
 from weightsearch.search._sklearn._prefixes import Sharing, stream_shared
 from weightsearch.search._sklearn._rows import some_rows
@@ -62,6 +64,13 @@ def fit_search(
         return recorder.splitter(names["check_cv"](*args, **kwargs))
 
     cloning = BestClone(names["clone"], search, recorder)
+    candidates: list[Mapping[str, Any]] = []
+
+    def known_product(numbered: Iterable[Any], splits: Iterable[Any]) -> Iterable[Any]:
+        numbered = list(numbered)
+        candidates[:] = [params for _, params in numbered]
+        return product(numbered, splits)
+
     bound = {
         "_fit_and_score": functools.partial(
             _evaluate,
@@ -70,8 +79,9 @@ def fit_search(
             registered_extractors(),
         ),
         "Parallel": functools.partial(
-            _RecordingParallel, recorder, cloning, search.share_prefixes
+            _RecordingParallel, recorder, cloning, candidates, search.share_prefixes
         ),
+        "product": known_product,
         "clone": cloning,
         "check_cv": check_cv,
     }
@@ -101,6 +111,7 @@ def _evaluate(
     model: StoredModel | None = None,
     steps: SharedSteps | None = None,
     snapshotting: Callable[[], Snapshotter] | None = None,
+    watched: bool = False,
     **kwargs: Any,
 ) -> tuple[int, Outcome]:
     """Replacement for ``_fit_and_score`` in the worker."""
@@ -117,10 +128,12 @@ def _evaluate(
         fitting = _Fitting(
             estimator, captures=captures, snapshotter=snapshotter, steps=steps
         )
-        result = fit_and_score(fitting, X, y, **kwargs)
+        watch = FitWatch()
+        with watch() if watched else nullcontext():
+            result = fit_and_score(fitting, X, y, **kwargs)
         result["fit_time"] -= fitting.seconds
         if not captures or result["fit_error"] is not None:
-            return position, Outcome(result)
+            return position, watch.seen(Outcome(result))
         fitted = fitting.estimator
         rows = functools.partial(
             some_rows, fitted, X, y, kwargs["train"], kwargs["test"]
@@ -132,7 +145,7 @@ def _evaluate(
     # Of a fit that was interrupted, the snapshots stay where they are.
     if snapshotter is not None:
         outcome = snapshotter.finish(outcome)
-    return position, outcome
+    return position, watch.seen(outcome)
 
 
 def _rescore(
@@ -232,11 +245,13 @@ class _RecordingParallel:
         self,
         recorder: SearchRecorder,
         cloning: BestClone,
+        candidates: Sequence[Mapping[str, Any]],
         share_prefixes: bool | int,
         **kwargs: Any,
     ):
         self._recorder = recorder
         self._cloning = cloning
+        self._candidates = candidates
         self._share_prefixes = share_prefixes
         self._parallel = make_parallel(**kwargs)
         self._n_candidates = 0
@@ -272,22 +287,40 @@ class _RecordingParallel:
         recalls = recorder.may_recall
         pending = self._pending(tasks, unheard, recalls, fits, results)
         n_candidates = first[2]["candidate_progress"][1]
+        # scikit-learn prints a line per fit when it is told to say so much.
+        shares = self._share_prefixes and first[2]["verbose"] <= 1
+        equal = EqualFits(call, self._candidates if shares else ())
         if recalls:
             # Known before the first fit starts, so that it can be said. Otherwise
             # tasks stay lazy, since each carries a clone of the estimator.
             todo = list(pending)
             n_rescored = sum("model" in kwargs for *_, kwargs in todo)
-            n_to_do = len(todo) - n_rescored
-            recorder.expect(n_candidates, len(results), n_rescored, n_to_do)
+            n_equal = sum(map(equal.waits, todo))
+            n_to_do = len(todo) - n_rescored - n_equal
+            recorder.expect(n_candidates, len(results), n_rescored, n_equal, n_to_do)
             pending = map(_with_model, todo)
         else:
-            recorder.expect(n_candidates, 0, 0, None)
+            n_equal = equal.n_candidates * call.n_splits
+            recorder.expect(n_candidates, 0, 0, n_equal, None)
         sharing = Sharing(call, self._share_prefixes)
-        stream = stream_shared(self._parallel, pending, "position", sharing)
-        for position, outcome in stream:
-            recorder.record_split(fits[position], outcome)
-            results[position] = outcome.result
+
+        def settle() -> None:
+            for made, position in equal.settled():
+                results[position] = dict(made.result)
+                recorder.record_equal(fits[position], made)
+
+        for tasks in (pending, equal.left()):
+            stream = stream_shared(
+                self._parallel, tasks, "position", sharing, equal.spare
+            )
+            for position, outcome in stream:
+                fit, results[position] = fits[position], outcome.result
+                made = recorder.record_split(fit, outcome)
+                equal.landed(fit.candidate - self._n_candidates, fit.split, made)
+                settle()
+            settle()
         recorder.announce_spared(sharing.n_spared)
+        recorder.announce_equal(equal.n_settled)
         if recalls:
             recorder.announce_not_rescored()
         if fits:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter, deque
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple, Self
 
@@ -121,7 +121,11 @@ def _is_known(step: Any) -> bool:
 
 
 def stream_shared(
-    parallel: Parallel, tasks: Iterator[_Task], key: str, sharing: Sharing
+    parallel: Parallel,
+    tasks: Iterator[_Task],
+    key: str,
+    sharing: Sharing,
+    spare: Callable[[Iterator[_Task]], Iterator[_Task]] = iter,
 ) -> Iterator[tuple[int, Any]]:
     """Yield results as :func:`stream` does, equal beginnings fitted once.
 
@@ -136,20 +140,23 @@ def stream_shared(
     key : str
         The keyword argument that is a task's number.
     sharing : Sharing
+    spare : callable
+        Takes out tasks that need not be run, when they are about to be sent.
     """
     backend = getattr(parallel, "_backend", None)
     if sharing.is_possible and parallel._effective_n_jobs() == 1:
         cache = StepCache(sharing.limit, copy_steps=sharing.copy_steps)
-        yield from stream(parallel, _in_order(tasks, sharing, cache), key)
+        yield from stream(parallel, spare(_in_order(tasks, sharing, cache)), key)
         sharing.n_spared += cache.n_spared
     elif sharing.is_possible and isinstance(
         backend, LokyBackend | MultiprocessingBackend
     ):
-        chunks = _Chunks(tasks, key, sharing, parallel._effective_n_jobs())
+        n_workers = parallel._effective_n_jobs()
+        chunks = _Chunks(spare(tasks), key, sharing, n_workers)
         for number, done in stream(parallel, chunks, "chunk"):
             yield from chunks.landed(number, done)
     else:
-        yield from stream(parallel, tasks, key)
+        yield from stream(parallel, spare(tasks), key)
 
 
 def _levels(paths: Sequence[_Path], scopes: Sequence[int]) -> list[list[Level]]:
