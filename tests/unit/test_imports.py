@@ -29,6 +29,7 @@ PARTS = {
         "search._sklearn",
         "search._sklearn._callbacks",
         "search._sklearn._cluster",
+        "search._sklearn._equal",
         "search._sklearn._known",
         "search._sklearn._parallel",
         "search._sklearn._prefixes",
