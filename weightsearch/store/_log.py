@@ -23,6 +23,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
+from concurrent.futures import Future
 from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
@@ -84,6 +85,8 @@ BEGIN, SPLITS, PARAMS, BLOB, SNAPSHOTS, FIT, REUSE, END = (
 Follow = Callable[[int, int, int, Mapping[str, Any], list[bytes]], None]
 
 _SYNC_SECONDS = 5.0
+_UNSYNCED_BYTES = 256 << 20
+"""Of a run that is about to be put into the file: this is done in a second."""
 _MAX_PIECES = 1000
 """Buffers in one call; systems take 1024."""
 _PARAMS_BYTES = 8 << 20
@@ -184,6 +187,8 @@ class Log:
         self._splits: Splits | None = None
         self._blobs: set[str] = set()
         self._synced_at = time.monotonic()
+        self._synced_end = self._end
+        self._syncing: Future[None] | None = None
         self._handle = -1
         with self._explaining():
             if end is None:
@@ -321,7 +326,7 @@ class Log:
             self._n_safe += 1
 
     def finish(self, results: RunResults, supersede: Collection[str] = ()) -> None:
-        """Add what is known at the end and mark the run as complete, durably."""
+        """Add what is known at the end and mark the run as complete."""
         meta = {
             "best_index": results.best_index,
             "finished": datetime.datetime.now(datetime.UTC).isoformat(),
@@ -330,7 +335,6 @@ class Log:
         }
         with self._mutex:
             self._write(END, meta, pack(results.cv_results))
-            self.sync()
         _steps.reached(_steps.RUN_FINISHED)
 
     def take_back(self) -> None:
@@ -346,12 +350,20 @@ class Log:
         """Wait until all is on the disk, if the log is durable."""
         if self._durable:
             with self._mutex, self._explaining():
+                self._end_syncing()
                 sync_data(self._handle)
-                self._synced_at = time.monotonic()
+                self._synced_at, self._synced_end = time.monotonic(), self._end
+
+    def sync_many(self) -> None:
+        """Wait for the disk if there is more than will be in the file in a second."""
+        if self._end - self._synced_end > _UNSYNCED_BYTES:
+            self.sync()
 
     def close(self) -> None:
         """Close the file; what was appended stays."""
         with self._mutex:
+            with contextlib.suppress(OSError):
+                self._end_syncing()
             handle, self._handle = self._handle, -1
             if handle >= 0:
                 os.close(handle)
@@ -374,8 +386,22 @@ class Log:
         return text.encode() if len(text) <= PARAMS_WITH_FIT else b""
 
     def _sync_sometimes(self) -> None:
-        if self._durable and time.monotonic() - self._synced_at >= _SYNC_SECONDS:
-            self.sync()
+        """Begin to wait for the disk, beside the next fits."""
+        due = self._durable and time.monotonic() - self._synced_at >= _SYNC_SECONDS
+        if not due or (self._syncing is not None and not self._syncing.done()):
+            return
+        with self._explaining():
+            self._end_syncing()
+        # A thread of its own: a fork could not use a pool's.
+        self._syncing = syncing = Future[None]()
+        self._synced_at, self._synced_end = time.monotonic(), self._end
+        threading.Thread(target=_sync, args=(self._handle, syncing)).start()
+
+    def _end_syncing(self) -> None:
+        """Wait for the sync under way, and raise what went wrong."""
+        syncing, self._syncing = self._syncing, None
+        if syncing is not None:
+            syncing.result()
 
     def _write(
         self,
@@ -482,6 +508,15 @@ def _line(meta: Mapping[str, Any]) -> str:
 def _raw(content: bytes) -> Packed:
     view = memoryview(content)
     return Packed(b"", [view], [view.nbytes], [zlib.crc32(view)])
+
+
+def _sync(handle: int, done: Future[None]) -> None:
+    try:
+        sync_data(handle)
+    except OSError as error:
+        done.set_exception(error)
+    else:
+        done.set_result(None)
 
 
 def _blocks(texts: Sequence[str]) -> Iterator[tuple[int, Sequence[str]]]:

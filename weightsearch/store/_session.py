@@ -278,7 +278,7 @@ class WriteSession:
         Return whether there was a complete run, or one with fits.
         """
         if self._log is not None:
-            self._log.sync()
+            self._log.sync_many()
         if self._file is None:
             self._file = _log_file(self._log_path)
             if self._file is None:
@@ -429,7 +429,7 @@ class WriteSession:
                 log.take_back()
                 if log.is_empty and log.in_place:
                     self._log_path.unlink(missing_ok=True)
-            else:
+            elif log.in_place:
                 log.sync()
         except OSError:
             # What cannot be synced now is as safe as it was.
