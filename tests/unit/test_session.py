@@ -828,7 +828,7 @@ def test_full_file_system(tmp_path):
         with Hdf5Store(path) as store:
             assert len(store.runs["run-0000"].fits()) == done
     finally:
-        subprocess.run(["umount", str(place)], check=False)
+        subprocess.run(["umount", "--lazy", str(place)], check=False)
 
 
 def test_unfinished_frame_at_the_end_is_dropped(path):
