@@ -74,17 +74,8 @@ def views(
 ) -> Iterator[tuple[str, View | None]]:
     """Yield the names that a model's weights have, in the model's order.
 
-    Parameters
-    ----------
-    shapes : mapping of str to tuple of int
-        Shape of every stored array.
-    encodings : mapping of str to str
-
-    Yields
-    ------
-    name : str
-    view : View or None
-        None for an array that is stored under that name.
+    Each with its view; None for an array that is stored under that name. `shapes` are
+    those of all stored arrays.
     """
     columns = {
         name: encoding
@@ -145,60 +136,43 @@ def find_view(
 
 
 def read_view(
-    view: View, encodings: Mapping[str, str], read: Callable[[str], Array]
+    view: View,
+    encodings: Mapping[str, str],
+    read: Callable[[str], Array],
+    known: dict[str, tuple[tuple[int, ...], list[int]]] | None = None,
 ) -> Array:
     """Return the part of a column that is a view.
 
-    Parameters
-    ----------
-    view : View
-    encodings : mapping of str to str
-    read : callable
-        Returns an array by its stored name.
+    `read` returns a stored array; `known` remembers the ends of parts, for many views.
     """
     rows = rows_of(encodings[view.column])
     column = read(view.column)
     if rows is None:
-        part: Array = column[view.index]
-        return part
-    lengths = read(rows)
-    number = int(np.ravel_multi_index(view.index, lengths.shape))
-    ends = np.cumsum(lengths.ravel())
-    return column[int(ends[number]) - int(lengths.flat[number]) : int(ends[number])]
+        return np.asarray(column[view.index])
+    known = {} if known is None else known
+    if rows not in known:
+        lengths = read(rows)
+        known[rows] = lengths.shape, [0, *np.cumsum(lengths.ravel()).tolist()]
+    shape, ends = known[rows]
+    number = int(np.ravel_multi_index(view.index, shape))
+    return column[ends[number] : ends[number + 1]]
 
 
 def expand(weights: Weights) -> Weights:
-    """Weights under the names that the model's own objects have.
+    """Weights under the names of the model's own objects: views instead of columns.
 
-    Parameters
-    ----------
-    weights : Weights
-
-    Returns
-    -------
-    Weights
-        Views instead of columns; the same object if it has none.
+    The same object if it has no columns.
     """
     shapes = {name: array.shape for name, array in weights.items()}
     if not any(is_column(*item) for item in weights.encodings.items()):
         return weights
-    ends: dict[str, tuple[Array, list[int]]] = {}
-    arrays: dict[str, Array] = {}
-    for name, view in views(shapes, weights.encodings):
-        if view is None:
-            arrays[name] = weights[name]
-            continue
-        rows = rows_of(weights.encodings[view.column])
-        column = weights[view.column]
-        if rows is None:
-            arrays[name] = np.asarray(column[view.index])
-            continue
-        if rows not in ends:
-            lengths = weights[rows]
-            ends[rows] = lengths, [0, *np.cumsum(lengths.ravel()).tolist()]
-        lengths, bounds = ends[rows]
-        number = int(np.ravel_multi_index(view.index, lengths.shape))
-        arrays[name] = column[bounds[number] : bounds[number + 1]]
+    known: dict[str, tuple[tuple[int, ...], list[int]]] = {}
+    arrays = {
+        name: weights[name]
+        if view is None
+        else read_view(view, weights.encodings, weights.__getitem__, known)
+        for name, view in views(shapes, weights.encodings)
+    }
     encodings = {
         name: encoding
         for name, encoding in weights.encodings.items()

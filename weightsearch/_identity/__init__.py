@@ -63,16 +63,7 @@ _ADVICE = (
 
 
 def digest(obj: Any) -> str:
-    """Digest of the content of any object.
-
-    Parameters
-    ----------
-    obj : object
-
-    Returns
-    -------
-    str of 32 hexadecimal digits
-        Equal for equal content, in every process; does not include versions.
+    """Digest of the content of any object, without versions: 32 hexadecimal digits.
 
     Raises
     ------
@@ -83,13 +74,7 @@ def digest(obj: Any) -> str:
 
 
 def digest_splitter(cv: Any) -> str:
-    """Digest of a splitter, its library's version included; empty where it has none.
-
-    Parameters
-    ----------
-    cv : splitter
-        As ``sklearn.model_selection.check_cv`` returns it.
-    """
+    """Digest of a splitter, its library's version included; empty where it has none."""
     digester = Digester()
     try:
         found = digester.digest(cv)
@@ -102,16 +87,8 @@ def digest_splitter(cv: Any) -> str:
 def environment(*objects: Any) -> dict[str, str]:
     """Return the versions of everything that takes part in a fit.
 
-    Parameters
-    ----------
-    *objects : object
-        Estimator, scorer, splitter: whatever brings classes and functions in.
-
-    Returns
-    -------
-    dict of str -> str
-        ``python``, ``machine`` (the kind of processor), then distributions by
-        name.
+    Of Python, the kind of processor (``machine``), and every distribution whose classes
+    and functions the objects bring in: estimator, scorer, splitter.
     """
     digester = Digester()
     for obj in objects:
@@ -174,17 +151,7 @@ class SearchIdentity:
 
     @staticmethod
     def data_digest(X: Any, y: Any) -> str:
-        """Digest of the data, as in ``parts["data"]``.
-
-        Parameters
-        ----------
-        X, y : array-like of shape (n_samples, ...), or None
-
-        Returns
-        -------
-        str
-            Empty where there is none.
-        """
+        """Digest of the data, as in ``parts["data"]``; empty where there is none."""
         try:
             return _joined_data(digest(X), digest(y))
         except Unidentifiable:
@@ -195,50 +162,27 @@ class SearchIdentity:
         params: Mapping[str, Any],
         split: tuple[Any, Any] | None = None,
     ) -> str | None:
-        """Key of one fit.
+        """Key of one fit, 32 hexadecimal digits; None where it has no identity.
 
         Parameters
         ----------
         params : mapping of str to object
             The candidate's. Must not be changed afterwards.
         split : (train, test), default=None
-            Indices, each of shape (n,); None for the refit on all the data. A
-            refit's key does not depend on scoring.
-
-        Returns
-        -------
-        str of 32 hexadecimal digits, or None
-            None where the fit has no identity.
+            Indices, each of shape (n,); None for the refit on all the data, whose key
+            does not depend on scoring.
 
         Warns
         -----
         IdentityWarning
-            If a param has none, once for each param's name.
+            If a param has no identity, once for each param's name.
         """
         return self._key("fit", self._common[split is None], params, split)
 
     def model_key(
         self, params: Mapping[str, Any], split: tuple[Any, Any]
     ) -> str | None:
-        """Key of the model of a fit on a split, which does not depend on scoring.
-
-        Parameters
-        ----------
-        params : mapping of str to object
-            The candidate's. Must not be changed afterwards.
-        split : (train, test)
-            Indices, each of shape (n,).
-
-        Returns
-        -------
-        str of 32 hexadecimal digits, or None
-            None where the model has no identity.
-
-        Warns
-        -----
-        IdentityWarning
-            If a param has none, once for each param's name.
-        """
+        """Key of a fit's model, as :meth:`fit_key`, but whatever the scoring."""
         return self._key("model", self._common[True], params, split)
 
     def _key(
@@ -331,10 +275,6 @@ def identify_search(
     settings : mapping of str to object
         ``return_train_score``, ``error_score``.
 
-    Returns
-    -------
-    SearchIdentity
-
     Warns
     -----
     IdentityWarning
@@ -382,19 +322,9 @@ def identify_search(
 
 
 def identify_data(X: Any, y: Any = None, *, known: Mapping[str, str]) -> dict[str, str]:
-    """Identify data, to be compared with those of a search.
+    """Return ``X`` and ``y`` as in ``SearchIdentity.parts``; without `y`, only ``X``.
 
-    Parameters
-    ----------
-    X, y : array-like of shape (n_samples, ...)
-        `y` None: only `X`.
-    known : mapping of str to str
-        ``SearchIdentity.parts`` of the search: a list y may have counted as an array.
-
-    Returns
-    -------
-    dict of str -> str
-        ``X`` and ``y`` as in ``SearchIdentity.parts``.
+    `known` are the parts of a search, in which a list may have counted as an array.
     """
     found = {}
     for name, data in (("X", X), ("y", y)):
@@ -471,17 +401,9 @@ def _warn(what: str, error: Unidentifiable) -> None:
 
 
 def differences(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
-    """Describe in words how two searches differ.
+    """Describe how the parts of two searches differ, with ``cv`` where it is known.
 
-    Parameters
-    ----------
-    old, new : mapping of str to str
-        ``SearchIdentity.parts`` of each, with ``cv`` where it is known.
-
-    Returns
-    -------
-    list of str
-        Such as ``["the data (values of X)", "versions: torch 2.12 -> 2.13"]``.
+    Such as ``["the data (values of X)", "versions: torch 2.12 -> 2.13"]``.
     """
     found = []
     for name, words in _IN_WORDS.items():

@@ -160,17 +160,7 @@ def reads_annotations(function: Any) -> bool:
 
 
 def content_of(item: Any) -> Iterator[tuple[str, Any]]:
-    """Yield what decides how a function, class or module behaves.
-
-    Parameters
-    ----------
-    item : function, type or module
-
-    Yields
-    ------
-    (str, object)
-        Label and value.
-    """
+    """Yield what decides how a function, class or module behaves: label and value."""
     if isinstance(item, ModuleType):
         yield from _module_content(item)
     elif isinstance(item, type):
@@ -321,19 +311,9 @@ def compiled_content(module: str) -> bytes | None:
 
 
 def patches(obj: Any, done: dict[str, list[Any]]) -> list[Any]:
-    """Return what a user has set on an installed class, or on its module.
+    """Return what a user has set on an installed class or function, or on its module.
 
-    Parameters
-    ----------
-    obj : type or function
-        Installed.
-    done : dict of str -> list
-        What was found before, by module; added to.
-
-    Returns
-    -------
-    list of (str, object)
-        Name and the user's function or class.
+    By name. What was found in modules before is in `done`, which is added to.
     """
     classes = obj.__mro__[:-1] if isinstance(obj, type) else ()
     found = [p for cls in classes for p in _own_parts(cls.__module__, cls)]

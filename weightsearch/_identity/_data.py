@@ -34,15 +34,7 @@ def node(tag: str, *parts: bytes) -> bytes:
 def data_digest(obj: Any, digest: Digest) -> bytes | None:
     """Digest of an array, sparse matrix, table or tensor; None for anything else.
 
-    Parameters
-    ----------
-    obj : object
-    digest : callable
-        Digest of an element, for arrays of objects.
-
-    Returns
-    -------
-    bytes of length 16 or None
+    `digest` is that of an element, for arrays of objects.
     """
     if isinstance(obj, np.ma.MaskedArray):
         return _masked(obj, digest)

@@ -83,16 +83,9 @@ _PREFIXES = ("get_", "is_", "are_", "config.", "options.", "backends.")
 
 
 def settings_of(distributions: Iterable[str]) -> dict[str, str]:
-    """Return the settings of libraries that decide what a fit computes.
+    """Return the settings of distributions that decide what a fit computes.
 
-    Parameters
-    ----------
-    distributions : iterable of str
-
-    Returns
-    -------
-    dict of str -> str
-        Values by name, such as ``{"torch default_dtype": "torch.float32"}``, sorted.
+    By name, sorted, such as ``{"torch default_dtype": "torch.float32"}``.
     """
     roots = {name.lower().replace("_", "-").partition("-")[0] for name in distributions}
     found: dict[str, str] = {}
@@ -129,17 +122,10 @@ def _values(module: str, dotted: str) -> Iterable[tuple[str, Any]]:
 
 
 def versions_of(distributions: Iterable[str]) -> dict[str, str]:
-    """Return the versions of distributions and of those they imply.
+    """Return the versions of distributions and of those they imply, by name, sorted.
 
-    Parameters
-    ----------
-    distributions : iterable of str
-
-    Returns
-    -------
-    dict of str -> str
-        By name, sorted; ``"unknown"`` where an installation has lost its metadata.
-        With Keras, also ``"keras backend"``.
+    ``"unknown"`` where an installation has lost its metadata. With Keras, also
+    ``"keras backend"``.
     """
     found: dict[str, str] = {}
     todo = set(distributions)

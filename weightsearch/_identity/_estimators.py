@@ -45,19 +45,7 @@ ALWAYS_KEPT = ("_metadata_request", "_sklearn_output_config")
 
 
 def deciding_params(owner: Any, params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the params that decide what a fit learns.
-
-    Parameters
-    ----------
-    owner : object
-        The estimator whose params they are.
-    params : mapping of str to object
-        By name, also nested ones such as ``"step__n_jobs"``.
-
-    Returns
-    -------
-    dict of str -> object
-    """
+    """Return the params of an estimator, nested ones too, that decide its learning."""
     return {
         name: value
         for name, value in params.items()

@@ -16,27 +16,17 @@ _NUMBERED = re.compile(r"(.+?)_\d+")
 
 
 def keras_content(obj: Any) -> tuple[tuple[str, Any], ...] | None:
-    """Return what decides how a Keras object behaves.
+    """Return what decides how a Keras object behaves: label and value of each part.
 
-    Parameters
-    ----------
-    obj : object
-
-    Returns
-    -------
-    tuple of (str, object) or None
-        Label and value; None where the object is not one of Keras'.
-
-    Notes
-    -----
-    Pickling would store an archive with its time of making. Keras numbers layers
-    per process, so the numbers in names restart here.
+    None where the object is not one of Keras'. Pickling would store an archive with its
+    time of making. Keras numbers layers per process, so the numbers in names restart
+    here.
     """
     keras = sys.modules.get("keras")
     saving = getattr(keras, "saving", None)
     if saving is None or not hasattr(obj, "get_config"):
         return None
-    if not _is_keras(obj):
+    if not is_keras(obj):
         return None
     config = saving.serialize_keras_object(obj)
     variables = getattr(obj, "variables", None)
@@ -60,7 +50,7 @@ def _attributes(obj: Any) -> dict[str, Any]:
 
 def _untracked(value: Any) -> Any:
     """Return a container without Keras' tracking of its owner."""
-    if isinstance(value, dict | list | set) and _is_keras(value):
+    if isinstance(value, dict | list | set) and is_keras(value):
         return next(kind for kind in (dict, list, set) if isinstance(value, kind))(
             value
         )
@@ -94,7 +84,7 @@ def own_parts(obj: Any) -> list[Any]:
             todo += part.values()
         elif isinstance(part, Set | Sequence):
             todo += part
-        elif _is_keras(part):
+        elif is_keras(part):
             if is_own(part):
                 found[id(part)] = (type(part), tuple(_plain_attributes(part)))
             todo += getattr(part, "__dict__", {}).values()
@@ -105,14 +95,15 @@ def own_parts(obj: Any) -> list[Any]:
     return list(found.values())
 
 
-def _is_keras(obj: Any) -> bool:
+def is_keras(obj: Any) -> bool:
+    """Whether an object's class, or a base of it, is one of Keras'."""
     return any(base.__module__.startswith("keras.") for base in type(obj).__mro__)
 
 
 def _plain_attributes(obj: Any) -> Iterator[tuple[str, Any]]:
     """Yield plain attributes that a user's class has set on an object."""
     for name, value in sorted(vars(obj).items()):
-        if name[0] != "_" and name not in ("built", "name") and not _is_keras(value):
+        if name[0] != "_" and name not in ("built", "name") and not is_keras(value):
             if isinstance(value, str | bytes | int | float | None):
                 yield name, value
 

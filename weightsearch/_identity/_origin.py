@@ -21,18 +21,9 @@ _OURSELVES = __name__.partition(".")[0]
 
 
 def home(module: str) -> tuple[str, ...] | None:
-    """Return the distributions that contain a module.
+    """Return the distributions that contain a module, mostly one.
 
-    Parameters
-    ----------
-    module : str
-        Dotted name, as in ``__module__``.
-
-    Returns
-    -------
-    tuple of str or None
-        Names of the distributions, mostly one; empty for the standard library;
-        None for the user's own code.
+    Empty for the standard library; None for the user's own code.
     """
     if module.partition(".")[0] == _OURSELVES:
         return (_OURSELVES,)

@@ -106,22 +106,13 @@ class Digester:
         self._roots: set[int] = set()
         self._by_code: dict[int, tuple[Any, bytes, set[str]]] = {}
         self._patched: dict[str, list[Any]] = {}
-        # Whether code of the user's own was met.
         self.own_code = False
         # True where even what an estimator has learned counts, since no clone
         # of it will be made before it is used.
         self._learned = False
 
     def digest(self, obj: Any) -> bytes:
-        """Digest of any object.
-
-        Parameters
-        ----------
-        obj : object
-
-        Returns
-        -------
-        bytes of length 16
+        """Digest of any object, 16 bytes.
 
         Raises
         ------
