@@ -311,9 +311,9 @@ def test_a_small_state_takes_no_room():
     """A state of a few bytes that asks for a huge list is refused."""
     for skeleton, value in (
         (b'["list",["same","v"]]', [10**12, 0]),
-        (b'["list",["same",["list","0"]]]', [10**12, 0]),
-        (b'["list",["o*",["g","sklearn.dummy.DummyClassifier"],[],[]]]', [10**9]),
-        (b'["list",["lists","list","v","0"]]', [10**9, 0]),
+        (b'["list",["same",["list",["each"]]]]', [10**12, 0]),
+        (b'["list",["o*",["g","sklearn.dummy.DummyClassifier"],[]]]', [10**9]),
+        (b'["list",["lists","list","v",["each"]]]', [10**9, 0]),
         (b'["array",["b","<f8","C"]]', [["none", [10**9]]]),
     ):
         blobs = {digest(skeleton): skeleton, "none": b""}

@@ -9,6 +9,8 @@ import enum
 import functools
 import json
 import logging
+import zoneinfo
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -122,6 +124,7 @@ VALUES = {
     "dates": [
         datetime.datetime(2026, 1, 2, 3, 4, 5, 6, datetime.UTC),
         datetime.date(2026, 1, 2),
+        datetime.time(3, 4, 5),
         datetime.timedelta(1, 2, 3),
     ],
     "exact": [decimal.Decimal("1.10"), slice(1, None, 2), range(1, 9, 2), ...],
@@ -289,13 +292,33 @@ def test_objects_stay_one():
     cycle = Plain(None)
     cycle.value = [cycle, shared]
     array = np.arange(3.0)
-    learned = [shared, {"again": shared}, cycle, array, array]
-    first, second, loop, one, other = again(learned)
+    numbers = {1, 2}
+    learned = [shared, {"again": shared}, cycle, array, array, numbers, (numbers,)]
+    first, second, loop, one, other, held, holder = again(learned)
 
     assert second["again"] is first
     assert loop.value[0] is loop
     assert loop.value[1] is first
     assert one is other
+    assert holder[0] is held
+
+
+def test_named_time_zones_are_not_stored():
+    """A zone has rules that its offset of one day does not have: it says so."""
+    zone = zoneinfo.ZoneInfo("Europe/Berlin")
+    state = capture_state(Holder().fit(datetime.datetime(2026, 7, 1, tzinfo=zone)), {})
+
+    assert "Europe/Berlin" in json.loads(state.text)["error"]
+
+
+def test_padding_is_not_allocated():
+    """A structured type that is mostly padding is refused before it takes memory."""
+    skeleton = b'["array",["fields",[["a","|i1"],["","|V1000000000"]],{"a":"a"}]]'
+    name = sha256(skeleton).hexdigest()[:32]
+    text = json.dumps({"format": 1, "skeleton": name, "values": [[9]]})
+
+    with pytest.raises(RebuildError, match="padding"):
+        rebuild(text, {"a": np.zeros(9, "i1")}.__getitem__, {name: skeleton}.get)
 
 
 def test_methods_of_an_object():

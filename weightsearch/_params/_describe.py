@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 import enum
 import functools
 import inspect
@@ -15,9 +16,10 @@ import numpy as np
 
 from weightsearch._display import cut
 from weightsearch._identity._estimators import params_of
+from weightsearch._identity._keras import is_keras
 from weightsearch._identity._origin import home
 
-__all__ = ["describe", "is_kernel", "show"]
+__all__ = ["defaults_of", "describe", "is_kernel", "show"]
 
 _ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]+")
 _SHIPPED_NAME = re.compile(r"(.+?)_?\d*")
@@ -92,7 +94,7 @@ def _described(value: Any, depth: int) -> str:
         return f"<{cls.__name__} of shape {tuple(shape)}>"
     if cls.__module__.startswith("scipy.stats") and hasattr(value, "dist"):
         return _call(value.dist.name, value.args, value.kwds, depth)
-    if _is_keras(value) and callable(getattr(value, "get_config", None)):
+    if is_keras(value) and callable(getattr(value, "get_config", None)):
         config = {**value.get_config(), **getattr(value, "_fn_kwargs", {})}
         return _config_call(cls.__name__, config, cls, depth)
     params = None if is_kernel(value) else params_of(value)
@@ -148,20 +150,13 @@ def _call(name: str, args: Iterable[Any], kwargs: Mapping[str, Any], depth: int)
     return f"{name}({', '.join(shown)})"
 
 
-def _is_keras(value: Any) -> bool:
-    return any(
-        cls.__module__.partition(".")[0] in ("keras", "tf_keras")
-        for cls in type(value).__mro__
-    )
-
-
 def _config_call(
     name: str, config: Mapping[str, Any], cls: type | None, depth: int
 ) -> str:
     """Return the text of a Keras object: what of its config is not the default."""
     if depth <= 0:
         return f"<{name}>"
-    defaults = {} if cls is None else _defaults(cls)
+    defaults = {} if cls is None else defaults_of(cls)
     shown = []
     for key, item in config.items():
         text = _config_text(item, depth - 1)
@@ -200,7 +195,7 @@ def _folded(text: str) -> str:
 
 def _changed(values: Mapping[str, Any], cls: type) -> dict[str, Any]:
     """Return the values that differ from the constructor's defaults."""
-    defaults = _defaults(cls)
+    defaults = defaults_of(cls)
     return {
         name: value
         for name, value in values.items()
@@ -222,7 +217,8 @@ def _parameters(cls: type) -> Mapping[str, inspect.Parameter]:
         return {}
 
 
-def _defaults(cls: type) -> dict[str, Any]:
+def defaults_of(cls: type) -> dict[str, Any]:
+    """Return the defaults of a constructor's arguments."""
     return {
         name: parameter.default
         for name, parameter in _parameters(cls).items()
@@ -241,10 +237,8 @@ def _attributes(value: Any) -> dict[str, Any]:
         arguments = {name: getattr(value, name) for name in known}
         return _changed(arguments, cls) if home(cls.__module__) else arguments
     held: dict[str, Any] = dict(getattr(value, "__dict__", {}))
-    for base in cls.__mro__:
-        slots = base.__dict__.get("__slots__", ())
-        for name in [slots] if isinstance(slots, str) else slots:
-            if hasattr(value, name):
-                held.setdefault(name, getattr(value, name))
+    for name in copyreg._slotnames(cls):  # type: ignore[attr-defined]
+        if hasattr(value, name):
+            held.setdefault(name, getattr(value, name))
     public = {name: item for name, item in held.items() if not name.startswith("_")}
     return public or held

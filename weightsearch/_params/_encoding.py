@@ -8,8 +8,6 @@ from others.
 from __future__ import annotations
 
 import base64
-import datetime
-import inspect
 import json
 import math
 import re
@@ -19,7 +17,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any
 
@@ -28,7 +26,8 @@ import numpy as np
 from weightsearch._identity import Unidentifiable, digest
 from weightsearch._identity._estimators import ALWAYS_KEPT, is_frozen, params_of
 from weightsearch._identity._origin import home, resolve
-from weightsearch._params._describe import describe, is_kernel, show
+from weightsearch._params._describe import defaults_of, describe, is_kernel, show
+from weightsearch._value_types import VALUE_TYPES, ValueType
 from weightsearch.exceptions import CorruptStoreError
 
 MAX_TEXT = 1 << 24  # characters of a candidate's params that are read
@@ -42,17 +41,9 @@ DTYPE = re.compile(r"[<>|=]?[A-Za-z]\d{0,9}(\[\w+\])?")
 
 
 def encode_params(params: Mapping[str, Any]) -> str:
-    """Encode a candidate's params as canonical JSON.
+    """Encode a candidate's params as canonical JSON, in ASCII.
 
-    Parameters
-    ----------
-    params : mapping of str to object
-
-    Returns
-    -------
-    str
-        ASCII; equal for equal params in every process. Numpy scalars are encoded as
-        Python's.
+    Equal for equal params in every process. Numpy scalars are encoded as Python's.
 
     Raises
     ------
@@ -82,15 +73,17 @@ def encode_value(value: Any) -> Any:
     kind = type(value)
     if value is None or kind is bool or kind is str:
         return value
-    if kind is int:
-        return value if value.bit_length() <= LONG else {"$int": hex(value)}
-    if kind is float:
-        return value if math.isfinite(value) else {"$float": repr(value)}
+    if kind is int and value.bit_length() <= LONG:
+        return value
+    if kind is float and math.isfinite(value):
+        return value
     if kind is list:
         return [encode_value(item) for item in value]
     encode = _ENCODERS.get(kind)
     if encode is not None:
         return encode(value)
+    if kind in VALUE_TYPES:
+        return _plain(value, VALUE_TYPES[kind])
     if isinstance(value, OpaqueParam):
         return json.loads(value.text)
     if isinstance(value, np.generic):
@@ -127,13 +120,14 @@ def _sorted(items: Any) -> list[Any]:
     return sorted((encode_value(item) for item in items), key=dump)
 
 
-def _datetime(value: Any) -> Any:
-    zone = getattr(value, "tzinfo", None)
-    # A named zone has its own rules, which an offset does not express.
-    known = zone is None or type(zone) is datetime.timezone
-    if not known or getattr(value, "fold", False):
+def _plain(value: Any, kind: ValueType) -> Any:
+    try:
+        content = kind.take(value)
+    except TypeError:
         return _object(value)
-    return {f"${type(value).__name__}": value.isoformat()}
+    if type(content) is tuple:
+        content = list(content)
+    return {f"${kind.name}": encode_value(content)}
 
 
 def _array(value: np.ndarray[Any, Any]) -> Any:
@@ -185,15 +179,7 @@ def _estimator(value: Any, params: Mapping[str, Any]) -> Any:
 
 @cache
 def _defaults(cls: type) -> dict[str, str]:
-    try:
-        signature = inspect.signature(cls)
-    except (TypeError, ValueError):  # a compiled class
-        return {}
-    return {
-        name: dump(_bounded(parameter.default))
-        for name, parameter in signature.parameters.items()
-        if parameter.default is not parameter.empty
-    }
+    return {name: dump(_bounded(value)) for name, value in defaults_of(cls).items()}
 
 
 def _object(value: Any) -> Any:
@@ -243,13 +229,6 @@ _ENCODERS: dict[type, Callable[[Any], Any]] = {
     set: lambda value: {"$set": _sorted(value)},
     frozenset: lambda value: {"$frozenset": _sorted(value)},
     bytes: lambda value: {"$bytes": base64.b64encode(value).decode()},
-    complex: lambda v: {"$complex": [encode_value(v.real), encode_value(v.imag)]},
-    range: lambda value: {"$range": [value.start, value.stop, value.step]},
-    slice: lambda v: {"$slice": [encode_value(i) for i in (v.start, v.stop, v.step)]},
-    datetime.datetime: _datetime,
-    datetime.date: _datetime,
-    datetime.time: _datetime,
-    datetime.timedelta: lambda v: {"$timedelta": [v.days, v.seconds, v.microseconds]},
 }
 
 
@@ -321,14 +300,7 @@ class OpaqueParam:
 def decode_params(text: str) -> dict[str, Any]:
     """Decode what :func:`encode_params` has returned.
 
-    Parameters
-    ----------
-    text : str
-
-    Returns
-    -------
-    dict of str -> object
-        Plain values, and :class:`OpaqueParam` for other objects.
+    Plain values, and :class:`OpaqueParam` for other objects.
 
     Raises
     ------
@@ -362,7 +334,10 @@ def _decode(tree: Any) -> Any:
         raise ValueError(f"{tag} is not alone")
     payload = tree[tag]
     decode = _DECODERS.get(tag)
-    return decode(payload) if decode is not None else _opaque(tag, payload)
+    if decode is not None:
+        return decode(payload)
+    plain = _PLAIN_TYPES.get(tag)
+    return _opaque(tag, payload) if plain is None else plain.make(_decode(payload))
 
 
 def _opaque(tag: str, payload: Any) -> OpaqueParam:
@@ -399,11 +374,6 @@ def _decoded_array(payload: Any) -> Any:
     return array
 
 
-def _decoded_complex(parts: Any) -> complex:
-    real, imaginary = map(_decode, parts)
-    return complex(real, imaginary)
-
-
 def _decoded_dtype(text: str) -> np.dtype[Any]:
     if not DTYPE.fullmatch(text):
         raise ValueError(f"{text!r} is not a dtype")
@@ -411,24 +381,16 @@ def _decoded_dtype(text: str) -> np.dtype[Any]:
 
 
 _DECODERS: dict[str, Callable[[Any], Any]] = {
-    "$int": lambda text: int(text, 16),
-    "$float": lambda text: {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}[text],
     "$tuple": lambda items: tuple(_decode(item) for item in items),
     "$set": lambda items: {_decode(item) for item in items},
     "$frozenset": lambda items: frozenset(_decode(item) for item in items),
     "$dict": lambda pairs: {_decode(key): _decode(item) for key, item in pairs},
     "$bytes": lambda text: base64.b64decode(text, validate=True),
-    "$complex": _decoded_complex,
-    "$range": lambda parts: range(*parts),
-    "$slice": lambda parts: slice(*map(_decode, parts)),
-    "$datetime": datetime.datetime.fromisoformat,
-    "$date": datetime.date.fromisoformat,
-    "$time": datetime.time.fromisoformat,
-    "$timedelta": lambda parts: datetime.timedelta(*parts),
-    "$path": Path,
     "$dtype": _decoded_dtype,
     "$array": _decoded_array,
 }
+
+_PLAIN_TYPES = {f"${kind.name}": kind for kind in VALUE_TYPES.values()}
 
 
 # Text -------------------------------------------------------------------------
@@ -492,12 +454,8 @@ def _without_repr(tree: Any) -> Any:
         ((tag, payload),) = tree.items()
         if tag == "$estimator" or payload.get("digest") or payload.get("own"):
             payload = {k: v for k, v in payload.items() if k != "repr"}
-        return {tag: _within(payload)}
+        return {tag: _without_repr(payload)}
     return {name: _without_repr(item) for name, item in tree.items()}
-
-
-def _within(payload: Any) -> Any:
-    return {name: _without_repr(item) for name, item in payload.items()}
 
 
 def _loosened(tree: Any) -> Any:

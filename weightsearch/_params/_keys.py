@@ -85,13 +85,7 @@ class ParamsKey(Mapping[str, Any]):
 
     @classmethod
     def from_json(cls, text: str) -> ParamsKey:
-        """Make a key of stored text, which is decoded when it is first needed.
-
-        Parameters
-        ----------
-        text : str
-            From :meth:`to_json` or ``encode_params``.
-        """
+        """Make a key of the text of :meth:`to_json`, decoded when first needed."""
         key = cls.__new__(cls)
         key._set(text, None)
         return key
@@ -162,13 +156,7 @@ class ParamsKey(Mapping[str, Any]):
 
 
 def number_alike(keys: Iterable[ParamsKey]) -> None:
-    """Number different objects of the same text in what keys show, in place.
-
-    Parameters
-    ----------
-    keys : iterable of ParamsKey
-        Of all candidates of a run.
-    """
+    """Number different objects of one text in what the keys of a run show, in place."""
     having: dict[str, list[dict[str, Any]]] = {}
     for key in keys:
         if _HAS_OBJECTS.search(key.to_json()):
@@ -253,17 +241,11 @@ class ParamsMapping(Mapping[ParamsKey, V], Generic[V]):
 
     @cached_property
     def _exact(self) -> dict[str, int]:
-        found: dict[str, int] = {}
-        for position, key in enumerate(self._keys):
-            found.setdefault(key.exact, position)
-        return found
+        return _first_positions(key.exact for key in self._keys)
 
     @cached_property
     def _loose(self) -> dict[str, int]:
-        found: dict[str, int] = {}
-        for position, key in enumerate(self._keys):
-            found.setdefault(key.loose, position)
-        return found
+        return _first_positions(key.loose for key in self._keys)
 
     @cached_property
     def _texts(self) -> list[dict[str, tuple[str, str]]]:
@@ -412,6 +394,13 @@ class ParamsMapping(Mapping[ParamsKey, V], Generic[V]):
         )
         shown = table(self._names, rows, len(self))
         return view(repr(self)[1:-1], shown)
+
+
+def _first_positions(texts: Iterable[str]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for position, text in enumerate(texts):
+        found.setdefault(text, position)
+    return found
 
 
 def _as_key(params: object) -> ParamsKey | None:

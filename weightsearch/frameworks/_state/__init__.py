@@ -3,8 +3,8 @@
 ``docs/format.md`` specifies their form. Nothing in a state is executed or unpickled: it
 names types, which are constructed if they are trusted. ``_encode`` makes a state,
 ``_decode`` an estimator; ``_special_types`` has the types that are more than their
-attributes, ``_trust`` decides what may be constructed, and ``_parts`` asks the
-frameworks for their own estimators.
+attributes, ``_compiled`` those whose content must be checked, ``_trust`` decides what
+may be constructed, and ``_parts`` asks the frameworks for their own estimators.
 """
 
 from weightsearch.frameworks._state._decode import (

@@ -32,7 +32,7 @@ from weightsearch._identity import Unidentifiable
 from weightsearch._identity._origin import resolve
 from weightsearch._records import Array, ModelState
 from weightsearch.exceptions import RebuildError
-from weightsearch.frameworks._columns import Column, column_of, remembering
+from weightsearch.frameworks._columns import column_of, remembering
 from weightsearch.frameworks._registry import (
     collect_weights,
     frameworks_at_hand,
@@ -47,15 +47,15 @@ from weightsearch.frameworks._state._special_types import (
 from weightsearch.frameworks._state._trust import (
     CallerObjects,
     content_digest,
-    is_trusted,
     name_of,
     plain_class,
+    trusted_object,
 )
 
-__all__ = ["FORMAT", "SHORT_TEXT", "capture_state", "digest", "failed_state"]
+__all__ = ["FORMAT", "capture_state", "digest", "failed_state"]
 
 FORMAT = 1
-SHORT_TEXT = 400
+_SHORT_TEXT = 400
 """Characters of a text up to which it is a value; longer ones are contents."""
 _LONG_STATE = 2000
 """Characters of a state from which on its values are a content."""
@@ -103,15 +103,11 @@ _recent: dict[tuple[int, bytes], tuple[str, bytes]] = {}
 """Large contents of the last models: their length and a sample -> name and bytes."""
 
 
-def _named(raw: Array) -> tuple[str, bytes]:
+def _named_content(raw: Array) -> tuple[str, bytes]:
     """Name and bytes of a content.
 
     Candidates of one split hold equal copies of its training data; comparing them is
     ten times faster than a digest.
-
-    Parameters
-    ----------
-    raw : ndarray of shape (n,), uint8
     """
     if raw.size < _COMPARED:
         content = raw.tobytes()
@@ -148,8 +144,8 @@ def capture_state(
     Returns
     -------
     ModelState
-        If the estimator holds what cannot be stored, its text says so: a model without
-        a state must not abort the search.
+        Says why if the estimator holds what cannot be stored: a model without a state
+        must not abort the search.
     """
     try:
         with remembering():
@@ -189,13 +185,7 @@ class _Unstorable(Exception):
 
 
 class _Encoder:
-    """Walk through one model.
-
-    Parameters
-    ----------
-    weights : mapping of str -> ndarray
-    complete : bool
-    """
+    """Walk through one model."""
 
     def __init__(self, weights: Mapping[str, Array], complete: bool):
         self._weights = weights
@@ -214,7 +204,7 @@ class _Encoder:
         # Numbered objects stay alive, so that no other object gets their id.
         self._numbered: list[Any] = []
         self._path: list[str] = []
-        self._digests: dict[int, str] = {}
+        self._digests: dict[int, tuple[str, Any]] = {}
         self._brought: CallerObjects | None = None
         self._has_parts = frameworks_at_hand()
 
@@ -242,13 +232,13 @@ class _Encoder:
 
     def one(self, value: Any) -> Node:
         """Node of one value."""
+        known = self._numbers.get(id(value))
+        if known is not None:
+            return ["=", known]
         kind: Any = type(value)
         encode = _ONE.get(kind)
         if encode is not None:
             return encode(self, value)
-        known = self._numbers.get(id(value))
-        if known is not None:
-            return ["=", known]
         if isinstance(value, np.generic):
             return self._scalar(value)
         if isinstance(value, np.ndarray):
@@ -276,26 +266,10 @@ class _Encoder:
         self._numbered.append(value)
 
     def _plain(self, value: Any) -> Node:
-        self._values.append(value)
-        return "v"
-
-    def _integer(self, value: int) -> Node:
-        if value.bit_length() > _MOST_BITS:
+        if not _is_short(value):
             return self._special(value)
         self._values.append(value)
         return "v"
-
-    def _float(self, value: float) -> Node:
-        if math.isfinite(value):
-            self._values.append(value)
-            return "v"
-        return self._special(value)
-
-    def _text(self, value: str) -> Node:
-        if len(value) <= SHORT_TEXT:
-            self._values.append(value)
-            return "v"
-        return self._special(value)
 
     def _scalar(self, value: Any) -> Node:
         dtype = value.dtype
@@ -319,9 +293,6 @@ class _Encoder:
     # -- containers ---------------------------------------------------------------
 
     def _list(self, value: Any) -> Node:
-        known = self._numbers.get(id(value))
-        if known is not None:
-            return ["=", known]
         self._number(value)
         self._values.append(len(value))
         return ["list", self.column(value)]
@@ -331,19 +302,16 @@ class _Encoder:
         return ["tuple", self.column(value)]
 
     def _dict(self, value: Any) -> Node:
-        known = self._numbers.get(id(value))
-        if known is not None:
-            return ["=", known]
         self._number(value)
         keys = list(value)
         if len(keys) <= _FEW_KEYS and all(type(key) is str for key in keys):
             # Names, which are part of the skeleton.
-            return ["names", keys, self._named_values(value)]
+            return ["names", keys, *self._named(value)]
         self._values.append(len(keys))
         return ["dict", self.column(keys), self.column(list(value.values()))]
 
-    def _named_values(self, value: Mapping[str, Any]) -> list[Node]:
-        return [self.within(name, item) for name, item in value.items()]
+    def _named(self, values: Mapping[str, Any]) -> list[Node]:
+        return [self.within(name, value) for name, value in values.items()]
 
     # -- arrays -------------------------------------------------------------------
 
@@ -387,7 +355,7 @@ class _Encoder:
         else:
             tag = "b"
             flat = np.ascontiguousarray(array.T if order == "F" else array)
-            content, raw = _named(_raw_bytes(flat))
+            content, raw = _named_content(_raw_bytes(flat))
             self._blobs[content] = raw
         self._values.append([content, list(array.shape)])
         return [tag, dtype_content(array.dtype), order]
@@ -422,17 +390,22 @@ class _Encoder:
     def _global(self, value: Any) -> Node:
         """Node of what has a name; with its digest if the name is not trusted."""
         name = name_of(value)
-        if is_trusted(name, value):
+        if trusted_object(name) is value:
             return ["g", name]
+        return ["g", name, self._digest(value, name), self._where()]
+
+    def _digest(self, value: Any, name: str) -> str:
+        """Digest by which a caller's own function, class or object is found again."""
         known = self._digests.get(id(value))
         if known is None:
             try:
-                known = self._digests[id(value)] = content_digest(value)
+                # The value too: while it lives, no other has its id.
+                known = self._digests[id(value)] = content_digest(value), value
             except Unidentifiable as error:
                 raise _Unstorable(
                     f"{self._where()} is {name}, whose content cannot be read: {error}"
                 ) from error
-        return ["g", name, known, self._where()]
+        return known[0]
 
     def _where(self) -> str:
         return "/".join(self._path) or "the estimator"
@@ -447,12 +420,7 @@ class _Encoder:
         except NotFittedError:
             # A template that a meta-estimator has cloned.
             params = value.get_params(deep=False)
-            return [
-                "new",
-                self._global(type(value)),
-                list(params),
-                self._named_values(params),
-            ]
+            return ["new", self._global(cls), list(params), *self._named(params)]
         self._whole &= whole
         weights: Mapping[str, Array] | None = self._weights
         if not rebuilder.has_weights:
@@ -461,15 +429,14 @@ class _Encoder:
             weights, _ = collect_weights(value)
         if weights is None:
             raise _Unstorable(f"the weights of {self._where()} could not be extracted")
-        content = [self.within(name, item) for name, item in attributes.items()]
-        leaves = [self._leaf(array) for array in weights.values()]
-        names = [list(attributes), content, list(weights), leaves]
-        return ["part", self._global(cls), *names]
+        places = {name: self._leaf(array) for name, array in weights.items()}
+        content = self._named(attributes)
+        return ["part", self._global(cls), places, list(attributes), *content]
 
     def _object(self, value: Any) -> Node:
         cls: Any = type(value)
         form = plain_class(cls)
-        if form is None or (form.tag == "own" and self._is_brought(value)):
+        if form is None or (form.sets_itself and self._is_brought(value)):
             return self._opaque(value)
         state = form.state(value)
         self._number(value)
@@ -480,36 +447,30 @@ class _Encoder:
             if left_out is not None and same == 1 and hasattr(value, "fit"):
                 state = {**state, name: None}
                 self._whole = False
-        return [form.tag, self._global(cls), list(state), self._named_values(state)]
+        return ["o", self._global(cls), list(state), *self._named(state)]
 
     def _is_brought(self, value: Any) -> bool:
         """Whether the estimator's params have an object of the same content.
 
         Then its class, whose ``__setstate__`` may do anything, need not rebuild it.
         """
-        if hasattr(value, "fit") or is_trusted(
-            qualified_name(type(value)), type(value)
-        ):
+        cls = type(value)
+        name = qualified_name(cls)
+        if hasattr(value, "fit") or trusted_object(name) is cls:
             return False
         if self._brought is None:
             self._brought = CallerObjects(self._root, fitted=False)
         try:
-            content = content_digest(value)
-            name = qualified_name(type(value))
+            content = self._digest(value, name)
             found = self._brought.find(name, content, "", is_class=False)
-        except (Unidentifiable, RebuildError):
+        except (_Unstorable, RebuildError):
             return False
         return found is not None
 
     def _opaque(self, value: Any) -> Node:
         """Node of an object that only the caller has, found again by its digest."""
         name = qualified_name(type(value))
-        try:
-            content = content_digest(value)
-        except Unidentifiable as error:
-            raise _Unstorable(
-                f"{self._where()} is a {name} ({error.reason})"
-            ) from error
+        content = self._digest(value, name)
         self._number(value)
         return ["x", name, content, self._where()]
 
@@ -518,10 +479,8 @@ class _Encoder:
     def column(self, values: Sequence[Any]) -> Node:
         """Node of many values, whose number the reader of the node knows."""
         n = len(values)
-        if n == 0:
-            return "0"
-        if n == 1:
-            return ["1", self.one(values[0])]
+        if n <= 1:
+            return ["each", *map(self.one, values)]
         kinds = set(map(type, values))
         if kinds <= _PLAIN:
             return self._plain_column(kinds, list(values))
@@ -537,16 +496,14 @@ class _Encoder:
             if values.count(values[0]) == n:
                 return ["same", self.one(values[0])]
         if len(kinds) == 1 and n >= _FEW:
-            if kind is float:
-                return ["floats", self._raw(np.array(values))]
-            if kind is bool:
-                return ["bools", self._raw(np.array(values))]
+            if kind is float or kind is bool:
+                return ["numbers", self._raw(np.array(values))]
             if kind is str:
                 return self._texts(values)
             if kind is int:
                 numbers = _int64(values)
                 if numbers is not None:
-                    return ["ints", self._raw(_narrow(numbers))]
+                    return ["numbers", self._raw(_narrow(numbers))]
         if all(map(_is_short, values)):
             self._values.append(values)
             return "vs"
@@ -608,7 +565,7 @@ class _Encoder:
             self._path.append(name)
             columns.append(self.column([state[name] for state in states]))
             self._path.pop()
-        return [f"{form.tag}*", self._global(kind), names, columns]
+        return ["o*", self._global(kind), names, *columns]
 
     def _arrays(self, values: Sequence[Any]) -> Node | None:
         if all(id(value) in self._names for value in values):
@@ -623,17 +580,9 @@ class _Encoder:
                 # Equal in all objects, such as the classes.
                 if whole.tobytes() == values[0].tobytes() * len(values):
                     return ["copies", self._leaf(values[0])]
-        return ["arrays", self._lengths(column), *self._column(column)]
-
-    def _column(self, column: Column) -> list[Node]:
-        dtype = dtype_content(column.dtype)
-        return [
-            dtype,
-            {name: self._leaf(array) for name, array in column.fields.items()},
-        ]
-
-    def _lengths(self, column: Column) -> Node:
-        return None if column.lengths is None else self._leaf(column.lengths)
+        lengths = None if column.lengths is None else self._leaf(column.lengths)
+        fields = {name: self._leaf(array) for name, array in column.fields.items()}
+        return ["arrays", lengths, dtype_content(column.dtype), fields]
 
     def _lists(self, kind: type, values: Sequence[Any]) -> Node | None:
         flat = [item for value in values for item in value]
@@ -649,25 +598,16 @@ class _Encoder:
             return ["lists", kind.__name__, how, self.column(flat)]
         if equal and lengths[0] <= _FEW_KEYS:
             places = zip(*values, strict=True)
-            return ["rows", kind.__name__, [self.column(list(p)) for p in places]]
+            return ["rows", kind.__name__, *(self.column(list(p)) for p in places)]
         return None
 
 
 _PLAIN = {type(None), bool, int, float, str}
 
 _ONE: dict[type, Callable[[_Encoder, Any], Node]] = {
-    type(None): _Encoder._plain,
-    bool: _Encoder._plain,
-    int: _Encoder._integer,
-    float: _Encoder._float,
-    str: _Encoder._text,
-    bytes: _Encoder._special,
-    bytearray: _Encoder._special,
-    complex: _Encoder._special,
+    **dict.fromkeys(_PLAIN, _Encoder._plain),
     list: _Encoder._list,
     tuple: _Encoder._tuple,
-    set: _Encoder._special,
-    frozenset: _Encoder._special,
     dict: _Encoder._dict,
 }
 
@@ -685,7 +625,7 @@ def _is_short(value: Any) -> bool:
     if kind is float:
         return math.isfinite(value)
     if kind is str:
-        return len(value) <= SHORT_TEXT
+        return len(value) <= _SHORT_TEXT
     return kind is not int or value.bit_length() <= _MOST_BITS
 
 

@@ -25,7 +25,6 @@ __all__ = [
     "CallerObjects",
     "Form",
     "content_digest",
-    "is_trusted",
     "name_of",
     "plain_class",
     "trusted_object",
@@ -162,7 +161,7 @@ def _is_safe_class(cls: type) -> bool:
     if not cls.__module__.startswith(("sklearn.", "imblearn.")):
         return False
     form = plain_class(cls)
-    if form is None or form.tag != "o":
+    if form is None or form.sets_itself:
         return False
     return issubclass(cls, BaseEstimator) or issubclass(cls, _safe_bases())
 
@@ -212,11 +211,6 @@ def _resolved(name: str) -> Any:
     return None
 
 
-def is_trusted(name: str, value: Any) -> bool:
-    """Whether a class or function is the trusted one of its name."""
-    return trusted_object(name) is value
-
-
 # -- classes -----------------------------------------------------------------------
 
 
@@ -226,16 +220,16 @@ class Form:
 
     Attributes
     ----------
-    tag : {"o", "own"}
-        ``"o"``: plain attributes. ``"own"``: the class has a ``__setstate__`` of its
-        own, which runs when an object is rebuilt.
+    sets_itself : bool
+        Whether the class has a ``__setstate__`` of its own, which runs when an object
+        is rebuilt.
     state : callable
         Returns the attributes of an object, name -> value.
     slots : frozenset of str
         Attributes that are not in the object's ``__dict__``.
     """
 
-    tag: str
+    sets_itself: bool
     state: Callable[[Any], Mapping[str, Any]]
     slots: frozenset[str] = frozenset()
 
@@ -262,7 +256,7 @@ def plain_class(cls: Any) -> Form | None:
     state = functools.partial(_attributes, slots)
     if get_state not in _PLAIN_GETSTATE or own:
         state = _own_state
-    return Form("own" if own else "o", state, frozenset(slots))
+    return Form(own, state, frozenset(slots))
 
 
 _CONTAINERS = (dict, list, tuple, set, frozenset, str, bytes, int, float, np.ndarray)
@@ -316,13 +310,7 @@ def _own_state(value: Any) -> Mapping[str, Any]:
 
 
 def content_digest(value: Any) -> str:
-    """Digest of the content of a function, class or object.
-
-    Raises
-    ------
-    Unidentifiable
-        If it holds something that has no digest.
-    """
+    """Digest of the content of a function, class or object."""
     return digest(content_of(value))
 
 
@@ -358,7 +346,7 @@ class CallerObjects:
             known.append(item)
 
     def find(self, name: str, content: str, place: str, *, is_class: bool) -> Any:
-        """Find the object with a given digest.
+        """Find the object of a name and digest; None if nothing of the name was passed.
 
         Parameters
         ----------
@@ -370,11 +358,6 @@ class CallerObjects:
             Its path in the model, for errors.
         is_class : bool
             Whether it must be a class.
-
-        Returns
-        -------
-        object or None
-            None if nothing of that name was passed.
 
         Raises
         ------
