@@ -109,7 +109,7 @@ def _versions_with(distributions: Iterable[str]) -> dict[str, str]:
     }
 
 
-@dataclass(frozen=True)
+@dataclass
 class SearchIdentity:
     """What all fits of one search have in common.
 
@@ -131,18 +131,14 @@ class SearchIdentity:
     _common: Mapping[bool, bytes | None] = field(repr=False, compare=False)
     # What y is, where it was taken for the array of the same values.
     _y_was: str = field(default="", repr=False, compare=False)
-    _splits: dict[tuple[int, int], tuple[Any, bytes]] = field(
-        default_factory=dict, repr=False, compare=False
-    )
-    _last: list[tuple[Any, bytes | None]] = field(
-        default_factory=list, repr=False, compare=False
-    )
-    _environments: dict[frozenset[str], bytes] = field(
-        default_factory=dict, repr=False, compare=False
-    )
-    _warned: set[str] = field(default_factory=set, repr=False, compare=False)
-    # One for all candidates: it remembers the code that they share.
-    _digester: Digester = field(default_factory=Digester, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        self._splits: dict[tuple[int, int], tuple[Any, bytes]] = {}
+        self._last: tuple[Any, bytes | None] | None = None
+        self._environments: dict[frozenset[str], bytes] = {}
+        self._warned: set[str] = set()
+        # One for all candidates: it remembers the code that they share.
+        self._digester = Digester()
 
     def __reduce__(self) -> tuple[Any, ...]:
         # What was remembered for speed may hold functions that cannot be pickled.
@@ -200,12 +196,10 @@ class SearchIdentity:
 
     def _params(self, params: Mapping[str, Any]) -> bytes | None:
         # A candidate's splits come one after the other: the last one is enough.
-        last = self._last[-1] if self._last else None
-        if last is not None and last[0] is params:
-            return last[1]
-        known = self._params_digest(params)
-        self._last[:] = [(params, known)]
-        return known
+        last = self._last
+        if last is None or last[0] is not params:
+            last = self._last = params, self._params_digest(params)
+        return last[1]
 
     def _params_digest(self, params: Mapping[str, Any]) -> bytes | None:
         digester = self._digester

@@ -14,8 +14,15 @@ from collections.abc import Mapping
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from types import BuiltinFunctionType, FunctionType, ModuleType
+from types import (
+    BuiltinFunctionType,
+    FunctionType,
+    MethodDescriptorType,
+    ModuleType,
+)
 from typing import Any
+
+import numpy as np
 
 _OURSELVES = __name__.partition(".")[0]
 
@@ -87,11 +94,15 @@ def is_own(obj: Any) -> bool:
 
 
 def module_of(obj: Any) -> str | None:
-    """Name of the module that has a function or class.
+    """Name of the module that has a function, class or ufunc.
 
     Compiled classes of scikit-learn up to 1.6 name theirs without its package.
     """
-    name: str | None = obj.__module__
+    if isinstance(obj, np.ufunc):
+        return "numpy" if getattr(np, obj.__name__, None) is obj else "scipy.special"
+    if isinstance(obj, MethodDescriptorType):
+        obj = obj.__objclass__
+    name: str | None = getattr(obj, "__module__", None)
     if not name or "." in name or not hasattr(obj, "__pyx_vtable__"):
         return name
     ending = f".{name}"

@@ -25,7 +25,7 @@ import numpy as np
 
 from weightsearch._identity import Unidentifiable, digest
 from weightsearch._identity._estimators import ALWAYS_KEPT, is_frozen, params_of
-from weightsearch._identity._origin import home, resolve
+from weightsearch._identity._origin import home, module_of, resolve
 from weightsearch._params._describe import defaults_of, describe, is_kernel, show
 from weightsearch._value_types import VALUE_TYPES, ValueType
 from weightsearch.exceptions import CorruptStoreError
@@ -144,10 +144,8 @@ def _array(value: np.ndarray[Any, Any]) -> Any:
 
 
 def _named(value: Any) -> dict[str, Any]:
-    module = getattr(value, "__module__", None) or ""
+    module = module_of(value)
     name = getattr(value, "__qualname__", None) or value.__name__
-    if isinstance(value, np.ufunc) and getattr(np, name, None) is value:
-        module = "numpy"
     known = {"name": describe(value) if isinstance(value, MethodType) else name}
     known["name"] = known["name"].rpartition("<locals>.")[2]
     # The user's own modules are left out: code may move between modules.

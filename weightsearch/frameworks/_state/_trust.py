@@ -16,7 +16,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from weightsearch._identity import Unidentifiable, digest
-from weightsearch._identity._origin import home
+from weightsearch._identity._origin import home, module_of
 from weightsearch.exceptions import RebuildError
 from weightsearch.frameworks._registry import qualified_name
 from weightsearch.frameworks._state._parts import content_of, rebuilder_of
@@ -107,12 +107,7 @@ def name_of(value: Any) -> str:
     if isinstance(value, types.ModuleType):
         return value.__name__
     name = getattr(value, "__qualname__", None) or value.__name__
-    module = getattr(value, "__module__", None)
-    if isinstance(value, types.MethodDescriptorType):
-        module = value.__objclass__.__module__
-    if isinstance(value, np.ufunc):
-        module = "numpy" if getattr(np, name, None) is value else "scipy.special"
-    return f"{module}.{name}"
+    return f"{module_of(value)}.{name}"
 
 
 @lru_cache(maxsize=4096)
