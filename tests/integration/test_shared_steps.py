@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import cProfile
 import re
 import threading
 import warnings
@@ -21,9 +22,9 @@ from sklearn.feature_selection import SelectKBest, f_classif
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.manifold import Isomap
-from sklearn.metrics import get_scorer
-from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV
-from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.metrics import get_scorer, make_scorer
+from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, KFold
+from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import (
     FunctionTransformer,
     MinMaxScaler,
@@ -60,16 +61,26 @@ class Counting(TransformerMixin, BaseEstimator):
 
 
 class Spoiling(Ridge):
-    """Overwrites what it is fitted on."""
+    """Overwrites what it is fitted on, and what it predicts."""
 
     def fit(self, X, y, sample_weight=None):
         super().fit(X.copy(), y)
         X[:] = 0.0
         return self
 
+    def predict(self, X):
+        predicted = super().predict(X.copy())
+        X[:] = 0.0
+        return predicted
+
 
 def logistic(**params):
     return LogisticRegression(max_iter=50, **params)
+
+
+def own_metric(y_true, y_pred):
+    """A metric that scikit-learn does not know."""
+    return float(np.cos(y_true - y_pred).sum())
 
 
 def scorer_that_spoils(estimator, X, y):
@@ -83,6 +94,9 @@ COLUMNS = make_column_transformer(
     (make_pipeline(SimpleImputer(), StandardScaler()), FRAME.columns[:4].tolist()),
     (OneHotEncoder(), ["kind"]),
 )
+
+RARE = FRAME.assign(kind=[*FRAME["kind"][:-1], "rare"])
+SCALERS = [StandardScaler(), MinMaxScaler()]
 
 # estimator, grid, (X, y), options, fits of steps spared in the three splits
 CASES = {
@@ -107,7 +121,44 @@ CASES = {
         {"scoring": ["accuracy", "neg_log_loss"], "refit": "accuracy"},
         3 * 4,
     ),
-    "columns": (make_pipeline(COLUMNS, logistic()), CS, (FRAME, Y), {}, 3 * 2),
+    "columns": (
+        make_pipeline(COLUMNS, logistic()),
+        CS,
+        (FRAME, Y),
+        {"return_train_score": True, "scoring": ["f1_macro", "neg_log_loss"]}
+        | {"refit": "f1_macro"},
+        3 * 2,
+    ),
+    "union": (
+        make_pipeline(
+            FeatureUnion([("pca", PCA(2)), ("scale", StandardScaler())]), logistic()
+        ),
+        CS,
+        (X, Y),
+        {"return_train_score": True, "scoring": make_scorer(own_metric)},
+        3 * 2,
+    ),
+    "transformer as last step": (
+        make_pipeline(StandardScaler(), PCA()),
+        {"pca__n_components": [1, 2]},
+        (X, Y),
+        {"return_train_score": True},
+        3,
+    ),
+    "rows that cannot be transformed": (
+        make_pipeline(COLUMNS, logistic()),
+        CS,
+        (RARE, Y),
+        {"return_train_score": True, "cv": KFold(3)},
+        3 * 2,
+    ),
+    "one object in two steps": (
+        make_pipeline("passthrough", "passthrough", logistic()),
+        {"passthrough-1": SCALERS, "passthrough-2": SCALERS},
+        (X, Y),
+        {},
+        3 * 2,
+    ),
     "output in frames": (
         make_pipeline(StandardScaler(), PCA(2), logistic()).set_output(
             transform="pandas"
@@ -240,7 +291,7 @@ def test_results_are_those_of_grid_search(name, n_jobs, capsys, tmp_path):
         assert 0 < printed[0] <= n_spared
     assert (
         search.best_estimator_.get_params().keys()
-        == plain.get_params()["estimator"].get_params().keys()
+        == plain.best_estimator_.get_params().keys()
     )
     assert search.best_estimator_.memory == estimator.memory
     own |= {"share_prefixes": False}
@@ -319,6 +370,41 @@ def test_warnings_of_steps_come_as_often(action):
     else:
         assert heard(ours) == expected
         assert any("constant" in message for message in expected)
+
+
+def test_warnings_of_transforms_come_as_often():
+    """Rows that a step warns about are transformed for each candidate."""
+    encoder = OneHotEncoder(drop="first", handle_unknown="ignore")
+    pipeline = make_pipeline(make_column_transformer((encoder, ["kind"])), logistic())
+    heard = []
+    for cls, own in (
+        (GridSearchCV, {}),
+        (WeightTrackingGridSearchCV, {"capture": "splits"}),
+    ):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            cls(pipeline, CS, cv=KFold(3), **own).fit(RARE, Y)
+        messages = [str(one.message) for one in caught]
+        heard.append([text for text in messages if "unknown categories" in text])
+    assert heard[0] == heard[1] != []
+
+
+def test_rows_to_score_are_transformed_once():
+    """For all candidates and metrics, where scorers do not look at the steps."""
+    pipeline = make_pipeline(TfidfVectorizer(), logistic())
+
+    def n_calls(**params):
+        search = WeightTrackingGridSearchCV(pipeline, CS, cv=3, refit=False, **params)
+        profile = cProfile.Profile()
+        profile.runcall(run, search, (TEXTS, Y))
+        calls = {entry.code: entry.callcount for entry in profile.getstats()}
+        return calls[TfidfVectorizer.transform.__code__]
+
+    metrics = ["accuracy", "neg_log_loss"]
+    assert n_calls() == 3
+    assert n_calls(scoring=metrics, return_train_score=True) == 3 * 2
+    assert n_calls(share_prefixes=False) == 3 * 3
+    assert n_calls(scoring=lambda model, X, y: model.score(X, y)) == 3 * 3
 
 
 def test_halving_rounds_have_data_of_their_own():

@@ -36,6 +36,8 @@ PARTS = {
         "search._sklearn._rows",
         "search._sklearn._scoring",
         "search._sklearn._shared_steps",
+        "search._sklearn._step_cache",
+        "search._sklearn._twins",
     },
     "recording": {
         "search._earlier",

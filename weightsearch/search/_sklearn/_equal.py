@@ -16,7 +16,7 @@ from weightsearch.frameworks._registry import registered_extractors
 from weightsearch.search._fits import FitCall, MadeFit
 from weightsearch.search._sklearn._known import Unknown, known_key, known_param
 from weightsearch.search._sklearn._scoring import scoring_of
-from weightsearch.search._sklearn._shared_steps import _counted_warnings
+from weightsearch.search._sklearn._step_cache import counted_warnings
 
 __all__ = ["EqualFits", "FitWatch"]
 
@@ -171,7 +171,7 @@ class FitWatch:
             yield
             return
         before = randomness()
-        with _counted_warnings() as warned:
+        with counted_warnings() as warned:
             yield
         self.saw_nothing = not warned and randomness() == before
 

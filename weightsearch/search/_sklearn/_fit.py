@@ -129,7 +129,8 @@ def _evaluate(
             estimator, captures=captures, snapshotter=snapshotter, steps=steps
         )
         watch = FitWatch()
-        with watch() if watched else nullcontext():
+        watching = watch() if watched else nullcontext()
+        with watching, nullcontext() if steps is None else steps:
             result = fit_and_score(fitting, X, y, **kwargs)
         result["fit_time"] -= fitting.seconds
         if not captures or result["fit_error"] is not None:
@@ -209,13 +210,15 @@ class _Fitting:
             following: AbstractContextManager[None] = nullcontext()
             if self._snapshotter is not None:
                 following = self._snapshotter.following(estimator)
-            sharing = self._steps(estimator) if self._steps else nullcontext()
+            sharing = self._steps.fitting(estimator) if self._steps else nullcontext()
             with following, sharing:
                 estimator.fit(*args, **kwargs)
         start = time.time()
         if self._captures:
             self._captured = capture_unproved(estimator)
         self._random = randomness()
+        if self._steps is not None:
+            self._steps.scoring(args[0])
         self.seconds = time.time() - start
         if self._snapshotter is not None:
             self.seconds += self._snapshotter.seconds

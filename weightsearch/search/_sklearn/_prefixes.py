@@ -20,7 +20,8 @@ from weightsearch.search._fits import FitCall
 from weightsearch.search._sklearn._known import Unknown, known_key, known_param
 from weightsearch.search._sklearn._parallel import stream
 from weightsearch.search._sklearn._scoring import asks_only
-from weightsearch.search._sklearn._shared_steps import Level, SharedSteps, StepCache
+from weightsearch.search._sklearn._shared_steps import SharedSteps
+from weightsearch.search._sklearn._step_cache import Level, StepCache
 
 __all__ = ["Sharing", "stream_shared"]
 

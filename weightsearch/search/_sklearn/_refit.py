@@ -101,7 +101,7 @@ def _refit(
     snapshotter = None if snapshotting is None else snapshotting()
     if snapshotter is not None:
         follow_fit(estimator, snapshotter)
-    with InterruptWatch():
+    with InterruptWatch(), nullcontext() if steps is None else steps:
         outcome = _outcome(
             estimator, X, y, params, fit_params, error_score, context, caller, steps
         )
@@ -136,7 +136,7 @@ def _outcome(
             if context is None
             else context.propagate_callback_context(estimator)
         )
-        with inner, nullcontext() if steps is None else steps(estimator):
+        with inner, nullcontext() if steps is None else steps.fitting(estimator):
             if y is None:
                 estimator.fit(X, **fit_params)
             else:
