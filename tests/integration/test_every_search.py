@@ -86,7 +86,7 @@ def equal_results(ours, theirs):
 
 
 @every_search
-@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("n_jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_results_are_those_of_scikit_learn(iris, kind, n_jobs):
     """cv_results_, best_* and predictions are those of the original, to the bit."""
     estimator = LogisticRegression(max_iter=200)
@@ -136,7 +136,12 @@ def test_several_metrics(iris):
 @every_search
 @pytest.mark.parametrize(
     ("capture", "keep", "n_jobs"),
-    [("refit", "all", 1), ("splits", "all", 1), ("both", 2, 2), ("refit", 1, 1)],
+    [
+        ("refit", "all", 1),
+        ("splits", "all", 1),
+        pytest.param("both", 2, 2, marks=pytest.mark.slow),
+        ("refit", 1, 1),
+    ],
 )
 def test_number_of_fits(iris, log, kind, capture, keep, n_jobs):
     """A search fits as often as its capture and keep promise, and no more."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.frozen import FrozenEstimator
@@ -29,6 +30,7 @@ def test_frozen_weights_are_those_that_were_frozen():
         assert weights["frozenestimator/estimator/components_"].tobytes() == expected
 
 
+@pytest.mark.slow
 def test_what_is_frozen_is_part_of_a_fit(tmp_path):
     """Fits behind another projection are other fits; behind the same, the same."""
     store = tmp_path / "s.h5"

@@ -111,7 +111,7 @@ def test_a_swallowed_interrupt_ends_the_search(iris, tmp_path, after, how):
 
 
 @pytest.mark.parametrize("backend", ["loky", "threading"])
-@pytest.mark.parametrize("after", [4, 10])
+@pytest.mark.parametrize("after", [4, pytest.param(10, marks=pytest.mark.slow)])
 def test_an_interrupt_in_a_worker(iris, tmp_path, backend, after):
     """A worker's interrupt ends the search as Ctrl-C does, whatever its estimator."""
     path, log = tmp_path / "s.h5", tmp_path / "fits.log"

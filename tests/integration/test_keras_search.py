@@ -75,7 +75,7 @@ def test_the_published_example(data):
         assert weights["dense_1/kernel"].shape == (params["model__hidden_units"], 2)
 
 
-@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("n_jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_refits_equal_fits_by_hand(data, n_jobs):
     """With a seed, a captured refit is bit for bit a fit by hand, workers or not."""
     X, y = data
@@ -110,6 +110,7 @@ def test_threads(data):
         assert weights["dense/kernel"].shape == (20, params["model__hidden_units"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("in_pipeline", [False, True])
 def test_classifiers_are_stratified(in_pipeline):
     """On sorted labels cv=3 stratifies, where GridSearchCV alone scores nothing."""

@@ -51,6 +51,7 @@ CODE = textwrap.dedent(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the peak as Linux tells it")
 def test_memory_does_not_grow_with_the_number_of_candidates(tmp_path):
     """Four times as many weights, 720 MB in all, need hardly more memory."""
@@ -76,6 +77,7 @@ def test_memory_does_not_grow_with_the_number_of_candidates(tmp_path):
     assert grown[1] - grown[0] < 60
 
 
+@pytest.mark.slow
 def test_search_whose_workers_pause_finds_the_same(monkeypatch, tmp_path):
     """Where storing is slower than fitting, nothing but the pace changes."""
     paused = []

@@ -84,6 +84,7 @@ def test_pipelines(pipelines, name, with_template):
     check_case(pipelines, name, estimator if with_template else None, X, y)
 
 
+@pytest.mark.slow
 @pytest.mark.keras
 @pytest.mark.parametrize(
     "name",
@@ -96,6 +97,7 @@ def test_keras(networks, name, with_template):
     check_case(networks, name, estimator if with_template else None, X, y)
 
 
+@pytest.mark.slow
 @pytest.mark.torch
 @pytest.mark.parametrize("name", ["skorch", "skorch_in_pipeline", "skorch_bfloat16"])
 def test_torch(networks, name):
@@ -104,6 +106,7 @@ def test_torch(networks, name):
     check_case(networks, name, estimator, X, y)
 
 
+@pytest.mark.slow
 @pytest.mark.torch
 @pytest.mark.parametrize("name", ["own_torch", "own_torch_layers", "own_keras"])
 def test_networks_in_estimators_of_ones_own(networks, name):
@@ -115,6 +118,7 @@ def test_networks_in_estimators_of_ones_own(networks, name):
             store.run().load_estimator(0)
 
 
+@pytest.mark.slow
 @pytest.mark.torch
 def test_networks_of_changed_code_are_refused(networks, monkeypatch):
     """A module whose class has changed since is not rebuilt."""
@@ -131,6 +135,7 @@ def test_networks_of_changed_code_are_refused(networks, monkeypatch):
             store.run().load_estimator(0, own_networks.TorchClassifier())
 
 
+@pytest.mark.slow
 @pytest.mark.torch
 def test_nets_need_their_module(networks):
     """Without the caller's estimator a net is refused; the error says what helps."""

@@ -365,6 +365,7 @@ def test_shuffled_torch_networks_are_at_distance_zero_when_aligned():
     _check_shuffled(search.run_, 3)
 
 
+@pytest.mark.slow
 @pytest.mark.keras
 def test_shuffled_keras_networks_are_at_distance_zero_when_aligned():
     """The same with a Sequential of Dense layers in a scikeras classifier."""

@@ -175,7 +175,7 @@ def test_a_criterion_with_weights(data):
     )
 
 
-@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("n_jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("fit", [3, 5])
 def test_a_swallowed_interrupt(data, tmp_path, fit, n_jobs):
     """A net that skorch returns half-trained is not stored, but fitted again."""

@@ -242,6 +242,7 @@ def test_equal_names_in_a_subclassed_model_do_not_collide():
     assert checked(model) == ["twin", *dense("twin_1", "twin_2")]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_names_survive_saving_and_building_in_another_order(tmp_path):
     """A loaded model, and one after many others, have the names of the first."""
@@ -473,6 +474,7 @@ def test_extracting_keeps_no_model_alive():
     assert weights
 
 
+@pytest.mark.slow
 def test_torch_backend():
     """Names, bits and bfloat16 come out alike where Keras runs on PyTorch."""
     pytest.importorskip("torch")

@@ -1521,6 +1521,7 @@ wrapped = KerasClassifier(
 """
 
 
+@pytest.mark.slow
 @pytest.mark.keras
 def test_keras_objects_have_identities_across_processes(tmp_path):
     """Builders, models, optimizers, losses and callbacks of Keras are known."""

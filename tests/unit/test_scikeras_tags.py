@@ -171,6 +171,7 @@ def test_estimator_pickled_before_is_recognised_after():
     assert is_classifier(pickle.loads(data))
 
 
+@pytest.mark.slow
 def test_iris_is_stratified():
     """With ``cv=3`` on sorted classes, every fold has all of them."""
     ensure_tags()
@@ -182,6 +183,7 @@ def test_iris_is_stratified():
     assert search.best_score_ > 0.8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["bare", "pipeline"])
 def test_roc_auc(where):
     """A scorer that needs probabilities finds them."""
