@@ -398,7 +398,7 @@ def _store_run(path: Path, weights: Sequence[Weights]) -> float:
         session.begin(header())
         session.set_params(0, params(len(weights)))
         for record in records(weights):
-            session.find(f"{record.candidate:032x}", need_weights=True)
+            session.lookup.find(f"{record.candidate:032x}", need_weights=True)
             session.append(record)
         session.commit(results(weights))
     return watch.seconds

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from run_samples import fit, header, mlp_arrays, params, results
 
-from weightsearch.store import WriteSession, _steps, consolidate, locked, rewrite
+from weightsearch.store import WriteSession, _beside, consolidate, locked, rewrite
 
 RECOVER, REPACK = -1, -2
 LARGE = 600
@@ -41,7 +41,7 @@ def die_at(step, times):
             if left[0] == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-    _steps.reached = reached
+    _beside.reached = reached
 
 
 def main(store, number, count, step=None, times=1):

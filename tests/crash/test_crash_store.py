@@ -19,7 +19,7 @@ from storing import LARGE, RECOVER, REPACK
 from weightsearch.store import (
     Hdf5Store,
     WriteSession,
-    _steps,
+    _beside,
     append_runs,
     consolidate,
     live_runs,
@@ -136,7 +136,7 @@ def check_everything(path, number, output):
     # A run that had no fit yet has nothing to keep: the next writer forgets it.
     expected = in_file or any(len(run.fits()) for run in live)
     with WriteSession.open(path) as session:
-        uids = [found.uid for found in session.headers]
+        uids = [found.uid for found in session.lookup.headers]
     assert uids.count(header(number).uid) == expected
     consolidate(path)
     assert verify(path) == []
@@ -190,7 +190,7 @@ def test_kills_during_recovery_cost_nothing(path, writers):
             # A log whose runs are in the file may be left; the old file lacks them.
             consolidate(path)
             path.write_bytes(before)
-            output = writers.run(path, number, COUNT, _steps.FIT_WRITTEN, COUNT)
+            output = writers.run(path, number, COUNT, "fit written", COUNT)
             begun = time.monotonic()
         kill_after(writers, chance.random() * 0.04, path, RECOVER, 0)
         during += writers.code == -signal.SIGKILL
@@ -232,11 +232,9 @@ def test_kills_during_repack_cost_nothing(path, writers):
 
 
 STEPS = [
-    (step, 1)
-    for step in _steps.STEPS
-    if step not in (_steps.FILE_WRITTEN, _steps.FILE_RENAMED)
+    (step, 1) for step in _beside.STEPS if step not in ("file written", "file renamed")
 ]
-STEPS += [(_steps.FIT_WRITTEN, 20)]
+STEPS += [("fit written", 20)]
 
 
 @pytest.mark.parametrize(("step", "times"), STEPS)
@@ -246,26 +244,24 @@ def test_kill_at_each_step_costs_nothing_finished(path, writers, step, times):
     assert writers.code == -signal.SIGKILL
 
     told = reported(output)
-    assert len(told) == (times - 1 if step == _steps.FIT_WRITTEN else COUNT)
+    assert len(told) == (times - 1 if step == "fit written" else COUNT)
     check_everything(path, 1, output)
     with Hdf5Store(path) as store:
         run = store.runs["run-0001"]
-        assert len(run.fits()) == (times if step == _steps.FIT_WRITTEN else COUNT)
+        assert len(run.fits()) == (times if step == "fit written" else COUNT)
         if len(told) == COUNT:
             assert run.header.status == "complete"
             assert run.best_index() == 0
 
 
-@pytest.mark.parametrize(
-    "step", [_steps.FILE_WRITTEN, _steps.FILE_RENAMED, _steps.LOG_REMOVED]
-)
+@pytest.mark.parametrize("step", ["file written", "file renamed", "log removed"])
 def test_kill_while_the_first_run_makes_the_store(tmp_path, writers, step):
     """A store that is just being made is there whole, or not at all."""
     path = tmp_path.resolve() / "new.h5"
     output = writers.run(path, 0, COUNT, step, 1)
     assert writers.code == -signal.SIGKILL
 
-    assert path.exists() == (step != _steps.FILE_WRITTEN)
+    assert path.exists() == (step != "file written")
     assert len(reported(output)) == COUNT
     consolidate(path)
     assert verify(path) == []
@@ -275,10 +271,10 @@ def test_kill_while_the_first_run_makes_the_store(tmp_path, writers, step):
     assert [p.name for p in path.parent.iterdir()] == [path.name]
 
 
-@pytest.mark.parametrize("step", [_steps.CONSOLIDATION_BEGUN, _steps.APPEND_WRITTEN])
+@pytest.mark.parametrize("step", ["consolidation begun", "append written"])
 def test_kill_while_consolidating_a_leftover(path, writers, step):
     """A writer that dies while it stores another one's run too harms nothing."""
-    output = writers.run(path, 1, COUNT, _steps.RUN_FINISHED, 1)
+    output = writers.run(path, 1, COUNT, "run finished", 1)
     for number in (2, 3):
         writers.run(path, number, COUNT, step, 1)
         assert writers.code == -signal.SIGKILL
@@ -293,7 +289,7 @@ def test_kill_while_consolidating_a_leftover(path, writers, step):
 
 def test_recover_after_a_kill(path, writers):
     """Recovering by hand finds what the next writer would find."""
-    writers.run(path, 1, COUNT, _steps.FIT_WRITTEN, 15)
+    writers.run(path, 1, COUNT, "fit written", 15)
 
     assert consolidate(path)
     assert not consolidate(path)
@@ -304,7 +300,7 @@ def test_recover_after_a_kill(path, writers):
 
 def test_two_writers_after_a_kill_take_turns(path, writers):
     """Of two that come after a dead writer, one at a time gets in."""
-    writers.run(path, 1, COUNT, _steps.FIT_WRITTEN, 5)
+    writers.run(path, 1, COUNT, "fit written", 5)
     other = Writers()
     writers.start(path, 2, COUNT)
     other.start(path, 3, COUNT)

@@ -82,7 +82,7 @@ class Store(RuleBasedStateMachine):
             session.set_params(0, params(len(models)))
             for place, number in enumerate(models[:n_done]):
                 record = replace(fit(number), candidate=place)
-                stored = session.find(record.key, need_weights=True)
+                stored = session.lookup.find(record.key, need_weights=True)
                 if stored is not None and self._is_right(stored, number):
                     session.reuse(place, REFIT, record.key, stored)
                 else:

@@ -26,8 +26,9 @@ from weightsearch._records import (
 )
 from weightsearch.store import _json
 from weightsearch.store._dtypes import dtype_text
-from weightsearch.store._reader import Hdf5Run, Hdf5Store
+from weightsearch.store._reader import Hdf5Store
 from weightsearch.store._specs import pack
+from weightsearch.store._stored_run import Hdf5Run
 from weightsearch.store._writer import append_runs
 
 STORE_UID = "c" * 32

@@ -108,7 +108,7 @@ def test_a_session_knows_what_a_reader_of_its_log_finds(path):
         session.append(replace(fit(0), state=ModelState("{}", {"a" * 32: b"content"})))
         session.append(replace(fit(1), key='"key"', result={"fit_error": "x" * 1000}))
         for number in range(2):
-            stored = session.find(key(number), need_weights=True)
+            stored = session.lookup.find(key(number), need_weights=True)
             session.reuse(1, number, key(number), stored)
         known = session._file
         with contextlib.closing(LogFile(log_of(path))) as read:
@@ -174,9 +174,11 @@ def test_next_run_goes_into_the_file_with_what_a_crash_left(path):
     """An interrupted run is reused from the log, and stored with the next run."""
     crash(path)
     with WriteSession.open(path) as session:
-        assert [h.status for h in session.headers] == ["interrupted"]
+        assert [h.status for h in session.lookup.headers] == ["interrupted"]
         assert not path.exists()
-        assert same(session.find(key(1), need_weights=True).weights(), weights(1))
+        assert same(
+            session.lookup.find(key(1), need_weights=True).weights(), weights(1)
+        )
     commit(path, 1)
 
     assert names(path) == []
@@ -295,13 +297,13 @@ def test_find_gives_the_newest_complete_fit(path):
     session.commit(results(3))
 
     with WriteSession.open(path) as session:
-        newest = session.find(key(1), need_weights=True)
+        newest = session.lookup.find(key(1), need_weights=True)
         assert (newest.run_uid, newest.row) == (header(1).uid, 0)
-        older = session.find(key(2), need_weights=False)
+        older = session.lookup.find(key(2), need_weights=False)
         assert (older.run_uid, older.row) == (header(0).uid, 2)
         assert older.result["test_scores"] == result(2)["test_scores"]
         assert same(older.weights(), weights(2))
-        assert session.find(key(9), need_weights=False) is None
+        assert session.lookup.find(key(9), need_weights=False) is None
 
 
 def test_find_can_ask_for_weights(path):
@@ -314,8 +316,8 @@ def test_find_can_ask_for_weights(path):
     session.commit(results(1))
 
     with WriteSession.open(path) as session:
-        without = session.find(key(0), need_weights=False)
-        having = session.find(key(0), need_weights=True)
+        without = session.lookup.find(key(0), need_weights=False)
+        having = session.lookup.find(key(0), need_weights=True)
         assert (without.run_uid, without.has_weights) == (header(1).uid, False)
         assert (having.run_uid, having.has_weights) == (header(0).uid, True)
 
@@ -327,7 +329,7 @@ def test_reused_fits_are_whole_in_the_new_run(path):
     session.begin(header(1))
     session.set_params(0, params(2))
     for candidate, source in enumerate([2, 0]):
-        stored = session.find(key(source), need_weights=True)
+        stored = session.lookup.find(key(source), need_weights=True)
         session.reuse(candidate, REFIT, key(source), stored)
     live = live_run(path)
     assert same(live.read_all(0), weights(2))
@@ -354,14 +356,14 @@ def test_a_model_that_was_scored_again_is_stored_once(path, step):
         session = WriteSession.open(path)
         session.begin(header(number))
         session.set_params(0, params(2))
-        model = session.find("e" * 32, need_weights=True)
-        scored = session.find("b" * 32, need_weights=True)
+        model = session.lookup.find("e" * 32, need_weights=True)
+        scored = session.lookup.find("b" * 32, need_weights=True)
         # The third run finds both that the second one has scored, and a new one.
         options = {} if scored else {"result": {"test_scores": 0.125}}
         stored = scored or model
         again = ("b" * 32, stored) if scored else (mark * 32, stored)
         session.reuse(0, 0, *again, **options)
-        session.reuse(1, 0, "a" * 32, session.find("a" * 32, need_weights=True))
+        session.reuse(1, 0, "a" * 32, session.lookup.find("a" * 32, need_weights=True))
         if step != "log" or number == 1:
             session.commit(results(2), supersede=[header(0).uid] * (step != "file"))
     if step == "log":
@@ -397,7 +399,7 @@ def test_reused_fits_survive_a_crash(path):
     session = WriteSession.open(path)
     session.begin(header(1))
     session.set_params(0, params(1))
-    session.reuse(0, REFIT, key(2), session.find(key(2), need_weights=True))
+    session.reuse(0, REFIT, key(2), session.lookup.find(key(2), need_weights=True))
     session.close()
     assert consolidate(path)
 
@@ -411,7 +413,7 @@ def test_lost_source_of_a_reference_is_named(path):
     session = WriteSession.open(path)
     session.begin(header(1))
     session.set_params(0, params(1))
-    session.reuse(0, REFIT, key(2), session.find(key(2), need_weights=True))
+    session.reuse(0, REFIT, key(2), session.lookup.find(key(2), need_weights=True))
     session.append(fit(0, split=0))
     session.close()
     path.unlink()
@@ -437,15 +439,15 @@ def test_what_the_file_has_can_be_asked_for(path):
     session.commit(results(2))
 
     with WriteSession.open(path) as session:
-        (found,) = session.headers
+        (found,) = session.lookup.headers
         assert found.uid == header().uid
         run = session.lookup.resolve(found.uid)
         assert list(run.params()) == params(2)
         (found_splits,) = run.splits()
         ((train, test),) = found_splits.pairs
         assert (train.tolist(), test.tolist()) == (list(range(10)), list(range(5)))
-        assert session.unfinished == []
-        (complete,) = session.complete(header().fingerprint)
+        assert session.lookup.unfinished() == []
+        (complete,) = session.lookup.complete(header().fingerprint)
         assert complete.header.uid == found.uid
         assert session.lookup.resolve("0" * 31 + "9") is None
 
@@ -508,7 +510,7 @@ def test_nothing_stays_open(path):
     commit(path, 0)
     begin(path, 1).discard()
     session = begin(path, 2)
-    session.find(key(0), need_weights=True)
+    session.lookup.find(key(0), need_weights=True)
     session.close()
     consolidate(path)
 
@@ -526,8 +528,10 @@ def test_damage_in_a_leftover_costs_what_it_hits_and_is_named(path):
 
     assert [problem.place[-5:] for problem in verify(path)] == ["fit 1"]
     with WriteSession.open(path) as session:
-        assert session.find(key(1), need_weights=False) is None
-        assert same(session.find(key(2), need_weights=True).weights(), weights(2))
+        assert session.lookup.find(key(1), need_weights=False) is None
+        assert same(
+            session.lookup.find(key(2), need_weights=True).weights(), weights(2)
+        )
     with pytest.warns(RuntimeWarning, match="1 fits") as caught:
         assert consolidate(path)
     (kept,) = names(path)
@@ -715,7 +719,7 @@ def test_store_that_changes_while_a_run_reuses_its_fits(path, tmp_path, what):
     session = WriteSession.open(path)
     session.begin(header(1))
     session.set_params(0, params(2))
-    session.reuse(0, REFIT, key(2), session.find(key(2), need_weights=True))
+    session.reuse(0, REFIT, key(2), session.lookup.find(key(2), need_weights=True))
     session.append(fit(1))
     if what == "deleted":
         path.unlink()

@@ -20,7 +20,7 @@ from power_disk import Disk
 from store_memory import MemoryRun, complete, everything, good_store, mlp_run, write
 
 from weightsearch.exceptions import StoreWriteError
-from weightsearch.store import _append, _steps
+from weightsearch.store import _append, _beside
 from weightsearch.store._append import recover, redo_path
 from weightsearch.store._reader import Hdf5Store
 from weightsearch.store._verify import verify_file
@@ -68,7 +68,7 @@ def killed(step: str, work: Callable[[], None]) -> bool:
             if name == step:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-        _steps.reached = reached
+        _beside.reached = reached
         try:
             work()
         finally:
@@ -80,10 +80,10 @@ def killed(step: str, work: Callable[[], None]) -> bool:
 @pytest.mark.parametrize(
     ("step", "there"),
     [
-        (_steps.APPEND_WRITTEN, False),
-        (_steps.REDO_WRITTEN, True),
-        (_steps.PAGES_WRITTEN, True),
-        (_steps.REDO_REMOVED, True),
+        ("append written", False),
+        ("redo written", True),
+        ("pages written", True),
+        ("redo removed", True),
     ],
 )
 def test_a_kill_at_any_step_of_adding(tmp_path: Path, step: str, there: bool):
@@ -95,7 +95,7 @@ def test_a_kill_at_any_step_of_adding(tmp_path: Path, step: str, there: bool):
 
     assert runs_of(path) == expected
     plain_runs_of(path)
-    assert recover(path) == (step in (_steps.REDO_WRITTEN, _steps.PAGES_WRITTEN))
+    assert recover(path) == (step in ("redo written", "pages written"))
     assert runs_of(path) == plain_runs_of(path) == expected
     assert verify_file(path) == []
     assert list(tmp_path.iterdir()) == [path]
@@ -104,11 +104,11 @@ def test_a_kill_at_any_step_of_adding(tmp_path: Path, step: str, there: bool):
 
 
 @posix
-@pytest.mark.parametrize("step", [_steps.PAGES_WRITTEN, _steps.REDO_REMOVED])
+@pytest.mark.parametrize("step", ["pages written", "redo removed"])
 def test_a_kill_at_any_step_of_recovery(tmp_path: Path, step: str):
     """A recovery that is killed is finished by the next one."""
     path = good_store(tmp_path / "a.h5")
-    assert killed(_steps.REDO_WRITTEN, lambda: durably(path, more(1)))
+    assert killed("redo written", lambda: durably(path, more(1)))
 
     assert killed(step, lambda: recover(path))
 
@@ -118,7 +118,7 @@ def test_a_kill_at_any_step_of_recovery(tmp_path: Path, step: str):
 
 
 @posix
-@pytest.mark.parametrize("step", [_steps.FILE_WRITTEN, _steps.FILE_RENAMED])
+@pytest.mark.parametrize("step", ["file written", "file renamed"])
 @pytest.mark.parametrize("new", [False, True])
 def test_a_kill_at_any_step_of_a_new_file(tmp_path: Path, step: str, new: bool):
     """A store that is made or rewritten is there whole, or as it was."""
@@ -130,7 +130,7 @@ def test_a_kill_at_any_step_of_a_new_file(tmp_path: Path, step: str, new: bool):
     work = (lambda: durably(path, more(3))) if new else (lambda: rewrite(path))
     assert killed(step, work)
 
-    if new and step == _steps.FILE_WRITTEN:
+    if new and step == "file written":
         assert not path.exists()
     else:
         assert runs_of(path) == (["2026-000003"] if new else before)
@@ -143,7 +143,7 @@ def test_a_kill_at_any_step_of_a_new_file(tmp_path: Path, step: str, new: bool):
 def test_a_redo_file_under_two_names(tmp_path: Path):
     """A writer that dies while it names its redo file has committed, says a reader."""
     path = good_store(tmp_path / "a.h5")
-    assert killed(_steps.REDO_WRITTEN, lambda: durably(path, more(1)))
+    assert killed("redo written", lambda: durably(path, more(1)))
     redo_path(path).with_name(f"a.h5.{'0' * 16}.tmp").hardlink_to(redo_path(path))
 
     expected = [FIRST, "2026-000001"]
@@ -275,7 +275,7 @@ def test_a_full_disk_at_any_write(
 def test_flipped_bits_of_a_redo_file_are_noticed(tmp_path: Path):
     """A redo file with a wrong bit is not used, whatever state its store is in."""
     path = good_store(tmp_path / "a.h5")
-    assert killed(_steps.REDO_WRITTEN, lambda: durably(path, more(1)))
+    assert killed("redo written", lambda: durably(path, more(1)))
     redo, store = redo_path(path).read_bytes(), path.read_bytes()
     rng = random.Random(0)
     for _ in range(60):
@@ -302,7 +302,7 @@ def test_a_redo_file_of_another_store_is_dropped(tmp_path: Path, removing: bool)
     path = write(tmp_path / "a.h5", *map(more, range(10, 14)))
     work = {"remove": [more(10).uid]} if removing else {}
     runs = [] if removing else [more(1)]
-    assert killed(_steps.REDO_WRITTEN, lambda: durably(path, *runs, **work))
+    assert killed("redo written", lambda: durably(path, *runs, **work))
     other = tmp_path / "b.h5"
     append_runs(other, map(more, range(10, 14)), store_uid="d" * 32)
     other.replace(path)
@@ -353,7 +353,7 @@ def test_what_is_beside_a_private_store_is_private(
     def reached(step: str) -> None:
         seen.extend(item.stat().st_mode & 0o777 for item in tmp_path.iterdir())
 
-    monkeypatch.setattr(_steps, "reached", reached)
+    monkeypatch.setattr(_beside, "reached", reached)
     old = os.umask(0)
     try:
         durably(path, more(1))
@@ -373,15 +373,15 @@ def test_readers_may_come_at_any_step(tmp_path: Path, monkeypatch: pytest.Monkey
     def reached(step: str) -> None:
         seen.append((step, runs_of(path), plain_runs_of(path)))
 
-    monkeypatch.setattr(_steps, "reached", reached)
+    monkeypatch.setattr(_beside, "reached", reached)
     durably(path, more(1))
 
     old, new = [FIRST], [FIRST, "2026-000001"]
     assert seen == [
-        (_steps.APPEND_WRITTEN, old, old),
-        (_steps.REDO_WRITTEN, new, old),
-        (_steps.PAGES_WRITTEN, new, new),
-        (_steps.REDO_REMOVED, new, new),
+        ("append written", old, old),
+        ("redo written", new, old),
+        ("pages written", new, new),
+        ("redo removed", new, new),
     ]
 
 
@@ -394,7 +394,7 @@ def test_a_store_is_not_put_over_another_file(
     def reached(step: str) -> None:
         path.write_bytes(b"precious")
 
-    monkeypatch.setattr(_steps, "reached", reached)
+    monkeypatch.setattr(_beside, "reached", reached)
     with pytest.raises(StoreWriteError, match="exists"):
         durably(path, more(1))
 

@@ -23,7 +23,8 @@ from store_memory import (
 from weightsearch._records import FitTable, ModelState
 from weightsearch.exceptions import CorruptStoreError
 from weightsearch.store._columns import write_column
-from weightsearch.store._reader import Hdf5Run, Hdf5Store
+from weightsearch.store._reader import Hdf5Store
+from weightsearch.store._stored_run import Hdf5Run
 from weightsearch.store._verify import verify_file
 from weightsearch.store._writer import rewrite
 
@@ -144,7 +145,7 @@ def test_what_others_need_is_kept(tmp_path: Path, rewritten: bool):
         for run in runs:
             assert_is(store.runs[run.header.name], run)
         assert (store.by_uid(first.uid) is None) == rewritten
-        assert {uid for uid, _ in store.index()} == {run.uid for run in runs}
+        assert {uid for uid, _ in store.catalog.fits()} == {run.uid for run in runs}
         if rewritten:
             assert set(store.runs["b"].fits().origin) == {b""}
             assert set(store.runs["c"].fits().origin[:8]) == {runs[0].uid.encode()}
@@ -301,7 +302,7 @@ def test_a_damaged_index_is_made_again(tmp_path: Path):
     assert verify_file(path) == []
     with Hdf5Store(path) as store:
         assert_is(store.runs["b"], second)
-        assert sum(len(records) for _, records in store.index()) == 7
+        assert sum(len(records) for _, records in store.catalog.fits()) == 7
 
 
 def test_any_sequence_of_adding_and_removing(tmp_path: Path):

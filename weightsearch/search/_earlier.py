@@ -100,7 +100,7 @@ def unfinished_splits(
         header.identity[name] for name in _OF_SPLITS
     ):
         return None
-    for run in reversed(session.unfinished):
+    for run in reversed(session.lookup.unfinished()):
         earlier = run.header
         if (
             earlier.fingerprint == header.fingerprint
@@ -146,7 +146,7 @@ def same_run(
     """
     if header.fingerprint is None:
         return None
-    for run in session.complete(header.fingerprint):
+    for run in session.lookup.complete(header.fingerprint):
         stored = run.header
         if (
             # Fewer of the same splits would make other results of the same fits.
@@ -189,7 +189,7 @@ def superseded(
         return []
     return [
         run.header.uid
-        for run in session.unfinished
+        for run in session.lookup.unfinished()
         if run.header.fingerprint == header.fingerprint
         and _has_all(kept, _keys(run))
         # Snapshots of other epochs would be lost.

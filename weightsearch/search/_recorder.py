@@ -150,7 +150,9 @@ class SearchRecorder:
     @property
     def may_recall(self) -> bool:
         """Whether any stored fit could be reused."""
-        return self._resume and self._identity is not None and self._session.has_runs
+        return (
+            self._resume and self._identity is not None and bool(self._session.lookup)
+        )
 
     def splitter(self, cv: Any) -> Any:
         """Record the splits of a splitter that would not repeat them."""
@@ -174,7 +176,7 @@ class SearchRecorder:
         if not self._identify:
             return nullcontext()
         seeded = getattr(search, "random_state", 0) is not None
-        headers = () if seeded or not self._resume else self._session.headers
+        headers = [] if seeded or not self._resume else self._session.lookup.headers
         return drawing(search, X, y, params, headers, self._settings)
 
     def begin(self, call: FitCall) -> None:
@@ -247,7 +249,9 @@ class SearchRecorder:
         stored = self._find(key, fit.params, need_weights=self.captures_splits)
         if stored is None:
             if self.snapshots is not None and key is not None:
-                found = self._session.find(key, need_weights=self.captures_splits)
+                found = self._session.lookup.find(
+                    key, need_weights=self.captures_splits
+                )
                 self._n_without_snapshots += found is not None
             return None
         self._fitted.add(fit.candidate)
@@ -338,7 +342,9 @@ class SearchRecorder:
                 said += f", {n_rescored} of {n_fits} fits rescored"
             progress.say(f"{said}, {n_to_do} to do")
             if progress.speaks and n_reused + n_rescored == 0:
-                reasons = what_differs(self._session.newest_headers, self._header)
+                reasons = what_differs(
+                    self._session.lookup.newest_headers, self._header
+                )
                 if reasons:
                     progress.say(reasons)
             if self._n_without_snapshots:
@@ -588,7 +594,7 @@ class SearchRecorder:
         if plan is not None and need_weights:
             if not all_in_model(self.call.estimator, params):
                 accept = plan.accepts
-        return self._session.find(key, need_weights=need_weights, accept=accept)
+        return self._session.lookup.find(key, need_weights=need_weights, accept=accept)
 
     def _reuse(
         self,

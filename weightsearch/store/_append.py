@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from weightsearch.exceptions import StoreError
-from weightsearch.store import _steps
+from weightsearch.store import _beside
 from weightsearch.store._beside import (
     create_beside,
     in_the_way,
@@ -182,17 +182,17 @@ class AppendFile(PagedFile):
             os.ftruncate(handle, self._size)
         if durable:
             sync_data(handle)
-        _steps.reached(_steps.APPEND_WRITTEN)
+        _beside.reached("append written")
         pages = dict(sorted(self._changed()))
         if pages:
             redo = redo_path(path)
             _write_redo(path, self._redo(pages), durable=durable)
             self.committed = True
-            _steps.reached(_steps.REDO_WRITTEN)
+            _beside.reached("redo written")
             _write_pages(handle, pages, durable=durable)
-            _steps.reached(_steps.PAGES_WRITTEN)
+            _beside.reached("pages written")
             redo.unlink()
-            _steps.reached(_steps.REDO_REMOVED)
+            _beside.reached("redo removed")
 
     def undo(self) -> None:
         """Free the space of what was appended, as far as possible."""
@@ -307,14 +307,14 @@ def new_file(path: Path, *, durable: bool, replace: bool) -> Iterator[AppendFile
         if durable:
             sync_data(file.fileno())
         file.close()
-        _steps.reached(_steps.FILE_WRITTEN)
+        _beside.reached("file written")
         if replace:
             aside.replace(path)
         else:
             place_new(aside, path)
         if durable:
             sync_folder(path.parent)
-        _steps.reached(_steps.FILE_RENAMED)
+        _beside.reached("file renamed")
     except BaseException as exc:
         cause = exc if file is None or file.error is None else file.error
         if isinstance(cause, OSError) and not isinstance(cause, StoreError):
@@ -347,9 +347,9 @@ def recover(path: Path) -> bool:
             pages = _read_redo(redo, file)
             if pages:
                 _write_pages(handle, pages, durable=True)
-                _steps.reached(_steps.PAGES_WRITTEN)
+                _beside.reached("pages written")
         redo.unlink()
-        _steps.reached(_steps.REDO_REMOVED)
+        _beside.reached("redo removed")
         return bool(pages)
     except OSError as exc:
         if isinstance(exc, StoreError):

@@ -26,11 +26,31 @@ __all__ = [
     "place_new",
     "protect",
     "random_beside",
+    "reached",
     "remove_leftovers",
     "sync_data",
     "sync_folder",
     "write_error",
 ]
+
+STEPS = (
+    "fit written",
+    "run finished",
+    "consolidation begun",
+    "append written",
+    "redo written",
+    "pages written",
+    "redo removed",
+    "file written",
+    "file renamed",
+    "log removed",
+)
+"""Steps of the commit protocol. A process may die between any two."""
+
+
+def reached(step: str) -> None:
+    """Do nothing; called after each step, for tests to die there."""
+
 
 _FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 

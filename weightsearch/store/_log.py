@@ -39,7 +39,7 @@ from weightsearch._records import (
     Splits,
 )
 from weightsearch.exceptions import StoreWriteError
-from weightsearch.store import _json, _steps
+from weightsearch.store import _beside, _json
 from weightsearch.store import _schema as names
 from weightsearch.store._beside import (
     create_beside,
@@ -297,7 +297,7 @@ class Log:
             number = self._n_rows
             self._n_rows += 1
             self._n_safe += not failed
-            _steps.reached(_steps.FIT_WRITTEN)
+            _beside.reached("fit written")
             self._sync_sometimes()
             return number
 
@@ -335,7 +335,7 @@ class Log:
         }
         with self._mutex:
             self._write(END, meta, pack(results.cv_results))
-        _steps.reached(_steps.RUN_FINISHED)
+        _beside.reached("run finished")
 
     def take_back(self) -> None:
         """Remove the run that is being written."""

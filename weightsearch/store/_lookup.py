@@ -52,11 +52,6 @@ class StoredFit:
         """Identity of its model alone."""
         return self.source.fits().model_key[self.row].decode() or None
 
-    @property
-    def own_result_text(self) -> str:
-        """Its result as JSON text, where that is not the one of :meth:`holder`."""
-        return self.source.own_result_text(self.row)
-
     def weights(self) -> Weights:
         """All its weights; read when asked for, while the session is open."""
         return self.source.read_all(self.row)
@@ -112,7 +107,7 @@ class StoreLookup:
     def names(self) -> set[str]:
         """The names of all runs."""
         store = self._open()
-        names = set() if store is None else set(store.runs)
+        names = set() if store is None else {entry.name for entry in store.entries}
         return names | {run.header.name for run in self.log_runs}
 
     @property
@@ -131,6 +126,11 @@ class StoreLookup:
             if self._runs is None:
                 self._runs = self._find_log_runs()
             return list(self._runs.values())
+
+    @property
+    def headers(self) -> list[RunHeader]:
+        """The headers of all runs, oldest first."""
+        return list(self.newest_headers)[::-1]
 
     @property
     def newest_headers(self) -> Iterator[RunHeader]:
@@ -225,7 +225,7 @@ class StoreLookup:
         with self._mutex:
             if self._index is None:
                 store = self._open()
-                tables = [] if store is None else store.index()
+                tables = [] if store is None else store.catalog.fits()
                 for run in self.log_runs:
                     tables.append((run.uid, fit_records(run.fits())))
                 self._index = _KeyIndex(tables)

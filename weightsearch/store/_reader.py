@@ -10,15 +10,13 @@ import tempfile
 import time
 import warnings
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
-from types import TracebackType
 from typing import Any, BinaryIO, NoReturn, Self
 
 import h5py
 from h5py import h5g
 
-from weightsearch._records import Array
 from weightsearch.exceptions import (
     CorruptStoreError,
     NotAStoreError,
@@ -39,7 +37,7 @@ from weightsearch.store._checked import (
 )
 from weightsearch.store._stored_run import Hdf5Run
 
-__all__ = ["Hdf5Run", "Hdf5Store", "StoreView", "check_store_file"]
+__all__ = ["Hdf5Store", "StoreView", "check_store_file"]
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _TRIES = 5
@@ -53,25 +51,6 @@ def _close_all() -> None:
         store.close()
 
 
-class _Runs(Mapping[str, Hdf5Run]):
-    """Runs that are created on first access."""
-
-    def __init__(
-        self, entries: dict[str, CatalogEntry], make: Callable[[CatalogEntry], Hdf5Run]
-    ):
-        self._entries = entries
-        self._make = make
-
-    def __getitem__(self, key: str) -> Hdf5Run:
-        return self._make(self._entries[key])
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._entries)
-
-    def __len__(self) -> int:
-        return len(self._entries)
-
-
 class StoreView:
     """The content of an open store.
 
@@ -81,8 +60,6 @@ class StoreView:
         Unique to this store; the same however often the file is rewritten.
     entries : list of CatalogEntry
         What the index has of each run that was not deleted, oldest first.
-    runs : mapping of str -> Hdf5Run
-        The same runs by name. Nothing of them has been read.
     """
 
     def __init__(self, root: CheckedGroup):
@@ -92,15 +69,14 @@ class StoreView:
         self.catalog = Catalog(root)
         every = self.catalog.entries
         self.entries = [entry for entry in every if entry.status != "kept"]
-        self.runs = _Runs({entry.name: entry for entry in self.entries}, self._run)
-        if len(self.runs) < len(self.entries):
+        if len({entry.name for entry in self.entries}) < len(self.entries):
             raise root.refuse("two runs have the same name")
-        self._by_uid = _Runs({entry.uid: entry for entry in every}, self._run)
+        self._by_uid = {entry.uid: entry for entry in every}
         self._opened: dict[str, Hdf5Run] = {}
 
     def by_uid(self, uid: str) -> Hdf5Run | None:
         """Return the run of a uid, or None; one that was deleted and is kept too."""
-        return self._by_uid.get(uid) if uid else None
+        return self._run(self._by_uid[uid]) if uid and uid in self._by_uid else None
 
     def _run(self, entry: CatalogEntry) -> Hdf5Run:
         run = self._opened.get(entry.place)
@@ -109,9 +85,10 @@ class StoreView:
             self._opened[entry.place] = run
         return run
 
-    def index(self) -> list[tuple[str, Array]]:
-        """Read the fits that can be reused: uid and records of each run."""
-        return self.catalog.fits()
+    @cached_property
+    def runs(self) -> dict[str, Hdf5Run]:
+        """The same runs by name. Nothing of them has been read."""
+        return {entry.name: self._run(entry) for entry in self.entries}
 
     @property
     def every_run(self) -> list[Hdf5Run]:
@@ -195,12 +172,7 @@ class Hdf5Store(StoreView):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         self.close()
 
     def _open_root(self, source: Path | str | BinaryIO) -> CheckedGroup:

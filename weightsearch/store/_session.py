@@ -6,7 +6,7 @@ import contextlib
 import os
 import uuid
 import warnings
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn, Self
@@ -23,7 +23,7 @@ from weightsearch.exceptions import (
     StoreError,
     StoreWriteError,
 )
-from weightsearch.store import _json, _steps
+from weightsearch.store import _beside, _json
 from weightsearch.store._append import recover as recover_file
 from weightsearch.store._append import redo_path
 from weightsearch.store._beside import random_beside
@@ -35,7 +35,7 @@ from weightsearch.store._log_run import LogRun
 from weightsearch.store._lookup import StoredFit, StoreLookup
 from weightsearch.store._reader import check_store_file
 from weightsearch.store._spool import read_spool, remove_spools, unfinished_fits
-from weightsearch.store._writer import append_runs
+from weightsearch.store._writer import append_runs, free_name
 
 __all__ = ["WriteSession", "consolidate", "live_runs", "locked"]
 
@@ -109,49 +109,13 @@ class WriteSession:
             "A WriteSession holds a lock of its process and cannot be pickled."
         )
 
-    # -- what the store has ---------------------------------------------------
-
-    @property
-    def has_runs(self) -> bool:
-        """Whether the store has any run."""
-        return bool(self.lookup)
-
-    @property
-    def headers(self) -> Sequence[RunHeader]:
-        """The headers of all runs of the store, oldest first."""
-        return list(self.lookup.newest_headers)[::-1]
-
-    @property
-    def newest_headers(self) -> Iterator[RunHeader]:
-        """The headers of the store's runs, newest first, read lazily."""
-        return self.lookup.newest_headers
-
-    @property
-    def unfinished(self) -> Sequence[RunSource]:
-        """The runs that were not completed, oldest first."""
-        return self.lookup.unfinished()
-
-    def complete(self, fingerprint: str) -> Sequence[RunSource]:
-        """The complete runs of an identity, newest first."""
-        return self.lookup.complete(fingerprint)
-
-    def find(
-        self,
-        key: str,
-        *,
-        need_weights: bool,
-        accept: Callable[[StoredFit], bool] | None = None,
-    ) -> StoredFit | None:
-        """Find a finished fit, or a model, by its identity, the newest first."""
-        return self.lookup.find(key, need_weights=need_weights, accept=accept)
-
     # -- what comes in --------------------------------------------------------
 
     def begin(self, header: RunHeader) -> RunHeader:
         """Begin the run; return its header, with a name that the store lacks."""
         if self._log is not None:
             raise RuntimeError("A session writes one run, which has begun already.")
-        header = _renamed(header, self.lookup.names)
+        header = replace(header, name=free_name(header.name, self.lookup.names))
         end = None if self._file is None else self._file.end
         log = Log(self.path, end, durable=self._durable)
         try:
@@ -206,7 +170,11 @@ class WriteSession:
         result: Mapping[str, Any] | None = None,
     ) -> None:
         """Take over a fit that the store has already; with `result`, its model."""
-        text = stored.own_result_text if result is None else _json.dumps(result)
+        text = (
+            stored.source.own_result_text(stored.row)
+            if result is None
+            else _json.dumps(result)
+        )
         self._begun().append_reference(
             candidate,
             split,
@@ -289,7 +257,7 @@ class WriteSession:
         supersede = self._file.superseded
         runs = [run for run in self.lookup.log_runs if self._counts(run)]
         if runs:
-            _steps.reached(_steps.CONSOLIDATION_BEGUN)
+            _beside.reached("consolidation begun")
             damaged |= self._append(runs, supersede)
         if damaged:
             self._move_aside(runs)
@@ -410,7 +378,7 @@ class WriteSession:
             with self._log_path.open("r+b") as file:
                 file.truncate(0)
         self._forget_log()
-        _steps.reached(_steps.LOG_REMOVED)
+        _beside.reached("log removed")
 
     def _forget_log(self) -> None:
         log, self._log = self._log, None
@@ -443,15 +411,6 @@ def _log_file(path: Path) -> LogFile | None:
         return LogFile(path)
     except FileNotFoundError:
         return None
-
-
-def _renamed(header: RunHeader, names: Collection[str]) -> RunHeader:
-    """Rename a run whose name the store has already."""
-    name, number = header.name, 1
-    while name in names:
-        number += 1
-        name = f"{header.name}-{number}"
-    return replace(header, name=name)
 
 
 @contextlib.contextmanager

@@ -42,14 +42,15 @@ from weightsearch.store._columns import (
 )
 from weightsearch.store._dtypes import check_storable
 from weightsearch.store._names import to_flat
-from weightsearch.store._reader import Hdf5Run, Hdf5Store, StoreView
+from weightsearch.store._reader import Hdf5Store, StoreView
 from weightsearch.store._run import Referring
 from weightsearch.store._snapshots import write_snapshots
 from weightsearch.store._splits import NUMBERS, pack_splits
 from weightsearch.store._stacks import plan, write_architecture
 from weightsearch.store._states import write_states
+from weightsearch.store._stored_run import Hdf5Run
 
-__all__ = ["append_runs", "rewrite"]
+__all__ = ["append_runs", "free_name", "rewrite"]
 
 _LIBVER = ("v110", "v110")
 """Every structure has a checksum, and HDF5 1.10 (2016) and later read it."""
@@ -319,11 +320,7 @@ class _Writer:
 
     def _free_name(self, name: str) -> str:
         taken = {e.name for e in self._entries.values() if e.status != "kept"}
-        return next(
-            free
-            for number in range(len(taken) + 2)
-            if (free := f"{name}-{number}" if number else name) not in taken
-        )
+        return free_name(name, taken)
 
     def _repaired(self) -> CatalogWriter:
         """Rebuild a damaged index from what can be read of the runs."""
@@ -347,6 +344,15 @@ class _Writer:
             entry.referrers = referrers.get(entry.uid, 0)
             index.update(entry)
         return index
+
+
+def free_name(name: str, taken: Collection[str]) -> str:
+    """Return a run's name, with a number if it is taken."""
+    free, number = name, 1
+    while free in taken:
+        number += 1
+        free = f"{name}-{number}"
+    return free
 
 
 def _holders(fits: FitTable) -> set[str]:
