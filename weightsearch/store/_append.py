@@ -20,7 +20,7 @@ import io
 import os
 import struct
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -183,15 +183,15 @@ class AppendFile(PagedFile):
         if durable:
             sync_data(handle)
         _beside.reached("append written")
-        pages = dict(sorted(self._changed()))
-        if pages:
-            redo = redo_path(path)
-            _write_redo(path, self._redo(pages), durable=durable)
+        changed = list(self._changed())
+        if changed:
+            _write_redo(path, self._redo(changed), durable=durable)
             self.committed = True
             _beside.reached("redo written")
+            pages = {number: page for number, _, page in changed}
             _write_pages(handle, pages, durable=durable)
             _beside.reached("pages written")
-            redo.unlink()
+            redo_path(path).unlink()
             _beside.reached("redo removed")
 
     def undo(self) -> None:
@@ -199,23 +199,22 @@ class AppendFile(PagedFile):
         with contextlib.suppress(OSError):
             os.ftruncate(self.fileno(), self._old)
 
-    def _changed(self) -> Iterator[tuple[int, bytearray]]:
-        """Yield the pages that differ from the file's."""
-        for number, page in self.pages.items():
+    def _changed(self) -> Iterator[tuple[int, bytes, bytearray]]:
+        """Yield the pages that differ from the file's, as they were and are."""
+        for number, page in sorted(self.pages.items()):
             self._file.seek(number * PAGE)
-            if self._file.read(len(page)) != page:
-                yield number, page
+            before = self._file.read(len(page))
+            if before != page:
+                yield number, before, page
 
-    def _redo(self, pages: Pages) -> bytes:
+    def _redo(self, changed: Iterable[tuple[int, bytes, bytearray]]) -> bytes:
         tail = max(self._old, self._size - _TAIL)
         self._file.seek(tail)
         tail_crc = zlib.crc32(self._file.read(max(0, self._size - tail)))
-        parts = []
-        for number, page in pages.items():
-            self._file.seek(number * PAGE)
-            before = self._file.read(len(page))
-            parts += [_PAGE_HEAD.pack(number * PAGE, len(page)), before, page]
-        body = b"".join(parts)
+        body = b"".join(
+            _PAGE_HEAD.pack(number * PAGE, len(page)) + before + page
+            for number, before, page in changed
+        )
         sizes = (self._old, self._size, tail, tail_crc, len(body), zlib.crc32(body))
         head = _HEAD.pack(_MAGIC, *sizes)
         return head + _CRC.pack(zlib.crc32(head)) + body

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
 
@@ -36,7 +36,7 @@ from weightsearch.store._beside import is_at, open_ours
 from weightsearch.store._checked import corrupt
 from weightsearch.store._run import parse_header
 from weightsearch.store._schema import BLOCK_BYTES
-from weightsearch.store._specs import Packing, StoredArray, as_array, to_weights
+from weightsearch.store._specs import Packing, StoredArray, as_array
 
 __all__ = ["Fit", "LogArrays", "LogContent", "LogFile"]
 
@@ -155,6 +155,14 @@ class LogFile:
             raise StoreError(f"{path} cannot be read: {error}", str(path)) from error
         self._restart()
         self.refresh()
+
+    @classmethod
+    def beside(cls, store: Path) -> Self | None:
+        """Open the log of a store; None if there is none."""
+        try:
+            return cls(fmt.log_path(store))
+        except FileNotFoundError:
+            return None
 
     def _restart(self) -> None:
         self.end = 0
@@ -457,7 +465,13 @@ class LogFile:
 
     def read_all(self, arrays: LogArrays) -> Weights:
         """Return all arrays."""
-        return to_weights(arrays.packing.specs, self.stored(arrays))
+        specs = arrays.packing.specs
+        read = zip(self.stored(arrays), arrays.packing.stored, strict=True)
+        return Weights(
+            ((spec.name, as_array(raw, spec, how)) for (spec, raw, _), how in read),
+            ties=specs.ties,
+            encodings=specs.encodings,
+        )
 
     def specs_of(self, arrays: LogArrays) -> WeightSpecs:
         """Return names, shapes and types of the arrays."""

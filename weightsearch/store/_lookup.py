@@ -14,14 +14,12 @@ from weightsearch._records import Array, FitSnapshots, RunHeader, RunSource, Wei
 from weightsearch.exceptions import StoreError
 from weightsearch.store import _schema as names
 from weightsearch.store._catalog import FIT, fit_records
-from weightsearch.store._log import log_path
 from weightsearch.store._log_file import LogFile
 from weightsearch.store._log_run import LogRun
 from weightsearch.store._reader import Hdf5Store
 from weightsearch.store._run import Run
-from weightsearch.store._verify import Problem, verify_file
 
-__all__ = ["StoreLookup", "StoredFit", "verify"]
+__all__ = ["StoreLookup", "StoredFit"]
 
 
 @dataclass(frozen=True)
@@ -270,46 +268,6 @@ class StoreLookup:
                     self._store = Hdf5Store(self._path)
                 self._opened = True
             return self._store
-
-
-def verify(path: Path) -> list[Problem]:
-    """Check every checksum, shape and reference of a store and of its log."""
-    path = Path(path).resolve()
-    problems = list(verify_file(path)) if path.exists() else []
-    try:
-        log = LogFile(log_path(path))
-    except FileNotFoundError:
-        if not path.exists():
-            raise StoreError(f"There is no store at {path}.", str(path)) from None
-        return problems
-    except StoreError as error:
-        return [*problems, Problem(str(log_path(path)), str(error))]
-    lookup = StoreLookup(path, log)
-    try:
-        return [*problems, *_log_problems(log, lookup)]
-    finally:
-        log.close()
-        lookup.close()
-
-
-def _log_problems(log: LogFile, lookup: StoreLookup) -> Iterator[Problem]:
-    place = str(log.path)
-    for start, end in log.skipped:
-        yield Problem(place, f"bytes {start} to {end - 1} are damaged")
-    if log.torn:
-        yield Problem(place, f"what follows byte {log.end} is damaged")
-    for run in lookup.log_runs:
-        name = f"{place}, run {run.header.name}"
-        n_rows = len(run.fits())
-        if run.n_lost:
-            yield Problem(name, f"{run.n_lost} of {n_rows + run.n_lost} fits are lost")
-        for row, problem in run.damaged().items():
-            yield Problem(f"{name}, fit {row}", problem)
-        for read in (run.cv_results, run.splits):
-            try:
-                read()
-            except StoreError as error:
-                yield Problem(name, str(error))
 
 
 class _KeyIndex:

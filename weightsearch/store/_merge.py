@@ -12,7 +12,6 @@ import numpy as np
 from weightsearch._records import FitTable, RunSource
 from weightsearch.exceptions import StoreError, StoreLockedError
 from weightsearch.store._lock import is_locked, read_holder
-from weightsearch.store._log import log_path
 from weightsearch.store._log_file import LogFile
 from weightsearch.store._lookup import StoreLookup
 from weightsearch.store._run import Referring
@@ -58,12 +57,9 @@ def _opened(path: Path) -> StoreLookup:
             str(path),
             holder,
         )
-    try:
-        log = LogFile(log_path(path))
-    except FileNotFoundError:
-        log = None
-        if not path.exists():
-            raise StoreError(f"There is no store at {path}.", str(path)) from None
+    log = LogFile.beside(path)
+    if log is None and not path.exists():
+        raise StoreError(f"There is no store at {path}.", str(path))
     return StoreLookup(path, log)
 
 

@@ -22,7 +22,7 @@ from weightsearch._records import (
 from weightsearch.exceptions import StoreError, WeightsNotFoundError
 from weightsearch.store import _json
 from weightsearch.store._checked import corrupt
-from weightsearch.store._specs import StoredArray, to_weights
+from weightsearch.store._specs import StoredArray
 
 __all__ = ["Referring", "Resolve", "Run", "parse_header", "stack_of", "unlike"]
 
@@ -35,6 +35,8 @@ class ArraySource(Protocol):
     def stored(self, place: Any, /) -> Iterator[StoredArray]: ...
 
     def read(self, place: Any, name: str, /) -> Array: ...
+
+    def read_all(self, place: Any, /) -> Weights: ...
 
 
 class Run(RunSource):
@@ -128,7 +130,7 @@ class Run(RunSource):
 
     def read_all(self, row: int) -> Weights:
         source, place = self._arrays(row)
-        return to_weights(source.specs_of(place), source.stored(place))
+        return source.read_all(place)
 
     def stack(self, name: str, rows: Sequence[int]) -> Array:
         # C-contiguous, whatever the order of each array was.

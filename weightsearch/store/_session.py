@@ -248,7 +248,7 @@ class WriteSession:
         if self._log is not None:
             self._log.sync_many()
         if self._file is None:
-            self._file = _log_file(self._log_path)
+            self._file = LogFile.beside(self.path)
             if self._file is None:
                 return False
         self._file.refresh()
@@ -289,7 +289,7 @@ class WriteSession:
         return self._log
 
     def _open_log(self) -> None:
-        self._file = _log_file(self._log_path)
+        self._file = LogFile.beside(self.path)
         if self._file is None:
             return
         self.lookup.refresh_log(self._file)
@@ -406,13 +406,6 @@ class WriteSession:
             log.close()
 
 
-def _log_file(path: Path) -> LogFile | None:
-    try:
-        return LogFile(path)
-    except FileNotFoundError:
-        return None
-
-
 @contextlib.contextmanager
 def locked(path: Path, *, compression: Compression = None) -> Iterator[WriteSession]:
     """Hold a store's lock, after recovering what was beside its file."""
@@ -447,11 +440,11 @@ def live_runs(path: Path) -> list[LogRun]:
         # Before the log is read, so that a run that ends just now is not taken for one
         # that was interrupted.
         running = is_locked(path)
-        file = LogFile(log_path(path))
-    except FileNotFoundError:
-        return []
+        file = LogFile.beside(path)
     except StoreError as error:
         warnings.warn(f"{error} Its runs are not shown.", RuntimeWarning, stacklevel=3)
+        return []
+    if file is None:
         return []
     if file.damaged:
         warnings.warn(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from weightsearch._records import Array, Weights, WeightSpec, WeightSpecs
+from weightsearch._records import Array, WeightSpec, WeightSpecs
 from weightsearch.store import _json
 from weightsearch.store import _schema as names
 from weightsearch.store._checked import corrupt
@@ -42,7 +42,6 @@ __all__ = [
     "parse_specs",
     "specs_json",
     "stored_spec",
-    "to_weights",
 ]
 
 StoredArray = tuple[WeightSpec, Array, int]
@@ -129,15 +128,6 @@ def as_array(raw: Array, spec: WeightSpec, stored: Stored) -> Array:
     plain = raw.view(stored.storage).reshape(spec.shape + stored.extra)
     array = from_stored(plain, stored, spec.name)
     return np.asfortranarray(array) if spec.order == "F" else array
-
-
-def to_weights(specs: WeightSpecs, stored: Iterable[StoredArray]) -> Weights:
-    """Return arrays by name, given all of them as they are kept."""
-    arrays = (
-        (spec.name, as_array(raw, spec, stored_spec(spec, raw.nbytes)))
-        for spec, raw, _ in stored
-    )
-    return Weights(arrays, ties=specs.ties, encodings=specs.encodings)
 
 
 @dataclass(frozen=True, slots=True)

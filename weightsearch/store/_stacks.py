@@ -24,7 +24,7 @@ from typing import Any, Protocol
 import numpy as np
 from h5py import Dataset, h5d, h5g, h5t
 
-from weightsearch._records import Array, WeightSpec, WeightSpecs
+from weightsearch._records import Array, Weights, WeightSpec, WeightSpecs
 from weightsearch.exceptions import CorruptStoreError, WeightsNotFoundError
 from weightsearch.store import _schema as names
 from weightsearch.store._checked import CheckedDataset, CheckedGroup, as_bytes
@@ -342,9 +342,17 @@ class StoredArchitecture:
 
     def read(self, row: int, name: str) -> Array:
         """Read one array of a row."""
-        index = self._find(row, name)
-        raw = self._read_raw(row, index)
-        return as_array(raw, self._spec_of(row, index), self._dataset(index)[1])
+        return self._read(row, self._find(row, name))
+
+    def read_all(self, row: int) -> Weights:
+        """Read all arrays of a row."""
+        specs = self.specs_of(row)
+        index = self._index
+        return Weights(
+            ((one.name, self._read(row, index[one.name])) for one in specs.arrays),
+            ties=specs.ties,
+            encodings=specs.encodings,
+        )
 
     def stack(self, name: str, rows: Array) -> Array:
         """Read one array of many rows, all of one shape."""
@@ -415,6 +423,10 @@ class StoredArchitecture:
         if not self.ragged:
             return spec
         return WeightSpec(spec.name, self._shape_of(row, index), spec.dtype, spec.order)
+
+    def _read(self, row: int, index: int) -> Array:
+        raw = self._read_raw(row, index)
+        return as_array(raw, self._spec_of(row, index), self._dataset(index)[1])
 
     def _read_raw(self, row: int, index: int) -> Array:
         start, count, _ = self._interval(row, index)

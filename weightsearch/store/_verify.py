@@ -1,4 +1,4 @@
-"""Checking a store's whole file: every checksum, shape and reference."""
+"""Checking a whole store, file and log: every checksum, shape and reference."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ import numpy as np
 from weightsearch.exceptions import StoreError
 from weightsearch.store import _schema as names
 from weightsearch.store._checked import dangers
+from weightsearch.store._log import log_path
+from weightsearch.store._log_file import LogFile
+from weightsearch.store._lookup import StoreLookup
 from weightsearch.store._reader import Hdf5Store
 from weightsearch.store._stored_run import Hdf5Run
 
-__all__ = ["Problem", "verify_file"]
+__all__ = ["Problem", "verify", "verify_file"]
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,46 @@ class Problem:
     place: str
     """An HDF5 path, or a place in the log."""
     message: str
+
+
+def verify(path: Path) -> list[Problem]:
+    """Check every checksum, shape and reference of a store and of its log."""
+    path = Path(path).resolve()
+    problems = list(verify_file(path)) if path.exists() else []
+    try:
+        log = LogFile.beside(path)
+    except StoreError as error:
+        return [*problems, Problem(str(log_path(path)), str(error))]
+    if log is None:
+        if not path.exists():
+            raise StoreError(f"There is no store at {path}.", str(path))
+        return problems
+    lookup = StoreLookup(path, log)
+    try:
+        return [*problems, *_log_problems(log, lookup)]
+    finally:
+        log.close()
+        lookup.close()
+
+
+def _log_problems(log: LogFile, lookup: StoreLookup) -> Iterator[Problem]:
+    place = str(log.path)
+    for start, end in log.skipped:
+        yield Problem(place, f"bytes {start} to {end - 1} are damaged")
+    if log.torn:
+        yield Problem(place, f"what follows byte {log.end} is damaged")
+    for run in lookup.log_runs:
+        name = f"{place}, run {run.header.name}"
+        n_rows = len(run.fits())
+        if run.n_lost:
+            yield Problem(name, f"{run.n_lost} of {n_rows + run.n_lost} fits are lost")
+        for row, problem in run.damaged().items():
+            yield Problem(f"{name}, fit {row}", problem)
+        for read in (run.cv_results, run.splits):
+            try:
+                read()
+            except StoreError as error:
+                yield Problem(name, str(error))
 
 
 def verify_file(path: Path | str | BinaryIO) -> list[Problem]:
