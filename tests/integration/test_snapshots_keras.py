@@ -94,7 +94,13 @@ def test_snapshots_of_keras(which, tmp_path):
     for variable, name in zip(early.model_.weights, one, strict=True):
         np.testing.assert_array_equal(variable.numpy(), one[name][1])
     if which == 0:
-        rewound = run.rewind(0, 1, estimator=estimator).fit(X, y)
+        rewound = run.rewind(0, 1, estimator=estimator)
+        optimizer = rewound.model_.optimizer
+        assert int(optimizer.iterations) == 0
+        assert float(optimizer.learning_rate) == pytest.approx(0.01)  # the builder's
+        for variable, name in zip(rewound.model_.weights, one, strict=True):
+            np.testing.assert_array_equal(variable.numpy(), one[name][1])
+        rewound.fit(X, y)
         assert rewound.history_["loss"][0] < metrics["loss"][1]
     else:
         with pytest.raises(RebuildError, match="builds a new model"):

@@ -149,3 +149,16 @@ def test_rewound_net_trains_on(found):
 
     assert len(losses) == 3
     assert losses[0] < found.run_.trajectory(0).metrics["train_loss"][2]
+
+
+def test_rewound_net_has_a_new_optimizer():
+    """Moments of the end of training, which the best candidate has, are not used."""
+    momentum = net(optimizer__momentum=0.9)
+    run = search(estimator=momentum).run_
+    best = run.best_index
+
+    assert len(run.load_estimator(best, momentum).optimizer_.state) > 0
+    rewound = run.rewind(best, 1, momentum)
+    assert len(rewound.optimizer_.state) == 0
+    weights = [list(group["params"]) for group in rewound.optimizer_.param_groups]
+    assert weights[0][0] is next(rewound.module_.parameters())

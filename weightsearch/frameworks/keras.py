@@ -565,6 +565,19 @@ def _tags(self: Any) -> Any:
     return tags
 
 
+def _resume(estimator: Any) -> None:
+    """Let ``fit`` of scikeras go on from a model's weights, with a new optimizer."""
+    import keras
+
+    estimator.set_params(warm_start=True)
+    model = estimator.model_
+    # Of the best candidate, the moments at the end of training were restored.
+    fresh = _build(estimator, None) or keras.models.clone_model(model)
+    fresh.set_weights(model.get_weights())
+    estimator.model_ = fresh
+    estimator._ensure_compiled_model()
+
+
 # -- what this module knows ------------------------------------------------------------
 
 
@@ -617,7 +630,7 @@ EPOCHS = {
     ),
     "scikeras.wrappers.BaseWrapper": Epochs(
         watch=_watch_scikeras,
-        resume=lambda estimator: estimator.set_params(warm_start=True),
+        resume=_resume,
     ),
 }
 """Qualified class name -> how its epochs are followed; subclasses included."""

@@ -614,6 +614,8 @@ def _weights_now(net: Any) -> Weights:
 def _resume(net: Any) -> None:
     net.set_params(warm_start=True)
     net.history_.clear()
+    # Of the best candidate, the moments at the end of training were restored.
+    net.initialize_optimizer()
 
 
 EXTRACTORS: dict[str, Callable[[Any], Weights]] = {
