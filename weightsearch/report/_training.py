@@ -25,7 +25,7 @@ _PATHS = 32
 _PATH_POINTS = 24
 _PATH_POINTS_OF_ALL = 1200
 _PATH_BYTES = 512 * 2**20
-_VARIANCE = 0.999
+_VARIANCE = 0.99
 
 
 def curves_payload(training: Mapping[int, Any]) -> dict[str, Any] | None:
@@ -85,7 +85,7 @@ def paths_payload(
 
     Of each architecture the first candidates in `training` are taken, with evenly
     spaced snapshots. Their coordinates are those along the principal components of all
-    snapshots, as many as preserve :data:`_VARIANCE` of the variance within each path:
+    snapshots, as many as leave out at most a hundredth of the variance along each path:
     so the page can find the components of any of these candidates.
 
     Returns
@@ -156,7 +156,9 @@ def _coordinates(paths: Sequence[Array]) -> Array | None:
     coordinates: Array = (vectors * np.sqrt(np.maximum(values, 0)))[:, ::-1]
     needed = 0
     for path in np.split(coordinates, np.cumsum([len(path) for path in paths])[:-1]):
-        kept = np.cumsum(path.var(axis=0))
-        if kept[-1] > 0:
-            needed = max(needed, int(np.searchsorted(kept, _VARIANCE * kept[-1])) + 1)
+        variance = path.var(axis=0).sum()
+        if variance > 0:
+            left_out = np.cumsum((path**2).mean(axis=0)[::-1])
+            n_left_out = np.searchsorted(left_out, (1 - _VARIANCE) * variance)
+            needed = max(needed, path.shape[1] - int(n_left_out))
     return coordinates[:, :needed] if needed else None

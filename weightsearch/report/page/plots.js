@@ -391,7 +391,7 @@ function linesCard(section, question, about, series, controls = []) {
         context.beginPath();
         for (const [px, py] of path) context.lineTo(px, py);
         context.stroke();
-        if (x.steps || path.length <= MANY) for (const [px, py] of path) context.fillRect(px - 1.5, py - 1.5, 3, 3);
+        if (x.steps) for (const [px, py] of path) context.fillRect(px - 1.5, py - 1.5, 3, 3);
       }
       context.globalAlpha = 1;
       return {

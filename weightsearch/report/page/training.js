@@ -134,7 +134,7 @@ function pathsCard() {
       });
       context.globalAlpha = 1;
       const [across, up] = plane.shares.map((share) => `${(100 * share).toFixed(0)} %`);
-      hint.textContent = `The path of all weights from the circle, where training began, to the square. Principal components of ${isPair ? "the selected candidates" : "all that are kept"}: ${across} of the variance across, ${up} up. Two components explain most of almost any smooth path.${left}`;
+      hint.textContent = `The path of all weights from the circle, where training began, to the square. Principal components of ${isPair ? "the selected candidates" : "all that are kept"}: ${across} of the variance across, ${up} up.${kept.length > 2 ? "" : " Two components explain most of almost any smooth path."}${left}`;
       return { rows: rowsOf, x: xs, y: ys, rings, paths, say: (i) => `epoch ${says[i]}` };
     },
     over: (context, marks) => boldPaths(context, marks, []),
