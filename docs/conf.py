@@ -64,6 +64,9 @@ ELSEWHERE = {
             "plot_94_another_metric",
             "plot_95_intervals",
             "plot_96_part_ways",
+            "plot_97_lottery_ticket",
+            "plot_98_width",
+            "plot_99_accuracy_from_weights",
         )
     },
 }
