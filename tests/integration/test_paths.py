@@ -216,8 +216,8 @@ def test_zoo_is_a_dataset(run, tmp_path):
     np.testing.assert_array_equal(vectors.numpy(), expected)
     assert targets.tolist() == dataset.table["epoch"].tolist()
     assert set(dataset.table["subset"]) == {"test"}
-    of_run = ZooDataset(run.zoo(shares=(0.5, 0, 0.5)), "test", target="epoch")
-    for one, other in zip(of_run, dataset, strict=True):
+    of_run = ZooDataset(run.zoo(shares=(0.5, 0, 0.5)), "test")
+    for one, other in zip(of_run, ZooDataset(folder, "test"), strict=True):
         np.testing.assert_array_equal(one[0].numpy(), other[0].numpy())
         assert one[1] == other[1]
     pd.testing.assert_frame_equal(of_run.layout, dataset.layout)

@@ -30,12 +30,12 @@ class ZooDataset(torch.utils.data.Dataset[tuple[torch.Tensor, torch.Tensor]]):
     subset : {"train", "val", "test"}, default=None
         Which models; None: all.
     target : str, default="cv.mean_test_score"
-        A column of numbers of :attr:`table`.
+        A column of numbers of ``table``.
 
     Attributes
     ----------
     table : DataFrame
-        About the models in the subset, see :attr:`weightsearch.Zoo.table`.
+        About the models in the subset, see :class:`weightsearch.Zoo`.
     layout : DataFrame
         Which elements of a vector belong to which weight.
 
@@ -70,7 +70,7 @@ class ZooDataset(torch.utils.data.Dataset[tuple[torch.Tensor, torch.Tensor]]):
         if subset is not None:
             table = table[table["subset"] == subset]
         self.table = table
-        self._targets = torch.as_tensor(
+        self._targets = torch.tensor(
             table[target].to_numpy(np.float64), dtype=torch.float32
         )
 
