@@ -36,7 +36,7 @@ with warnings.catch_warnings():
 run = search.run_
 
 # %%
-# A *barrier* is by how much accuracy drops at most below the line between both ends.
+# A *barrier* is the largest drop of accuracy below the line between both ends.
 # ``align=True`` also scores the line to the second network with its hidden units in the
 # order of the first one's: the same function, written in another way.
 

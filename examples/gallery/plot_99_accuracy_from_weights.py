@@ -44,9 +44,9 @@ run = search.run_
 print(run.candidates["mean_test_score"].describe().round(3))
 
 # %%
-# ``run.zoo`` is all of them as one matrix, with a table of what each is, and a part of
-# the networks set aside. ``run.stats`` has statistics of each layer, which do not
-# depend on the order of the hidden units.
+# ``run.zoo`` returns all weights as one matrix, with a table that says what each row is
+# and sets a part of the networks aside. ``run.stats`` has statistics of each layer,
+# which do not depend on the order of the hidden units.
 
 weights, layout, table = run.zoo(split=0, shares=(0.7, 0, 0.3))
 stats = run.stats(split=0).pivot(index="candidate", columns="name")

@@ -26,7 +26,7 @@ Allocate = Callable[[tuple[int, int], np.dtype[Any]], Array]
 
 
 class Zoo(NamedTuple):
-    """Weights of many models as one matrix; a tuple of the three.
+    """Weights of many models as one matrix, with its layout and a table of models.
 
     Attributes
     ----------
