@@ -253,9 +253,9 @@ def test_a_name_that_is_taken_is_changed(tmp_path: Path):
     with Hdf5Store(tmp_path / "a.h5") as store:
         assert {name: run.uid for name, run in store.runs.items()} == {
             "now": one.uid,
-            "now-1": "b" * 32,
+            "now-2": "b" * 32,
         }
-        assert store.runs["now-1"].header.name == "now-1"
+        assert store.runs["now-2"].header.name == "now-2"
     assert verify_file(tmp_path / "a.h5") == []
 
 

@@ -38,16 +38,6 @@ from weightsearch.store._beside import (
     write_error,
 )
 
-__all__ = [
-    "AppendFile",
-    "PagedFile",
-    "new_file",
-    "open_paged",
-    "opened_for_append",
-    "recover",
-    "redo_path",
-]
-
 PAGE = 512
 _MAGIC = b"WSREDO1\n"
 # Magic, old and new end of the file, first byte of its last new ones and their CRC-32,
@@ -328,12 +318,8 @@ def new_file(path: Path, *, durable: bool, replace: bool) -> Iterator[AppendFile
 def recover(path: Path) -> bool:
     """Finish a crashed writer's commit, or drop it if its redo file is torn.
 
-    The store's lock must be held. Return whether there was one to finish.
-
-    Raises
-    ------
-    StoreWriteError
-        The file cannot be written, or something else has the redo file's name.
+    The store's lock must be held. Return whether there was one to finish. A
+    StoreWriteError where something else has the redo file's name.
     """
     redo = redo_path(path)
     try:

@@ -17,22 +17,6 @@ from pathlib import Path
 
 from weightsearch.exceptions import StoreWriteError
 
-__all__ = [
-    "create_beside",
-    "in_the_way",
-    "is_at",
-    "is_plain",
-    "open_ours",
-    "place_new",
-    "protect",
-    "random_beside",
-    "reached",
-    "remove_leftovers",
-    "sync_data",
-    "sync_folder",
-    "write_error",
-]
-
 STEPS = (
     "fit written",
     "run finished",
@@ -59,21 +43,9 @@ _NO_WAIT = getattr(os, "O_NONBLOCK", 0)
 
 
 def create_beside(path: Path, store: Path) -> int:
-    """Create a file and return its descriptor, open for reading and writing.
+    """Create a file, open for reading and writing, with the store's mode and owner.
 
-    Parameters
-    ----------
-    path : Path
-    store : Path
-        The store's file, whose mode, owner and group the new one gets. Where there
-        is none, the new file has the user's defaults.
-
-    Raises
-    ------
-    FileExistsError
-        If anything has that name, even a dangling link.
-    OSError
-        If it cannot be created.
+    A FileExistsError where anything has that name, even a dangling link.
     """
     mode = 0o600 if store.exists() else 0o666
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _PLAIN, mode)
@@ -112,14 +84,7 @@ def _take_over(handle: int, like: os.stat_result) -> int:
 def open_ours(path: Path, *, write: bool = True, names: int = 1) -> int:
     """Open a file that an earlier writer has left beside the store.
 
-    Raises
-    ------
-    FileNotFoundError
-        If there is none.
-    StoreWriteError
-        If it is not a plain file with at most so many names.
-    OSError
-        If it cannot be opened.
+    A StoreWriteError where it is not a plain file with at most so many names.
     """
     flags = (os.O_RDWR if write else os.O_RDONLY) | _PLAIN | _NO_WAIT
     if not is_plain(os.lstat(path), names):
@@ -178,15 +143,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def place_new(aside: Path, path: Path) -> None:
-    """Rename a file, but never over another one.
-
-    Raises
-    ------
-    FileExistsError
-        If anything has that name.
-    OSError
-        If it cannot be renamed.
-    """
+    """Rename a file, but never over another one: that is a FileExistsError."""
     try:
         os.link(aside, path, follow_symlinks=False)
     except (OSError, NotImplementedError) as exc:

@@ -21,8 +21,6 @@ from weightsearch.store._checked import CheckedGroup, as_bytes, crc32
 from weightsearch.store._columns import append_block
 from weightsearch.store._names import from_path, to_flat
 
-__all__ = ["Catalog", "CatalogEntry", "CatalogWriter", "fit_records"]
-
 REMOVED, COMPLETE, INTERRUPTED, KEPT = range(4)
 """Values of the field ``status``."""
 _STATUS = {COMPLETE: "complete", INTERRUPTED: "interrupted", KEPT: "kept"}

@@ -24,20 +24,6 @@ from weightsearch._records import Array
 from weightsearch.exceptions import CorruptStoreError, StoreError, WeightSearchError
 from weightsearch.store._schema import A_CRC32, MAX_CHUNK_BYTES, MAX_INFLATION
 
-__all__ = [
-    "FILTERS",
-    "TROUBLE",
-    "CheckedDataset",
-    "CheckedGroup",
-    "as_bytes",
-    "attribute",
-    "corrupt",
-    "crc32",
-    "dangers",
-    "guarded",
-    "translate",
-]
-
 FILTERS = {
     h5z.FILTER_DEFLATE: "gzip",
     h5z.FILTER_LZF: "lzf",
@@ -151,9 +137,7 @@ class CheckedGroup:
         with guarded(self.path, self.place):
             found = self.gid.get_num_objs()
             if found > limit:
-                raise corrupt(
-                    f"{found} members; the limit is {limit}", self.path, self.place
-                )
+                raise self.refuse(f"{found} members; the limit is {limit}")
             return [name.decode() for name in self.gid]
 
     def group(self, name: str) -> CheckedGroup:
@@ -176,9 +160,7 @@ class CheckedGroup:
         with guarded(self.path, place):
             dataset = CheckedDataset(oid, self.path, place, dtype)
         if shape is not None and dataset.shape != shape:
-            raise corrupt(
-                f"has shape {dataset.shape} instead of {shape}", self.path, place
-            )
+            raise dataset.refuse(f"has shape {dataset.shape} instead of {shape}")
         return dataset
 
     def member(self, name: str) -> CheckedGroup | CheckedDataset:
@@ -192,7 +174,7 @@ class CheckedGroup:
         """Read an attribute that is one fixed-length text."""
         value = attribute(self.gid, name, self.path, self.place)
         if not isinstance(value, bytes):
-            raise corrupt(f"attribute {name!r} is not a text", self.path, self.place)
+            raise self.refuse(f"attribute {name!r} is not a text")
         with guarded(self.path, self.place):
             return value.decode()
 
@@ -200,9 +182,7 @@ class CheckedGroup:
         """Read an attribute that is one integer."""
         value = attribute(self.gid, name, self.path, self.place)
         if not isinstance(value, int):
-            raise corrupt(
-                f"attribute {name!r} is not an integer", self.path, self.place
-            )
+            raise self.refuse(f"attribute {name!r} is not an integer")
         return value
 
     def refuse(self, message: str, name: str = "") -> CorruptStoreError:
@@ -223,9 +203,8 @@ class CheckedGroup:
                 kind = gid.links.get_info(raw).type
                 if kind != h5l.TYPE_HARD:
                     what = _LINKS.get(kind, "a user-defined link")
-                    raise corrupt(
-                        f"is {what}, which a store never has", self.path, place
-                    )
+                    message = f"is {what}, which a store never has"
+                    raise corrupt(message, self.path, place)
                 gid = h5o.open(gid, raw)
         return gid, place
 

@@ -37,22 +37,6 @@ from weightsearch.store._schema import (
     PLAIN_COLUMN_BYTES,
 )
 
-__all__ = [
-    "append_block",
-    "check_compression",
-    "create_dataset",
-    "read_column",
-    "read_json",
-    "read_named_columns",
-    "read_text",
-    "read_texts",
-    "write_attribute",
-    "write_column",
-    "write_named_columns",
-    "write_text",
-    "write_texts",
-]
-
 Filters = dict[str, Any] | None
 
 _FILTER_OPTIONS = ("compression", "compression_opts", "shuffle", "fletcher32")

@@ -35,16 +35,6 @@ from weightsearch._records import Array
 from weightsearch.exceptions import UnstorableWeightsWarning
 from weightsearch.store._schema import MAX_NDIM
 
-__all__ = [
-    "Stored",
-    "check_storable",
-    "dtype_text",
-    "from_stored",
-    "parse_dtype",
-    "stored_as",
-    "to_stored",
-]
-
 _SIMPLE = re.compile(r"[<>|][biufcSUV]\d{1,10}|[<>][mM]8(\[[0-9A-Za-z/]{1,30}\])?")
 _NAMED = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _FIELD_KEYS = {"names", "formats", "offsets", "itemsize"}
@@ -143,7 +133,9 @@ def to_stored(array: Array, stored: Stored) -> Array:
     """View an array as its dataset's type: shape ``(*shape, *extra)``, C order."""
     array = np.ascontiguousarray(array).reshape(array.shape)
     if array.dtype.fields is not None:
-        array = _without_padding(array)
+        # The bytes between fields are zero, so that equal arrays have equal bytes.
+        source, array = array, np.zeros(array.shape, array.dtype)
+        _copy_fields(array, source)
     if stored.true == stored.storage:
         return array
     flat = array.reshape(-1)
@@ -177,29 +169,12 @@ def from_stored(array: Array, stored: Stored, name: str = "") -> Array:
     return flat.view(stored.true).reshape(shape)
 
 
-def _without_padding(array: Array) -> Array:
-    """Set the bytes between fields to zero, so that equal arrays have equal bytes."""
-    if not _has_padding(array.dtype):
-        return array
-    clean = np.zeros(array.shape, array.dtype)
-    _copy_fields(clean, array)
-    return clean
-
-
 def _copy_fields(target: Array, source: Array) -> None:
     for name in source.dtype.names or ():
         if source[name].dtype.fields is None:
             target[name] = source[name]
         else:
             _copy_fields(target[name], source[name])
-
-
-def _has_padding(dtype: np.dtype[Any]) -> bool:
-    # By name, since a title gives the same field a second time.
-    fields = [dtype[name] for name in dtype.names or ()]
-    return sum(field.itemsize for field in fields) != dtype.itemsize or any(
-        _has_padding(field.base) for field in fields if field.base.fields is not None
-    )
 
 
 def _has_long_double(dtype: np.dtype[Any]) -> bool:
@@ -227,22 +202,13 @@ def _named(name: str) -> np.dtype[Any] | None:
 
 def _is_compound(dtype: np.dtype[Any]) -> bool:
     """Return whether HDF5 can hold a structured type without loss."""
-    if dtype.fields is None or not all(map(_is_plain_field, dtype.fields.values())):
+    if dtype.fields is None:
         return False
     try:
         back = h5py.h5t.py_create(dtype, logical=True).dtype
     except (TypeError, ValueError):
         return False
     return bool(back == dtype and back.itemsize == dtype.itemsize)
-
-
-def _is_plain_field(field: Any) -> bool:
-    dtype = field[0].base
-    if len(field) > 2:  # It has a title, which HDF5 cannot hold.
-        return False
-    if dtype.fields is not None:
-        return all(map(_is_plain_field, dtype.fields.values()))
-    return dtype.kind in "biufcS" and not _is_named(dtype) and dtype.itemsize > 0
 
 
 def _to_json(dtype: np.dtype[Any]) -> Any:

@@ -17,8 +17,6 @@ import numpy as np
 from weightsearch.store._checked import corrupt
 from weightsearch.store._schema import MAX_JSON_BYTES
 
-__all__ = ["dumps", "loads"]
-
 _FLOAT = "$float"
 _DICT = "$dict"
 _TAGS = (_FLOAT, _DICT)

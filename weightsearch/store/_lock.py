@@ -31,8 +31,6 @@ from weightsearch.store._beside import (
     random_beside,
 )
 
-__all__ = ["StoreLock", "is_locked", "read_holder"]
-
 _TRIES = 20
 _PAUSE_SECONDS = 0.005
 _HOLDER_LIMIT = 10_000

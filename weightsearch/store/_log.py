@@ -52,17 +52,6 @@ from weightsearch.store._beside import (
 from weightsearch.store._specs import Packed, pack
 from weightsearch.store._splits import pack_splits
 
-__all__ = [
-    "HEAD",
-    "MAGIC",
-    "Log",
-    "frame_of",
-    "head_of",
-    "log_path",
-    "unpack_head",
-    "write_at",
-]
-
 MAGIC: Final = b"WSL1"
 """Begins every frame; the last byte is the format's version."""
 HEAD: Final = struct.Struct("<4sIQII")

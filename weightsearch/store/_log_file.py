@@ -38,8 +38,6 @@ from weightsearch.store._run import parse_header
 from weightsearch.store._schema import BLOCK_BYTES
 from weightsearch.store._specs import Packing, StoredArray, as_array
 
-__all__ = ["Fit", "LogArrays", "LogContent", "LogFile"]
-
 _HEAD_BYTES: Final = 4096
 """Enough for most heads with their lines."""
 _WINDOW_BYTES: Final = 1 << 18

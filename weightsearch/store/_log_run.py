@@ -16,8 +16,6 @@ from weightsearch.store._run import Resolve, Run
 from weightsearch.store._snapshots import LoggedSnapshots, check_snapshots
 from weightsearch.store._splits import unpack_splits
 
-__all__ = ["LogRun"]
-
 
 class LogRun(Run):
     """One run of a log.

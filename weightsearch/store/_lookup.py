@@ -19,21 +19,10 @@ from weightsearch.store._log_run import LogRun
 from weightsearch.store._reader import Hdf5Store
 from weightsearch.store._run import Run
 
-__all__ = ["StoreLookup", "StoredFit"]
-
 
 @dataclass(frozen=True)
 class StoredFit:
-    """A finished fit that the store has already.
-
-    Attributes
-    ----------
-    run_uid : str
-        The run that has it.
-    row : int
-        Its row in that run.
-    has_weights : bool
-    """
+    """A finished fit that the store has already: a row of a run."""
 
     run_uid: str
     row: int

@@ -18,8 +18,6 @@ from weightsearch.store._run import Referring
 from weightsearch.store._schema import D_EPOCH
 from weightsearch.store._session import locked
 
-__all__ = ["merge"]
-
 
 def merge(
     path: Path,

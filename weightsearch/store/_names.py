@@ -20,8 +20,6 @@ from urllib.parse import unquote_to_bytes
 
 from weightsearch.store._schema import MAX_NAME_BYTES
 
-__all__ = ["from_path", "to_flat", "to_paths"]
-
 _ODD = re.compile("[%\x00-\x1f\x7f\ud800-\udfff]")
 _SLASH = "%2F"
 
@@ -29,10 +27,7 @@ _SLASH = "%2F"
 def to_paths(names: Iterable[str]) -> list[str]:
     """Return a path for each of a group's names, no two of them equal.
 
-    Raises
-    ------
-    ValueError
-        Two equal names, or a name longer than a store takes.
+    A ValueError where two names are equal, or one is longer than a store takes.
     """
     names = list(names)
     known = set(names)

@@ -37,8 +37,6 @@ from weightsearch.store._checked import (
 )
 from weightsearch.store._stored_run import Hdf5Run
 
-__all__ = ["Hdf5Store", "StoreView", "check_store_file"]
-
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _TRIES = 5
 _open_stores: weakref.WeakSet[Hdf5Store] = weakref.WeakSet()
@@ -313,7 +311,7 @@ def name_of(source: Any) -> str:
     return next((name for name in found if name and isinstance(name, str)), "")
 
 
-class FileObject:
+class FileObject(io.RawIOBase):
     """A file object of any kind, whose errors become StoreError.
 
     Otherwise an error of a network library in the middle of a read would look like a
@@ -339,17 +337,14 @@ class FileObject:
     def close(self) -> None:
         """Do nothing: the file is the caller's."""
 
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
         try:
             self._source.seek(offset, whence)
             return int(self._source.tell())
         except Exception as error:
             self._fail(f"cannot be sought: {_text(error)}", error)
 
-    def tell(self) -> int:
-        return self.seek(0, io.SEEK_CUR)
-
-    def readinto(self, buffer: Any) -> int:
+    def readinto(self, buffer: Any, /) -> int:
         """Fill a buffer as far as there is something; fewer bytes mean the end."""
         view = memoryview(buffer).cast("B")
         done = 0
@@ -363,10 +358,6 @@ class FileObject:
         except Exception as error:
             self._fail(f"cannot be read: {_text(error)}", error)
         return done
-
-    def read(self, size: int) -> bytes:
-        buffer = bytearray(size)
-        return bytes(buffer[: self.readinto(buffer)])
 
     def _read(self, view: memoryview) -> int:
         if hasattr(self._source, "readinto"):

@@ -24,8 +24,6 @@ from weightsearch.store import _json
 from weightsearch.store._checked import corrupt
 from weightsearch.store._specs import StoredArray
 
-__all__ = ["Referring", "Resolve", "Run", "parse_header", "stack_of", "unlike"]
-
 
 class ArraySource(Protocol):
     """A log or an architecture: sets of arrays, each at a place in it."""

@@ -37,8 +37,6 @@ from weightsearch.store._reader import check_store_file
 from weightsearch.store._spool import read_spool, remove_spools, unfinished_fits
 from weightsearch.store._writer import append_runs, free_name
 
-__all__ = ["WriteSession", "consolidate", "live_runs", "locked"]
-
 Compression = str | Mapping[str, Any] | None
 
 

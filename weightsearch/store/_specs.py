@@ -33,17 +33,6 @@ from weightsearch.store._dtypes import (
 )
 from weightsearch.store._names import to_paths
 
-__all__ = [
-    "Packed",
-    "Packing",
-    "StoredArray",
-    "as_array",
-    "pack",
-    "parse_specs",
-    "specs_json",
-    "stored_spec",
-]
-
 StoredArray = tuple[WeightSpec, Array, int]
 """An array's spec, its bytes as they are kept (uint8, 1-D), and their checksum."""
 

@@ -10,8 +10,6 @@ import numpy as np
 from weightsearch._records import Array
 from weightsearch.store import _schema as names
 
-__all__ = ["COLUMNS", "NUMBERS", "pack_splits", "unpack_splits"]
-
 NUMBERS = (names.A_FIRST_CANDIDATE, names.A_COUNT, names.A_N_ROWS, names.A_N_SPLITS)
 """What the file has besides the arrays, in this order."""
 COLUMNS = frozenset(

@@ -54,8 +54,6 @@ from weightsearch.store._specs import (
     stored_spec,
 )
 
-__all__ = ["Architecture", "StoredArchitecture", "plan", "write_architecture"]
-
 _FAR = 8
 """Rows further apart than so many others are not read in one block."""
 _LARGE = 2**20

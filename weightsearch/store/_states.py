@@ -25,8 +25,6 @@ from weightsearch.store._columns import (
     write_texts,
 )
 
-__all__ = ["StoredStates", "write_states"]
-
 
 def write_states(
     group: h5g.GroupID, table: h5g.GroupID, run: RunSource, own: Array

@@ -33,8 +33,6 @@ from weightsearch.store._splits import COLUMNS, NUMBERS, unpack_splits
 from weightsearch.store._stacks import StoredArchitecture
 from weightsearch.store._states import StoredStates
 
-__all__ = ["Hdf5Run"]
-
 
 class Hdf5Run(Run):
     """One run of an open store.

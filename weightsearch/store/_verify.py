@@ -18,8 +18,6 @@ from weightsearch.store._lookup import StoreLookup
 from weightsearch.store._reader import Hdf5Store
 from weightsearch.store._stored_run import Hdf5Run
 
-__all__ = ["Problem", "verify", "verify_file"]
-
 
 @dataclass(frozen=True)
 class Problem:

@@ -50,8 +50,6 @@ from weightsearch.store._stacks import plan, write_architecture
 from weightsearch.store._states import write_states
 from weightsearch.store._stored_run import Hdf5Run
 
-__all__ = ["append_runs", "free_name", "rewrite"]
-
 _LIBVER = ("v110", "v110")
 """Every structure has a checksum, and HDF5 1.10 (2016) and later read it."""
 _SMALL_BYTES = 2**20
