@@ -262,6 +262,9 @@ def test_frames():
     pd.testing.assert_index_equal(again(pd.RangeIndex(3)), pd.RangeIndex(3))
     assert again(FRAME["zone"].iloc[0]) == FRAME["zone"].iloc[0]
     assert again(FRAME.dtypes.iloc[2]) == FRAME.dtypes.iloc[2]
+    for name in ("category", "nullable", "zone"):
+        found, array = again(FRAME[name].array), FRAME[name].array
+        pd.testing.assert_extension_array_equal(found, array)
 
 
 def test_random_generators():

@@ -152,42 +152,39 @@ def dtype_of(content: Any) -> np.dtype[Any]:
 # -- pandas ------------------------------------------------------------------------
 
 
+def _array_of(values: Any) -> Any:
+    """Array of an index or series: numpy's where its type is numpy's."""
+    return np.asarray(values) if isinstance(values.dtype, np.dtype) else values.array
+
+
+def _take_array(array: Any) -> Any:
+    if isinstance(array, pd.Categorical):
+        return np.asarray(array.codes), array.categories, bool(array.ordered)
+    return np.asarray(array).astype(object), str(array.dtype)
+
+
+def _make_array(content: Any) -> Any:
+    if len(content) == 2:
+        return pd.array(content[0], dtype=content[1])
+    codes, categories, ordered = content
+    return pd.Categorical.from_codes(codes, categories=categories, ordered=ordered)
+
+
 def _take_index(index: pd.Index) -> Any:
     if isinstance(index, pd.MultiIndex):
-        return "multi", list(index.names), index.tolist(), None
+        return "multi", list(index.names), index.tolist()
     if isinstance(index, pd.RangeIndex):
-        return "range", index.name, (index.start, index.stop, index.step), None
-    return "", index.name, *_take_values(index.array)
+        return "range", index.name, (index.start, index.stop, index.step)
+    return "", index.name, _array_of(index)
 
 
 def _make_index(content: Any) -> pd.Index:
-    how, name, values, dtype = content
+    how, name, values = content
     if how == "multi":
         return pd.MultiIndex.from_tuples(values, names=name)
     if how == "range":
         return pd.RangeIndex(*values, name=name)
-    return pd.Index(_make_values((values, dtype)), name=name)
-
-
-def _take_values(values: Any) -> tuple[Any, Any]:
-    """An array of pandas as numbers or objects, and its dtype as text."""
-    array = np.asarray(values)
-    if isinstance(values, pd.Categorical):
-        categories = _take_values(values.categories.array)
-        return (np.asarray(values.codes), categories, bool(values.ordered)), "category"
-    if isinstance(values.dtype, np.dtype):
-        return array, None
-    return array.astype(object), str(values.dtype)
-
-
-def _make_values(content: Any) -> Any:
-    values, dtype = content
-    if dtype == "category":
-        codes, categories, ordered = values
-        return pd.Categorical.from_codes(
-            codes, categories=pd.Index(_make_values(categories)), ordered=ordered
-        )
-    return values if dtype is None else pd.array(values, dtype=dtype)
+    return pd.Index(values, name=name)
 
 
 def _take_pandas_dtype(dtype: Any) -> Any:
@@ -202,29 +199,20 @@ def _make_pandas_dtype(content: Any) -> Any:
     return pd.CategoricalDtype(*content)
 
 
-def _take_series(series: pd.Series) -> Any:
-    return series.name, series.index, *_take_values(series.array)
-
-
 def _make_series(content: Any) -> pd.Series:
-    name, index, values, dtype = content
-    return pd.Series(_make_values((values, dtype)), index=index, name=name)
+    name, index, array = content
+    return pd.Series(array, index=index, name=name)
 
 
 def _take_frame(frame: pd.DataFrame) -> Any:
-    columns = [
-        _take_values(frame.iloc[:, place].array) for place in range(frame.shape[1])
-    ]
-    return frame.columns, frame.index, columns
+    places = range(frame.shape[1])
+    return frame.columns, frame.index, [_array_of(frame.iloc[:, i]) for i in places]
 
 
 def _make_frame(content: Any) -> pd.DataFrame:
-    columns, index, values = content
-    made = {
-        place: pd.Series(_make_values(one), index=index)
-        for place, one in enumerate(values)
-    }
-    frame = pd.DataFrame(made, index=index, columns=range(len(values)))
+    columns, index, arrays = content
+    made = {i: pd.Series(array, index=index) for i, array in enumerate(arrays)}
+    frame = pd.DataFrame(made, index=index, columns=range(len(arrays)))
     frame.columns = columns
     return frame
 
@@ -366,7 +354,9 @@ _BY_CLASS: dict[Any, ValueType] = {
             getattr(scipy.sparse, f"{form}_{kind}") for kind in ("matrix", "array")
         )
     },
-    pd.Series: ValueType("Series", _take_series, _make_series),
+    pd.Series: ValueType(
+        "Series", lambda s: (s.name, s.index, _array_of(s)), _make_series
+    ),
     pd.DataFrame: ValueType("DataFrame", _take_frame, _make_frame),
     pd.Timestamp: ValueType("Timestamp", _take_timestamp, _make_timestamp),
     pd.Timedelta: ValueType(
@@ -388,6 +378,10 @@ _BY_TEST: list[tuple[Callable[[type], bool], ValueType]] = [
     (lambda cls: cls.__module__ == "sklearn.metrics._dist_metrics", METRIC),
     (lambda cls: module_of_loss(cls) is not None, LOSS),
     (_sub(pd.Index, "pandas"), ValueType("Index", _take_index, _make_index)),
+    (
+        _sub(pd.api.extensions.ExtensionArray, "pandas"),
+        ValueType("pandas array", _take_array, _make_array),
+    ),
     (
         _sub(pd.api.extensions.ExtensionDtype, "pandas"),
         ValueType("pandas dtype", _take_pandas_dtype, _make_pandas_dtype),
