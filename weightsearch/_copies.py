@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-__all__ = ["copied", "is_unchanged"]
+__all__ = ["copied", "is_unchanged", "same_bits"]
 
 Data = TypeVar("Data")
 
@@ -81,7 +81,7 @@ def is_unchanged(data: Any, before: Any) -> bool:
     if type(data) is not type(before):
         return False
     if type(data) is np.ndarray:
-        return _same_array(data, before)
+        return same_bits(data, before)
     if isinstance(data, pd.DataFrame | pd.Series):
         same = data.index.equals(before.index) and data.equals(before)
         return bool(same)
@@ -110,7 +110,8 @@ def _parts(matrix: Any) -> dict[str, Any]:
     }
 
 
-def _same_array(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> bool:
+def same_bits(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> bool:
+    """Whether two arrays have one type and shape, and certainly equal bits."""
     if a.dtype != b.dtype or a.shape != b.shape:
         return False
     bits = _BITS.get(a.dtype.itemsize)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.sparse
 
+from weightsearch._copies import same_bits
 from weightsearch._records import Array, ModelState, Outcome, Weights
 from weightsearch.exceptions import NotRebuildableWarning
 from weightsearch.frameworks._columns import remembering
@@ -191,7 +192,7 @@ def _identical(a: Any, b: Any) -> bool:
     first, second = _as_array(a), _as_array(b)
     if first.dtype.hasobject or first.dtype != second.dtype:
         return first.dtype == second.dtype and _same(a, b)
-    return first.shape == second.shape and first.tobytes() == second.tobytes()
+    return same_bits(first, second)
 
 
 def _as_array(answer: Any) -> Array:

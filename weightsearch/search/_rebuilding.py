@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
+from weightsearch._copies import same_bits
 from weightsearch._records import Array, ModelState, Outcome, Weights
 from weightsearch.exceptions import CorruptStoreError, RebuildError
 from weightsearch.frameworks._capture import (
@@ -140,7 +141,10 @@ def holds_all_of(stored: StoredFit, outcome: Outcome) -> bool:
     if outcome.weights is None or _adds_to(outcome.state, stored.state):
         return False
     try:
-        return _same_bits(stored.weights(), outcome.weights)
+        weights = stored.weights()
+        return list(weights) == list(outcome.weights) and all(
+            map(same_bits, weights.values(), outcome.weights.values())
+        )
     except CorruptStoreError:
         # This fit is damaged and is stored once more.
         return False
@@ -148,10 +152,3 @@ def holds_all_of(stored: StoredFit, outcome: Outcome) -> bool:
 
 def _adds_to(state: ModelState | None, stored: str | None) -> bool:
     return state is not None and is_complete(state.text) and not is_complete(stored)
-
-
-def _same_bits(a: Weights, b: Weights) -> bool:
-    return list(a) == list(b) and all(
-        x.dtype == y.dtype and x.shape == y.shape and x.tobytes() == y.tobytes()
-        for x, y in zip(a.values(), b.values(), strict=True)
-    )
