@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from weightsearch._value_types import plain_scalar
+
 __all__ = [
     "MAX_COLUMNS",
     "MAX_ROWS",
@@ -237,8 +239,7 @@ def distinct(value: Any) -> Hashable:
     ``1``, ``1.0`` and ``True`` have different keys, as have None and a missing value;
     dicts in another order differ. An object without a hash is only equal to itself.
     """
-    if isinstance(value, np.generic):
-        value = value.item()
+    value = plain_scalar(value)
     kind = type(value)
     if kind in (list, tuple):
         return kind, tuple(map(distinct, value))

@@ -13,7 +13,9 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-__all__ = ["VALUE_TYPES", "ValueType", "of_parts"]
+import numpy as np
+
+__all__ = ["VALUE_TYPES", "ValueType", "of_parts", "plain_scalar"]
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,18 @@ def of_parts(name: str, cls: Callable[..., Any], *parts: str) -> ValueType:
         return cls(*content)
 
     return ValueType(name, attrgetter(*parts), make)
+
+
+_SCALARS = (np.bool_, np.number, np.str_, np.bytes_)
+
+
+def plain_scalar(value: Any) -> Any:
+    """Return a numpy scalar as Python's number or text; anything else as it is."""
+    if not isinstance(value, _SCALARS) or isinstance(value, np.timedelta64):
+        return value
+    scalar = value.item()
+    # Long doubles have no type in Python.
+    return value if isinstance(scalar, np.generic) else scalar
 
 
 def _moment(value: Any) -> str:

@@ -50,6 +50,7 @@ from weightsearch._identity._estimators import (
 )
 from weightsearch._identity._keras import keras_content, own_parts
 from weightsearch._identity._origin import home, home_of_file, module_of, resolve
+from weightsearch._value_types import plain_scalar
 
 _PLAIN = (type(None), bool, int, float, complex, str)
 _PLAIN_SET = frozenset(_PLAIN)
@@ -171,8 +172,10 @@ class Digester:
         if kind is set or kind is frozenset:
             return self._set(obj)
         if isinstance(obj, np.generic):
-            value = _python_scalar(obj)
-            return self._array_like(obj) if value is None else _plain(value)
+            value = plain_scalar(obj)
+            if value is not obj:
+                return self.digest(value)
+            return node("scalar", data_digest(np.asarray(obj), self.digest) or b"")
         if isinstance(obj, bytes | bytearray):
             return node(kind.__name__, bytes(obj))
         if isinstance(obj, type | FunctionType):
@@ -217,7 +220,7 @@ class Digester:
     def _sequence(self, tag: str, items: Any) -> bytes:
         items = list(items)
         if not set(map(type, items)) <= _PLAIN_SET:
-            items = [_simplified(item) for item in items]
+            items = list(map(plain_scalar, items))
         if set(map(type, items)) <= _PLAIN_SET:
             try:
                 # One text for all: X may be lists of many numbers or strings.
@@ -343,9 +346,6 @@ class Digester:
 
     # Objects --------------------------------------------------------------------
 
-    def _array_like(self, obj: Any) -> bytes:
-        return node("scalar", data_digest(np.asarray(obj), self.digest) or b"")
-
     def _random(self, obj: Any) -> bytes:
         if _is_global_rng(obj):
             return node("global generator")
@@ -443,24 +443,6 @@ def _plain(value: Any) -> bytes:
     if type(value) is int and value.bit_length() > _BITS_OF_TEXT:
         return node("int", hex(value).encode())
     return node(type(value).__name__, repr(value).encode())
-
-
-def _python_scalar(value: Any) -> Any:
-    """Return a numpy scalar as Python's; None where Python has no such type."""
-    if isinstance(value, np.longdouble | np.clongdouble):
-        return None
-    if isinstance(value, np.bool_ | np.number | np.str_) and not isinstance(
-        value, np.timedelta64
-    ):
-        return value.item()
-    return None
-
-
-def _simplified(value: Any) -> Any:
-    if isinstance(value, np.generic):
-        scalar = _python_scalar(value)
-        return value if scalar is None else scalar
-    return value
 
 
 def _value_of(variable: contextvars.ContextVar[Any]) -> Any:

@@ -18,6 +18,7 @@ from weightsearch._display import cut
 from weightsearch._identity._estimators import params_of
 from weightsearch._identity._keras import is_keras
 from weightsearch._identity._origin import home
+from weightsearch._value_types import plain_scalar
 
 __all__ = ["defaults_of", "describe", "is_kernel", "show"]
 
@@ -64,9 +65,8 @@ def _text(value: Any, depth: int) -> str:
 
 
 def _described(value: Any, depth: int) -> str:
+    value = plain_scalar(value)
     cls = type(value)
-    if isinstance(value, np.bool_ | np.number) and not isinstance(value, np.longdouble):
-        value, cls = value.item(), type(value.item())
     if cls is float:
         return _number(value)
     if value is None or cls in (bool, int, complex, str, bytes):

@@ -27,7 +27,7 @@ from weightsearch._identity import Unidentifiable, digest
 from weightsearch._identity._estimators import ALWAYS_KEPT, is_frozen, params_of
 from weightsearch._identity._origin import home, module_of, resolve
 from weightsearch._params._describe import defaults_of, describe, is_kernel, show
-from weightsearch._value_types import VALUE_TYPES, ValueType
+from weightsearch._value_types import VALUE_TYPES, ValueType, plain_scalar
 from weightsearch.exceptions import CorruptStoreError
 
 MAX_TEXT = 1 << 24  # characters of a candidate's params that are read
@@ -87,12 +87,8 @@ def encode_value(value: Any) -> Any:
     if isinstance(value, OpaqueParam):
         return json.loads(value.text)
     if isinstance(value, np.generic):
-        scalar = value.item()
-        if isinstance(value, np.bool_ | np.number | np.str_ | np.bytes_) and (
-            type(scalar) in (bool, int, float, complex, str, bytes)
-        ):
-            return encode_value(scalar)
-        return _object(value)
+        scalar = plain_scalar(value)
+        return _object(value) if scalar is value else encode_value(scalar)
     if kind is np.ndarray:
         return _array(value)
     if isinstance(value, np.dtype):

@@ -12,6 +12,7 @@ import pandas as pd
 from weightsearch._display import did_you_mean, distinct
 from weightsearch._params import show
 from weightsearch._records import REFIT, FitTable, RunSource
+from weightsearch._value_types import plain_scalar
 from weightsearch.exceptions import QueryError
 
 __all__ = [
@@ -192,7 +193,7 @@ def _column(values: list[Any]) -> pd.Series:
 
     Missing values are ``pandas.NA``; None and NaN are values.
     """
-    cleaned = [_as_python(value) for value in values]
+    cleaned = [plain_scalar(value) for value in values]
     present = [value for value in cleaned if value is not pd.NA]
     kinds = {type(value) for value in present}
     if kinds == {int, float} and _fit_floats(present):
@@ -215,15 +216,6 @@ def _column(values: list[Any]) -> pd.Series:
 def _fit_floats(values: list[Any]) -> bool:
     """Whether every integer among them is represented exactly by a float."""
     return all(abs(value) <= _EXACT for value in values if type(value) is int)
-
-
-def _as_python(value: Any) -> Any:
-    """Return a numpy scalar as a Python one, where Python has its type."""
-    if isinstance(value, np.bool_ | np.number | np.str_) and not isinstance(
-        value, np.longdouble | np.clongdouble | np.timedelta64
-    ):
-        return value.item()
-    return value
 
 
 def _status(n_candidates: int, table: FitTable) -> list[str]:
