@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import time
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -63,7 +64,7 @@ def measure(settings: Settings) -> list[Figure]:
             )
         else:
             figures += _beside_plain(settings, name, make(settings.quick))
-    return figures
+    return figures + _snapshots(settings)
 
 
 @dataclass(frozen=True)
@@ -180,6 +181,54 @@ def _tracking(work: Work, capture: str, folder: Path) -> dict[str, float]:
     with Stopwatch() as watch:
         work.tracking(folder, capture).fit(*work.data)
     return {capture: watch.seconds}
+
+
+# -- weights over time -----------------------------------------------------------------
+
+
+def _snapshots(settings: Settings) -> list[Figure]:
+    """Searches with snapshots of all epochs beside those without."""
+    X, y = load_digits(return_X_y=True)
+    many = 20 if settings.quick else 150
+    short = MLPClassifier((15,), max_iter=many, batch_size=300, random_state=0, tol=0)
+    short.set_params(n_iter_no_change=many)
+    few = 2 if settings.quick else 20
+    long = MLPClassifier((48,), max_iter=few, batch_size=4, random_state=0, tol=0)
+    long.set_params(n_iter_no_change=few)
+    works = [
+        ("snapshots_short", "1 ms", Work(short, {"alpha": [1e-4]}, (X / 16, y), 3, 1)),
+        ("snapshots_long", "50 ms", Work(long, {"alpha": [1e-4]}, (X / 16, y), 2, 1)),
+    ]
+    if not settings.quick and not _children.missing("tensorflow", "scikeras"):
+        keras = replace(_scikeras(False), grid={"model__units": [32], "epochs": [30]})
+        works.append(("snapshots_long:keras", "50 ms", keras))
+    figures = []
+    # Of a hundredth, five rounds tell nothing.
+    rounds = replace(settings, repeats=3 * settings.repeats)
+    for key, epoch, work in works:
+        samples = alternate(
+            rounds, partial(_epochs, work, None), partial(_epochs, work, "all")
+        )
+        figures.append(
+            samples.ratio(
+                f"search.{key}",
+                f'snapshots="all" / without, seconds of CPU; epochs of about {epoch}, '
+                f"{type(work.estimator).__name__}",
+                "s",
+                "snapshots",
+                "without",
+                judged=not settings.quick,
+            )
+        )
+    return figures
+
+
+def _epochs(work: Work, snapshots: str | None, folder: Path) -> dict[str, float]:
+    search = work.tracking(folder, "splits").set_params(snapshots=snapshots)
+    start = time.process_time()
+    search.set_params(refit=False).fit(*work.data)
+    name = "without" if snapshots is None else "snapshots"
+    return {name: time.process_time() - start}
 
 
 # -- beside GridSearchCV, and beside it with a loop -----------------------------------

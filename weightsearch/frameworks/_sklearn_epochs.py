@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from types import FunctionType, SimpleNamespace
 from typing import Any
 
@@ -105,10 +105,13 @@ class _WatchedMLP:
 
 
 def _named(coefs: list[Array], intercepts: list[Array]) -> dict[str, Array]:
-    return {
-        **{f"coefs_/{index}": array for index, array in enumerate(coefs)},
-        **{f"intercepts_/{index}": array for index, array in enumerate(intercepts)},
-    }
+    return dict(zip(_names(len(coefs)), [*coefs, *intercepts], strict=True))
+
+
+@cache
+def _names(n_layers: int) -> list[str]:
+    parts = ("coefs_", "intercepts_")
+    return [f"{part}/{index}" for part in parts for index in range(n_layers)]
 
 
 def _unpacked(mlp: Any, packed: Array) -> dict[str, Array]:

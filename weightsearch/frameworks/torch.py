@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -189,6 +190,7 @@ def _to_array(name: str, entry: Any) -> Array | None:
     return array
 
 
+@cache
 def _is_low_precision(dtype: Any) -> bool:
     name = str(dtype).removeprefix("torch.")
     return name == "bfloat16" or name.startswith(("float8_", "float4_"))

@@ -195,13 +195,15 @@ class Snapshotter:
         """Seconds that the snapshots took"""
         self._n_epochs = 0
         self._prefix = ""
-        self._specs: dict[str, tuple[np.dtype[Any], tuple[int, ...]]] = {}
-        self._last: dict[str, bytes] = {}
+        self._names: list[str] = []
+        self._kinds: list[tuple[np.dtype[Any], tuple[int, ...]]] = []
+        # One each per weight: of the block that is gathered, and the last content.
+        self._contents: list[list[bytes]] = []
+        self._changed: list[list[bool]] = []
+        self._last: list[bytes | None] = []
         self._infos: list[dict[str, float]] = []
         self._kept: list[int] = []
         """Epochs of the snapshots"""
-        self._contents: dict[str, list[bytes]] = {}
-        self._changed: dict[str, list[bool]] = {}
         self._n_bytes = 0
         self._blocks: list[Mapping[str, Array]] = []
         self._spool: Spool | None = None
@@ -258,24 +260,26 @@ class Snapshotter:
         self.seconds += time.perf_counter() - start
 
     def _add(self, weights: Mapping[str, Array], info: dict[str, float]) -> None:
-        specs = {name: (array.dtype, array.shape) for name, array in weights.items()}
-        if not specs:
+        names, arrays = list(weights), list(weights.values())
+        if not names:
             self._warn_of_missing(info["epoch"], info["epoch"])
             return
-        if specs != self._specs:
-            if self._specs.keys() < specs.keys():
+        kinds = [(array.dtype, array.shape) for array in arrays]
+        if kinds != self._kinds or names != self._names:
+            if set(self._names) < set(names):
                 # Lazy modules have no weights before they have seen a batch.
                 self._forget()
             self._flush()
-            self._specs = specs
-            self._last = {}
-        for name, array in weights.items():
+            self._names, self._kinds = names, kinds
+            self._last = [None] * len(names)
+            self._begin_block()
+        for number, array in enumerate(arrays):
             content = array.tobytes()
-            changed = content != self._last.get(name)
-            self._changed.setdefault(name, []).append(changed)
+            changed = content != self._last[number]
+            self._changed[number].append(changed)
             if changed:
-                self._last[name] = content
-                self._contents.setdefault(name, []).append(content)
+                self._last[number] = content
+                self._contents[number].append(content)
                 self._n_bytes += len(content)
         self._infos.append(info)
         self._kept.append(int(info["epoch"]))
@@ -292,8 +296,8 @@ class Snapshotter:
         self.abandon()
         self._spool = None
         self._needs_spool = False
-        self._blocks, self._infos, self._kept = [], [], []
-        self._contents, self._changed = {}, {}
+        self._blocks, self._kept = [], []
+        self._begin_block()
         self._n_spooled = self._n_bytes = 0
 
     def _warn_of_missing(self, first: float, last: float) -> None:
@@ -310,16 +314,22 @@ class Snapshotter:
         if not self._infos:
             return
         block = _columns(self._infos)
-        for name, (dtype, shape) in self._specs.items():
-            changed = np.array(self._changed[name], bool)
-            contents = self._contents.get(name, [])
+        gathered = zip(
+            self._names, self._kinds, self._changed, self._contents, strict=True
+        )
+        for name, (dtype, shape), changes, contents in gathered:
+            changed = np.array(changes, bool)
             if not changed.all():
                 block[f"changed/{self._prefix}{name}"] = changed
             raw = np.frombuffer(b"".join(contents), dtype)
             block[f"weights/{self._prefix}{name}"] = raw.reshape(len(contents), *shape)
         self._blocks.append(block)
+        self._begin_block()
+
+    def _begin_block(self) -> None:
         self._infos = []
-        self._contents, self._changed = {}, {}
+        self._contents = [[] for _ in self._names]
+        self._changed = [[] for _ in self._names]
 
     def _spool_all(self) -> None:
         """Write all that is in memory into the spool."""

@@ -8,7 +8,6 @@ snapshots of many fits is one dataset.
 from __future__ import annotations
 
 import bisect
-import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import accumulate
@@ -38,7 +37,14 @@ from weightsearch.store._log_file import LogArrays, LogFile
 from weightsearch.store._names import to_flat
 from weightsearch.store._run import stack_of
 from weightsearch.store._specs import StoredArray, as_array
-from weightsearch.store._stacks import StoredArchitecture, plan, write_architecture
+from weightsearch.store._stacks import (
+    StoredArchitecture,
+    StoredRows,
+    plan,
+    row_crcs,
+    row_of,
+    write_architecture,
+)
 
 __all__ = [
     "LoggedSnapshots",
@@ -110,9 +116,15 @@ class _Block:
             if not changed.all()
         }
 
+    @cached_property
+    def _every(self) -> tuple[str, ...]:
+        return tuple(self.specs)
+
     def changes(self, at: int) -> tuple[str, ...]:
         """Names of the weights that changed in a snapshot."""
         partly = self._partly
+        if not partly:
+            return self._every
         return tuple(
             name for name in self.specs if name not in partly or partly[name][at]
         )
@@ -126,26 +138,19 @@ class _Block:
             if spec.name.startswith(WEIGHTS)
         }
 
-    @cached_property
-    def _rows(self) -> list[tuple[WeightSpec, list[Array | None]]]:
-        """The bytes of each weight in each snapshot, None where it did not change."""
-        found = []
-        for name, spec in self.specs.items():
-            changed = self.changed[name].tolist()
-            parts = iter(self._raw[name].reshape(max(sum(changed), 1), -1))
-            found.append((spec, [next(parts) if one else None for one in changed]))
-        return found
-
-    def stored(self, at: int) -> Iterator[StoredArray]:
-        for spec, parts in self._rows:
-            part = parts[at]
-            if part is not None:
-                yield spec, part, zlib.crc32(part.data)
+    def rows(self, at: int, count: int) -> Iterator[StoredRows]:
+        """Yield the arrays of consecutive snapshots in which the same changed."""
+        for name in self.changes(at):
+            changed = self.changed[name]
+            first = np.count_nonzero(changed[:at])
+            raw = self._raw[name]
+            size = raw.nbytes // np.count_nonzero(changed)
+            part = raw[first * size : (first + count) * size]
+            yield self.specs[name], part, row_crcs(part.reshape(count, size))
 
     def forget(self) -> None:
         """Free the bytes."""
         vars(self).pop("_raw", None)
-        vars(self).pop("_rows", None)
 
     def read(self, name: str, at: Array) -> Array:
         """Return a weight in snapshots in which it changed."""
@@ -206,8 +211,20 @@ class LoggedSnapshots:
 
     def stored(self, index: int) -> Iterator[StoredArray]:
         """Yield them as they are kept."""
-        block, at = self._find(index)
-        yield from block.stored(at)
+        for _, arrays in self.rows(index, 1):
+            for spec, raw, (crc,) in arrays:
+                yield spec, raw, int(crc)
+
+    def rows(
+        self, first: int, count: int
+    ) -> Iterator[tuple[int, Iterator[StoredRows]]]:
+        """Yield consecutive snapshots with equal specs, several at once."""
+        end = first + count
+        while first < end:
+            block, at = self._find(first)
+            count = min(end - first, block.count - at)
+            yield count, block.rows(at, count)
+            first += count
 
     def stack(self, name: str, indexes: Array) -> Array:
         """Return a weight in snapshots in which it changed."""
@@ -253,6 +270,25 @@ class _Source:
         one, index = self._rows[row]
         return one.stored(index)
 
+    def blocks(self, rows: Sequence[int]) -> Iterator[tuple[int, Iterable[StoredRows]]]:
+        """Yield the arrays of rows, many at once where they come from a log."""
+        start = 0
+        while start < len(rows):
+            one, index = self._rows[rows[start]]
+            specs, end = one.specs(index), start + 1
+            if isinstance(one, LoggedSnapshots):
+                while end < len(rows):
+                    other, at = self._rows[rows[end]]
+                    if other is not one or at != index + end - start:
+                        break
+                    if one.specs(at) is not specs:
+                        break
+                    end += 1
+                yield from one.rows(index, end - start)
+            else:
+                yield 1, row_of(one, index)
+            start = end
+
 
 def write_snapshots(
     group: h5g.GroupID,
@@ -287,7 +323,7 @@ def write_snapshots(
         number_of[one.rows] = index
         row_in[one.rows] = np.arange(len(one.rows))
         place = h5g.create(architectures, str(index).encode())
-        write_architecture(place, one, source, filters)
+        write_architecture(place, one, source, filters, source.blocks(one.rows))
     write_column(
         target, names.D_FIT, np.repeat(np.array(rows, "<i8"), [*map(len, fits)])
     )

@@ -24,7 +24,7 @@ from typing import Any, Protocol
 import numpy as np
 from h5py import Dataset, h5d, h5g, h5t
 
-from weightsearch._records import Array, Weights, WeightSpec, WeightSpecs
+from weightsearch._records import Array, FitSnapshots, Weights, WeightSpec, WeightSpecs
 from weightsearch.exceptions import CorruptStoreError, WeightsNotFoundError
 from weightsearch.store import _schema as names
 from weightsearch.store._checked import CheckedDataset, CheckedGroup, as_bytes
@@ -68,6 +68,10 @@ class RowSource(Protocol):
     def specs(self, row: int) -> WeightSpecs | None: ...
 
     def stored(self, row: int) -> Iterable[StoredArray]: ...
+
+
+StoredRows = tuple[WeightSpec, Array, Array]
+"""One array of consecutive rows: its spec, the bytes of all, a checksum per row."""
 
 
 # -- planning ----------------------------------------------------------------------
@@ -150,9 +154,16 @@ def _merged(
 
 
 def write_architecture(
-    group: h5g.GroupID, planned: Architecture, run: RowSource, filters: Filters
+    group: h5g.GroupID,
+    planned: Architecture,
+    run: RowSource,
+    filters: Filters,
+    blocks: Iterable[tuple[int, Iterable[StoredRows]]] | None = None,
 ) -> None:
-    """Write the rows of one architecture."""
+    """Write the rows of one architecture.
+
+    With `blocks`, several rows at once: their number and arrays.
+    """
     arrays, rows = planned.specs.arrays, planned.rows
     paths = to_paths(spec.name for spec in arrays)
     stored = [_stored(run, rows, spec) for spec in arrays]
@@ -171,10 +182,18 @@ def write_architecture(
         )
         for path, shape, how in zip(paths, shapes, stored, strict=True)
     ]
-    crcs = _write_rows(planned, run, stored, datasets)
+    if blocks is None:
+        blocks = ((1, row_of(run, row)) for row in rows)
+    crcs = _write_rows(planned, blocks, stored, datasets)
     text = specs_json(planned.specs, kind=planned.kind, paths=paths)
     write_text(group, names.D_SPEC, text)
     write_column(group, names.D_ROW_CRC32, crcs)
+
+
+def row_of(run: RowSource | FitSnapshots, row: int) -> Iterator[StoredRows]:
+    """Yield the arrays of one row."""
+    for spec, raw, crc in run.stored(row):
+        yield spec, raw, np.array([crc], np.uint32)
 
 
 def _stored(run: RowSource, rows: list[int], spec: WeightSpec) -> Stored:
@@ -219,14 +238,14 @@ def _write_extents(
 
 def _write_rows(
     planned: Architecture,
-    run: RowSource,
+    blocks: Iterable[tuple[int, Iterable[StoredRows]]],
     stored: list[Stored],
     datasets: list[h5d.DatasetID],
 ) -> Array:
     """Write all arrays in blocks of bounded size; return their checksums."""
-    arrays = planned.specs.arrays
+    announced = planned.specs.arrays
     crcs = np.zeros((len(planned.rows), len(datasets)), "<u4")
-    index_of = {spec.name: index for index, spec in enumerate(arrays)}
+    index_of = {spec.name: index for index, spec in enumerate(announced)}
     parts: list[list[Array]] = [[] for _ in datasets]
     written = [0] * len(datasets)
     seen: list[WeightSpec | None] = [None] * len(datasets)
@@ -243,25 +262,27 @@ def _write_rows(
                 written[index] += len(block)
             pieces.clear()
 
-    for place, row in enumerate(planned.rows):
-        for spec, raw, crc in run.stored(row):
+    place = 0
+    for count, arrays in blocks:
+        for spec, raw, of_rows in arrays:
             index = index_of[spec.name]
             if spec is not seen[index]:
-                _check(spec, raw, arrays[index], planned.kind)
+                _check(spec, raw.nbytes // count, announced[index], planned.kind)
                 seen[index] = spec
-            crcs[place, index] = crc
+            crcs[place : place + count, index] = of_rows
             if raw.nbytes:
                 parts[index].append(raw)
                 size += raw.nbytes
             if size >= names.BLOCK_BYTES:
                 flush()
                 size = 0
+        place += count
     flush()
     return crcs
 
 
-def _check(spec: WeightSpec, raw: Array, wanted: WeightSpec, kind: str) -> None:
-    stored_spec(spec, raw.nbytes)
+def _check(spec: WeightSpec, n_bytes: int, wanted: WeightSpec, kind: str) -> None:
+    stored_spec(spec, n_bytes)
     if spec.dtype != wanted.dtype or (
         kind == names.STACKED and spec.shape != wanted.shape
     ):
@@ -274,9 +295,15 @@ def _check(spec: WeightSpec, raw: Array, wanted: WeightSpec, kind: str) -> None:
 # -- reading -----------------------------------------------------------------------
 
 
-def _row_crcs(rows: Array) -> Array:
+def row_crcs(rows: Array) -> Array:
     """Return the checksum of each row of bytes."""
-    return np.fromiter(map(zlib.crc32, rows), np.uint32, len(rows))
+    count, size = rows.shape
+    if not size:
+        return np.zeros(count, np.uint32)
+    # Slices of one buffer are cheaper than arrays.
+    whole = np.ascontiguousarray(rows).reshape(-1).data
+    parts = (whole[start : start + size] for start in range(0, count * size, size))
+    return np.fromiter(map(zlib.crc32, parts), np.uint32, count)
 
 
 class StoredArchitecture:
@@ -369,7 +396,7 @@ class StoredArchitecture:
             # Bytes, since numpy does not copy the padding of structured types.
             raw = out.reshape(-1).view(np.uint8).reshape(len(out), -1)
             _read_rows(dataset, starts, step, raw)
-            bad = np.flatnonzero(_row_crcs(raw) != self.crcs[rows, index])
+            bad = np.flatnonzero(row_crcs(raw) != self.crcs[rows, index])
             if len(bad):
                 raise self._damaged(int(rows[bad[0]]), index)
         return from_stored(out, stored, name)
