@@ -297,10 +297,10 @@ def _size(settings: Settings, kind: Kind) -> Figure:
     once = replace(settings, repeats=1)
     samples = alternate(once, partial(_sizes, kind), warm_up=False)
     if samples["pickles"][0] < TINY:
-        more = [a - b for a, b in zip(samples["store"], samples["pickles"], strict=True)]
+        pairs = zip(samples["store"], samples["pickles"], strict=True)
         what = f"store over sum of pickles' sizes; {kind.what}, {SIZED} fits"
         key = f"kinds.size_small:{kind.key}"
-        return Figure(key, what, "kB", [1e3 * mb for mb in more], samples, "MB")
+        return Figure(key, what, "kB", [1e3 * (a - b) for a, b in pairs], samples, "MB")
     return samples.ratio(
         f"kinds.size:{kind.key}",
         f"store / sum of pickles' sizes; {kind.what}, {SIZED} fits",
