@@ -27,6 +27,7 @@ from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, KFold
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import (
     FunctionTransformer,
+    KBinsDiscretizer,
     MinMaxScaler,
     OneHotEncoder,
     QuantileTransformer,
@@ -95,6 +96,11 @@ COLUMNS = make_column_transformer(
     (OneHotEncoder(), ["kind"]),
 )
 
+PARTS = make_column_transformer(
+    (make_pipeline(SimpleImputer(), StandardScaler()), FRAME.columns[:3].tolist()),
+    (OneHotEncoder(), ["kind"]),
+    (KBinsDiscretizer(2, strategy="uniform"), [3]),
+)
 RARE = FRAME.assign(kind=[*FRAME["kind"][:-1], "rare"])
 SCALERS = [StandardScaler(), MinMaxScaler()]
 
@@ -136,6 +142,66 @@ CASES = {
         CS,
         (X, Y),
         {"return_train_score": True, "scoring": make_scorer(own_metric)},
+        3 * 2,
+    ),
+    "parts of columns": (
+        make_pipeline(PARTS, logistic()),
+        {
+            "columntransformer__pipeline__simpleimputer__strategy": ["mean", "median"],
+            "columntransformer__onehotencoder": [OneHotEncoder(), "drop"],
+            "logisticregression__C": [0.1, 1.0],
+        },
+        (FRAME, Y),
+        {"return_train_score": True, "scoring": ["accuracy", "f1_macro"]}
+        | {"refit": "accuracy"},
+        # Eight candidates of four kinds of columns, whose parts are two imputers with
+        # scalers, an encoder or none, and a discretizer.
+        3 * (4 + 2 + 1 + 3),
+    ),
+    "parts of texts": (
+        make_pipeline(
+            FeatureUnion(
+                [("words", TfidfVectorizer()), ("pairs", TfidfVectorizer())],
+                transformer_weights={"pairs": 0.5},
+            ),
+            logistic(),
+        ),
+        {
+            "featureunion__pairs__ngram_range": [(2, 2), (1, 2)],
+            "featureunion__words__min_df": [1, 2],
+        },
+        (TEXTS, Y),
+        {"return_train_score": True},
+        3 * 4,
+    ),
+    "parts behind a step": (
+        make_pipeline(
+            StandardScaler(),
+            FeatureUnion([("pca", PCA(2)), ("all", "passthrough"), ("more", "drop")]),
+            logistic(),
+        ),
+        {
+            "featureunion__more": ["drop", MinMaxScaler()],
+            "featureunion__pca__n_components": [1, 2],
+        },
+        (X, Y),
+        {},
+        3 * (3 + 2 + 1),
+    ),
+    "params of the whole": (
+        make_pipeline(PARTS, logistic()),
+        {"columntransformer__sparse_threshold": [0.0, 1.0]},
+        (FRAME, Y),
+        {},
+        0,
+    ),
+    "failing parts": (
+        make_pipeline(
+            FeatureUnion([("scale", StandardScaler()), ("pca", PCA())]), logistic()
+        ),
+        {"featureunion__pca__n_components": [1, 2, 99]},
+        (X, Y),
+        {},
         3 * 2,
     ),
     "transformer as last step": (
@@ -241,7 +307,7 @@ CASES = {
         0,
     ),
 }
-IN_WORKERS = ["chain", "text", "passthrough", "spoiling model"]
+IN_WORKERS = ["chain", "text", "passthrough", "spoiling model", "parts of texts"]
 
 
 def run(search, data, **params):
@@ -393,8 +459,8 @@ def test_rows_to_score_are_transformed_once():
     """For all candidates and metrics, where scorers do not look at the steps."""
     pipeline = make_pipeline(TfidfVectorizer(), logistic())
 
-    def n_calls(**params):
-        search = WeightTrackingGridSearchCV(pipeline, CS, cv=3, refit=False, **params)
+    def n_calls(pipeline=pipeline, grid=CS, **params):
+        search = WeightTrackingGridSearchCV(pipeline, grid, cv=3, refit=False, **params)
         profile = cProfile.Profile()
         profile.runcall(run, search, (TEXTS, Y))
         calls = {entry.code: entry.callcount for entry in profile.getstats()}
@@ -405,6 +471,9 @@ def test_rows_to_score_are_transformed_once():
     assert n_calls(scoring=metrics, return_train_score=True) == 3 * 2
     assert n_calls(share_prefixes=False) == 3 * 3
     assert n_calls(scoring=lambda model, X, y: model.score(X, y)) == 3 * 3
+    # Two vectorizers, each with two values: four candidates.
+    assert n_calls(*CASES["parts of texts"][:2]) == 3 * 4
+    assert n_calls(*CASES["parts of texts"][:2], share_prefixes=False) == 3 * 4 * 2
 
 
 def test_halving_rounds_have_data_of_their_own():

@@ -32,6 +32,7 @@ PARTS = {
         "search._sklearn._equal",
         "search._sklearn._known",
         "search._sklearn._parallel",
+        "search._sklearn._parts",
         "search._sklearn._prefixes",
         "search._sklearn._rows",
         "search._sklearn._scoring",

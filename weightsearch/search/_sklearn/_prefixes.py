@@ -19,6 +19,7 @@ from weightsearch.frameworks._registry import registered_extractors
 from weightsearch.search._fits import FitCall
 from weightsearch.search._sklearn._known import Unknown, known_key, known_param
 from weightsearch.search._sklearn._parallel import stream
+from weightsearch.search._sklearn._parts import part_names
 from weightsearch.search._sklearn._scoring import asks_only
 from weightsearch.search._sklearn._shared_steps import SharedSteps
 from weightsearch.search._sklearn._step_cache import Level, StepCache
@@ -58,6 +59,8 @@ class Sharing:
     ----------
     n_spared : int
         Fits of steps that were not made.
+    parts : dict of int -> dict of str -> int
+        For numbers of a path, those of the parts of that step, by name.
     """
 
     def __init__(self, call: FitCall, share_prefixes: bool | int):
@@ -69,6 +72,7 @@ class Sharing:
         self._steps: dict[str, Any] = {}
         self._are_known: dict[str, bool] = {}
         self._nodes: dict[Hashable, int] = {}
+        self.parts: dict[int, dict[str, int]] = {}
         pipeline = call.estimator
         if not self.limit or type(pipeline) is not Pipeline:
             return
@@ -107,10 +111,36 @@ class Sharing:
                 break
             if not (step in given or self._are_known[step]):
                 break
-            node = path[-1] if path else 0
-            n_nodes = len(self._nodes)
-            path.append(self._nodes.setdefault((node, step, key), n_nodes + 1))
+            before = path[-1] if path else 0
+            node = self._number(before, step, key)
+            if node not in self.parts and step not in given:
+                self.parts[node] = self._parts(before, step, key)
+            path.append(node)
         return tuple(path)
+
+    def _number(self, *key: Hashable) -> int:
+        return self._nodes.setdefault(key, len(self._nodes) + 1)
+
+    def _parts(
+        self, before: int, step: str, key: Sequence[tuple[str, Hashable]]
+    ) -> dict[str, int]:
+        """Number the parts of a step: equal for equal params of part and step."""
+        names = part_names(self._steps[step])
+        own: dict[str, list[Hashable]] = {name: [] for name in names}
+        common: list[Hashable] = []
+        for pair in key:
+            own.get(pair[0].split("__")[1], common).append(pair)
+        return {
+            name: self._number(before, step, name, tuple(own[name]), tuple(common))
+            for name in names
+        }
+
+    def n_common(self, path: _Path, other: _Path) -> int:
+        """Return how alike two paths begin; parts of a step count less than steps."""
+        equal = sum(a == b for a, b in zip(path, other, strict=False))
+        nodes = [*path[equal : equal + 1], *other[equal : equal + 1]]
+        parts = [set(self.parts.get(node, {}).values()) for node in nodes]
+        return 2 * equal + (len(parts) == 2 and not parts[0].isdisjoint(parts[1]))
 
 
 def _is_known(step: Any) -> bool:
@@ -160,22 +190,32 @@ def stream_shared(
         yield from stream(parallel, spare(tasks), key)
 
 
-def _levels(paths: Sequence[_Path], scopes: Sequence[int]) -> list[list[Level]]:
+def _levels(
+    paths: Sequence[_Path],
+    scopes: Sequence[int],
+    parts: Mapping[int, Mapping[str, int]],
+) -> list[list[Level]]:
     """Return for each task the steps that others, of the same scope, have too."""
     counts = Counter(
-        (scope, node)
+        (scope, number)
         for path, scope in zip(paths, scopes, strict=True)
         for node in path
+        for number in (node, *parts.get(node, {}).values())
     )
     found = []
     for path, scope in zip(paths, scopes, strict=True):
         levels: list[Level] = []
         for node, next_node in zip(path, (*path[1:], 0), strict=False):
             n_users = counts[scope, node]
-            if n_users < 2:
+            others = {
+                name: Level((scope, part), True, counts[scope, part], {})
+                for name, part in parts.get(node, {}).items()
+                if counts[scope, part] > n_users
+            }
+            if n_users < 2 and not others:
                 break
-            keep = counts[scope, next_node] < n_users
-            levels.append(Level((scope, node), keep, n_users))
+            keep = n_users > 1 and counts[scope, next_node] < n_users
+            levels.append(Level((scope, node), keep, n_users, others))
         found.append(levels)
     return found
 
@@ -191,7 +231,8 @@ def _in_order(
         paths = [sharing.path(kwargs) for *_, kwargs in ahead]
         scopes = [_split(kwargs) for *_, kwargs in ahead]
         cache.clear()
-        for task, levels in zip(ahead, _levels(paths, scopes), strict=True):
+        levels_of = _levels(paths, scopes, sharing.parts)
+        for task, levels in zip(ahead, levels_of, strict=True):
             function, args, kwargs = task
             if levels:
                 kwargs = {**kwargs, "steps": SharedSteps(cache, levels)}
@@ -236,7 +277,8 @@ class _Chunks:
         self._n_chunks += 1
         self._sent[number] = group
         function, (_, *data), _ = group[0][1]
-        levels = _levels([path for path, _ in group], [0] * len(group))
+        paths = [path for path, _ in group]
+        levels = _levels(paths, [0] * len(group), self._sharing.parts)
         task: _Task = delayed(_run_chunk)(
             None,
             *data,
@@ -268,28 +310,27 @@ class _Chunks:
             start = 0
             while start < len(found):
                 size = math.ceil((len(found) - start) / (2 * self._n_workers))
-                stop = _end(found, start, min(size, _CHUNK))
+                stop = self._end(found, start, min(size, _CHUNK))
                 yield found[start:stop]
                 start = stop
 
+    def _end(self, found: Sequence[tuple[_Path, _Task]], start: int, size: int) -> int:
+        """Return where a chunk from `start` on ends: where fewer begin alike."""
 
-def _end(found: Sequence[tuple[_Path, _Task]], start: int, size: int) -> int:
-    """Return where a chunk from `start` on ends: where fewer begin alike, if it can."""
+        def common(position: int) -> int:
+            (path, one), (next_path, other) = found[position - 1 : position + 1]
+            if _split(one[2]) != _split(other[2]):
+                return 0
+            return self._sharing.n_common(path, next_path)
 
-    def common(position: int) -> int:
-        (path, one), (next_path, other) = found[position - 1 : position + 1]
-        if _split(one[2]) != _split(other[2]):
-            return 0
-        return sum(a == b for a, b in zip(path, next_path, strict=False))
-
-    stop = start + 1
-    while stop < min(start + size, len(found)) and common(stop):
-        stop += 1
-    if stop == len(found) or not common(stop):
-        return stop
-    # Of the places where it may end, the one that separates the least.
-    places = range(start + max(1, (stop - start) // 2), stop + 1)
-    return min(reversed(places), key=common)
+        stop = start + 1
+        while stop < min(start + size, len(found)) and common(stop):
+            stop += 1
+        if stop == len(found) or not common(stop):
+            return stop
+        # Of the places where it may end, the one that separates the least.
+        places = range(start + max(1, (stop - start) // 2), stop + 1)
+        return min(reversed(places), key=common)
 
 
 def _run_chunk(

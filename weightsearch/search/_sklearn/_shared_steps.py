@@ -5,12 +5,13 @@ from __future__ import annotations
 import copy
 import functools
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Self
 
 from sklearn import get_config
 
+from weightsearch.search._sklearn._parts import fitted_parts, fitting_parts
 from weightsearch.search._sklearn._step_cache import Entry, Level, StepCache
 from weightsearch.search._sklearn._twins import twin
 
@@ -91,11 +92,12 @@ class SharedSteps:
                 self._is_open = False
             if not self._is_open:
                 return function(transformer, X, y, **kwargs)
+            level = self._levels[position]
             make = functools.partial(function, transformer, X, y, **kwargs)
-            made, fitted, self._is_open = self._cache.watched(make, X)
+            with self._fitting_parts(transformer, level):
+                made, fitted, self._is_open = self._cache.watched(make, X)
             if self._is_open:
                 self._fitted.append(fitted)
-                level = self._levels[position]
                 if level.keep:
                     self._cache.keep(level, self._fitted, made)
             return made, fitted
@@ -106,14 +108,43 @@ class SharedSteps:
         return self
 
     def _spared(self, entry: Entry, position: int) -> tuple[Any, Any]:
-        self._cache.n_spared += 1
-        step = entry.steps[position]
-        if self._cache.copy_steps:
-            step = copy.deepcopy(step)
+        step = self._own(entry.steps[position])
         self._fitted.append(step)
         # Nobody looks at what comes out of the steps before the last.
         last = position == self._depth
         return (twin(entry.outputs["fit"]) if last else None), step
+
+    def _own(self, step: Any) -> Any:
+        """Return a fitted step for this candidate, which need not fit it."""
+        self._cache.n_spared += 1
+        return copy.deepcopy(step) if self._cache.copy_steps else step
+
+    def _fitting_parts(self, step: Any, level: Level) -> AbstractContextManager[None]:
+        if not level.parts:
+            return nullcontext()
+        return fitting_parts(step, functools.partial(self._fit_part, level.parts))
+
+    def _fit_part(
+        self,
+        parts: Mapping[str, Level],
+        name: str,
+        function: Callable[..., Any],
+        transformer: Any,
+        X: Any,
+        y: Any,
+        weight: Any,
+        **kwargs: Any,
+    ) -> tuple[Any, Any]:
+        """Fit a part of a step, or take it from where others have it too."""
+        level = parts.get(name)
+        entry = None if level is None else self._cache.find(level)
+        if entry is not None:
+            return twin(entry.outputs["fit"]), self._own(entry.steps[0])
+        make = functools.partial(function, transformer, X, y, weight, **kwargs)
+        made, fitted, is_certain = self._cache.watched(make, X)
+        if is_certain and level is not None:
+            self._cache.keep(level, [fitted], made)
+        return made, fitted
 
 
 class _Transforms:
@@ -137,13 +168,22 @@ class _Transforms:
         self._current = ""
         self._expected: Any = None
         self._depth = -1
-        for position, step in enumerate(steps):
-            transform = functools.partial(self._transform, position, step.transform)
-            vars(step)["transform"] = transform
+        self._hooked: list[Any] = []
+        for position, (step, level) in enumerate(zip(steps, levels, strict=True)):
+            self._hook(step, self._transform, position)
+            parts = fitted_parts(step) if level.parts else {}
+            for name, part_level in level.parts.items():
+                entry = cache.find(part_level)
+                if entry is not None and entry.steps[0] is parts.get(name):
+                    self._hook(parts[name], self._transform_part, entry)
+
+    def _hook(self, step: Any, function: Callable[..., Any], which: Any) -> None:
+        vars(step)["transform"] = functools.partial(function, which, step.transform)
+        self._hooked.append(step)
 
     def unhook(self) -> None:
         """Give the steps their own ``transform`` back."""
-        for step in self._steps:
+        for step in self._hooked:
             vars(step).pop("transform", None)
 
     def _begin(self, X: Any) -> None:
@@ -160,7 +200,9 @@ class _Transforms:
     def _transform(self, position: int, transform: Callable[..., Any], X: Any) -> Any:
         if position == 0:
             self._begin(X)
-        if not self._current or X is not self._expected:
+        if X is not self._expected:
+            self._current = ""
+        if not self._current:
             return transform(X)
         entry = self._entries[position]
         if position < self._depth:
@@ -175,4 +217,19 @@ class _Transforms:
             elif entry is not None:
                 self._cache.add(entry, self._current, made)
         self._expected = made
+        return made
+
+    def _transform_part(
+        self, entry: Entry, transform: Callable[..., Any], X: Any
+    ) -> Any:
+        """Transform the columns of a part, while the step that it is of does so."""
+        rows = self._current
+        if rows in entry.outputs:
+            return twin(entry.outputs[rows])
+        if not rows:
+            return transform(X)
+        step = entry.steps[0]
+        made, _, is_certain = self._cache.watched(lambda: (transform(X), step), X)
+        if is_certain:
+            self._cache.add(entry, rows, made)
         return made

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -30,11 +30,15 @@ class Level(NamedTuple):
         Whether what comes out of it is kept for others.
     n_users : int
         How many fits begin so.
+    parts : dict of str -> Level
+        Parts of a ColumnTransformer or FeatureUnion, by name, that fits have which do
+        not have all of it in common.
     """
 
     key: Any
     keep: bool
     n_users: int
+    parts: Mapping[str, Level]
 
 
 class Entry:
@@ -111,7 +115,8 @@ class StepCache:
 
     def used(self, levels: Sequence[Level]) -> None:
         """Count a fit that has ended, and drop what no other will ask for."""
-        for level in levels:
+        parts = [part for level in levels for part in level.parts.values()]
+        for level in (*levels, *parts):
             entry = self._entries.get(level.key)
             if entry is None:
                 continue
@@ -138,7 +143,7 @@ class StepCache:
         is_certain : bool
             Whether nobody could tell if it had been done for another candidate.
         """
-        start = time.perf_counter()
+        start, inner = time.perf_counter(), self.seconds
         before = randomness()
         with counted_warnings() as warned:
             made, step = make()
@@ -150,7 +155,7 @@ class StepCache:
             and not any(isinstance(one, _GENERATORS) for one in inside(step))
         )
         if is_certain:
-            self.seconds += time.perf_counter() - start
+            self.seconds = inner + time.perf_counter() - start
         return made, step, is_certain
 
 
