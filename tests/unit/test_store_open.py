@@ -25,7 +25,7 @@ from weightsearch.exceptions import (
     StoreVersionError,
     StoreWriteError,
 )
-from weightsearch.store import _reader
+from weightsearch.store import WriteSession, _lock
 from weightsearch.store._reader import Hdf5Store, check_store_file
 from weightsearch.store._schema import FORMAT_VERSION
 
@@ -100,7 +100,7 @@ def test_a_store_may_be_used(tmp_path: Path):
     before, stat = path.read_bytes(), path.stat()
 
     check_store_file(path)
-    check_store_file(str(tmp_path / "new.h5"))
+    check_store_file(tmp_path / "new.h5")
 
     assert path.read_bytes() == before
     assert path.stat().st_mtime_ns == stat.st_mtime_ns
@@ -118,7 +118,7 @@ def test_a_folder_is_no_store(tmp_path: Path):
 def test_a_missing_folder_is_named(tmp_path: Path):
     """The folder that has to be made first is in the message."""
     with pytest.raises(StoreWriteError, match="nope"):
-        check_store_file(tmp_path / "nope" / "a.h5")
+        WriteSession.open(tmp_path / "nope" / "a.h5")
 
 
 def test_a_missing_file_cannot_be_read(tmp_path: Path):
@@ -134,8 +134,8 @@ def test_a_read_only_folder_is_named(tmp_path: Path):
     """A folder without permission is found before anything is fitted."""
     (tmp_path / "a").mkdir(mode=0o500)
 
-    with pytest.raises(StoreWriteError, match="no file can be written"):
-        check_store_file(tmp_path / "a" / "a.h5")
+    with pytest.raises(StoreWriteError, match="cannot be written"):
+        WriteSession.open(tmp_path / "a" / "a.h5")
 
 
 def test_a_folder_that_takes_no_files_is_named(
@@ -143,12 +143,12 @@ def test_a_folder_that_takes_no_files_is_named(
 ):
     """The system's reason is in the message."""
 
-    def refuse(**_: object) -> None:
+    def refuse(*_: object) -> None:
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr(_reader.tempfile, "TemporaryFile", refuse)
+    monkeypatch.setattr(_lock, "create_beside", refuse)
     with pytest.raises(StoreWriteError, match="Read-only file system"):
-        check_store_file(tmp_path / "a.h5")
+        WriteSession.open(tmp_path / "a.h5")
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")

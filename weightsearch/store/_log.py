@@ -29,8 +29,6 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-import numpy as np
-
 from weightsearch._records import (
     FAILED,
     FitRecord,
@@ -175,7 +173,7 @@ class Log:
         self._n_rows = 0
         self._n_safe = 0
         self._params: dict[int, str] = {}
-        self._splits: Splits | None = None
+        self._splits: tuple[Any, ...] = ()
         self._blobs: set[str] = set()
         self._synced_at = time.monotonic()
         self._synced_end = self._end
@@ -221,7 +219,7 @@ class Log:
             self._start = self._end
             self._n_rows = self._n_safe = 0
             self._params.clear()
-            self._splits = None
+            self._splits = ()
             self._write(BEGIN, {"header": asdict(header)})
 
     def set_splits(self, splits: Splits) -> None:
@@ -233,13 +231,12 @@ class Log:
                 "n_rows": splits.n_rows,
                 "n_splits": len(splits.pairs),
             }
+            arrays = pack(pack_splits(splits.pairs, splits.n_rows))
+            about = splits.n_rows, len(splits.pairs), arrays.spec, arrays.pieces
             # A search that evaluates candidates in turns mostly has the same again.
-            again = self._splits is not None and _goes_on(self._splits, splits)
-            arrays = None
-            if not again:
-                arrays = pack(pack_splits(splits.pairs, splits.n_rows))
-            self._write(SPLITS, meta, arrays)
-            self._splits = splits
+            again = self._splits == (splits.first, *about)
+            self._write(SPLITS, meta, None if again else arrays)
+            self._splits = splits.first + splits.count, *about
 
     def set_params(self, start: int, encoded: Sequence[str]) -> None:
         """Add candidates' params, from candidate ``start`` on, each as JSON text."""
@@ -461,20 +458,6 @@ class Log:
                 "stopped.",
                 str(self.path),
             ) from error
-
-
-def _goes_on(before: Splits, after: Splits) -> bool:
-    """Whether the candidates after some others have the same splits."""
-    return (
-        before.first + before.count == after.first
-        and before.n_rows == after.n_rows
-        and len(before.pairs) == len(after.pairs)
-        and all(
-            np.array_equal(a, b)
-            for old, new in zip(before.pairs, after.pairs, strict=True)
-            for a, b in zip(old, new, strict=True)
-        )
-    )
 
 
 def _raw(content: bytes) -> Packed:

@@ -6,7 +6,6 @@ import atexit
 import io
 import os
 import stat
-import tempfile
 import time
 import warnings
 import weakref
@@ -198,49 +197,33 @@ class Hdf5Store(StoreView):
         )
 
 
-def check_store_file(path: Path | str) -> None:
-    """Check that a path can be used as a store, without changing anything.
+def check_store_file(path: Path) -> None:
+    """Check that a file, if there is one, is a store and may be written.
 
-    Raise a StoreWriteError where nothing can be written, and a NotAStoreError for a
-    folder, a file that is not HDF5 (an empty one too) or one of another program.
+    A NotAStoreError for a folder, a file that is not HDF5 (an empty one too) or one of
+    another program. Whether its folder takes files, the lock finds out.
     """
-    path = Path(path)
     try:
         kind = path.stat().st_mode
     except FileNotFoundError:
-        kind = None
+        return
     except OSError as exc:
         raise StoreWriteError(f"{path}: cannot be used as a store: {exc}") from exc
-    if kind is not None:
-        if stat.S_ISDIR(kind):
-            raise NotAStoreError(
-                f"{path} is a folder; a store is a file: name one in it", str(path)
-            )
-        file, opened = _open(path, str(path))
-        try:
-            with guarded(str(path), "/"):
-                _check_root(CheckedGroup(h5g.open(opened.id, b"/"), str(path), "/"))
-        finally:
-            opened.close()
-            file.close()
-        if not os.access(path, os.W_OK):
-            raise StoreWriteError(
-                f"{path} is read-only; make it writable or choose another", str(path)
-            )
-    folder = Path(os.path.realpath(path)).parent
-    if not folder.is_dir():
-        raise StoreWriteError(
-            f"{path}: the folder {folder} does not exist; make it first", str(path)
+    if stat.S_ISDIR(kind):
+        raise NotAStoreError(
+            f"{path} is a folder; a store is a file: name one in it", str(path)
         )
+    file, opened = _open(path, str(path))
     try:
-        # Asking for permissions does not see read-only disks on every system.
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as exc:
+        with guarded(str(path), "/"):
+            _check_root(CheckedGroup(h5g.open(opened.id, b"/"), str(path), "/"))
+    finally:
+        opened.close()
+        file.close()
+    if not os.access(path, os.W_OK):
         raise StoreWriteError(
-            f"{path}: no file can be written in {folder}: {exc.strerror or exc}",
-            str(path),
-        ) from exc
+            f"{path} is read-only; make it writable or choose another", str(path)
+        )
 
 
 def _open(source: Path | str | BinaryIO, path: str) -> tuple[Any, h5py.File]:

@@ -20,7 +20,7 @@ from weightsearch._records import (
 from weightsearch.exceptions import StoreError, WeightsNotFoundError
 from weightsearch.store import _schema as names
 from weightsearch.store._catalog import CatalogEntry
-from weightsearch.store._checked import CheckedGroup, dangers
+from weightsearch.store._checked import CheckedGroup
 from weightsearch.store._columns import (
     read_column,
     read_json,
@@ -68,11 +68,6 @@ class Hdf5Run(Run):
     def path(self) -> str:  # type: ignore[override]
         """The store's file, for errors."""
         return self.group.path
-
-    def check_safe(self) -> None:
-        """Look at all that the run holds and refuse what a store must not hold."""
-        for danger in dangers(self.group):
-            raise danger
 
     @cached_property
     def header(self) -> RunHeader:

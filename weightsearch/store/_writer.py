@@ -30,7 +30,13 @@ from weightsearch.store._catalog import (
     entry_of,
     fit_records,
 )
-from weightsearch.store._checked import TROUBLE, CheckedGroup, guarded, translate
+from weightsearch.store._checked import (
+    TROUBLE,
+    CheckedGroup,
+    dangers,
+    guarded,
+    translate,
+)
 from weightsearch.store._columns import (
     Filters,
     check_compression,
@@ -238,7 +244,8 @@ class _Writer:
     def copy(self, run: Hdf5Run) -> None:
         """Copy a run of another file without decoding it."""
         # Links of an untrusted file must not be copied; content keeps its checksums.
-        run.check_safe()
+        for danger in dangers(run.group):
+            raise danger
         name = to_flat(run.name).encode()
         before = self._hdf5.get_filesize()
         h5o.copy(run.group.gid, b".", self._runs, name)
