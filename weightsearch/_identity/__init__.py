@@ -134,7 +134,8 @@ class SearchIdentity:
 
     def __post_init__(self) -> None:
         self._splits: dict[tuple[int, int], tuple[Any, bytes]] = {}
-        self._last: tuple[Any, bytes | None] | None = None
+        # The params are kept too, or their ids could be given to others.
+        self._candidates: dict[int, tuple[Any, bytes | None]] = {}
         self._environments: dict[frozenset[str], bytes] = {}
         self._warned: set[str] = set()
         # One for all candidates: it remembers the code that they share.
@@ -195,11 +196,11 @@ class SearchIdentity:
         return node(kind, common, known, where).hex()
 
     def _params(self, params: Mapping[str, Any]) -> bytes | None:
-        # A candidate's splits come one after the other: the last one is enough.
-        last = self._last
-        if last is None or last[0] is not params:
-            last = self._last = params, self._params_digest(params)
-        return last[1]
+        known = self._candidates.get(id(params))
+        if known is None:
+            known = params, self._params_digest(params)
+            self._candidates[id(params)] = known
+        return known[1]
 
     def _params_digest(self, params: Mapping[str, Any]) -> bytes | None:
         digester = self._digester

@@ -118,7 +118,7 @@ class SearchRecorder:
         self._splitter: RecordedSplitter | None = None
         self._cv_digest = ""
         self._params: list[str] = []
-        self._n_params_stored = 0
+        self._stored_refits: dict[str, StoredFit | None] = {}
         self._n_new = 0
         self._n_reusable = 0
         self._n_not_rescored = 0
@@ -223,7 +223,6 @@ class SearchRecorder:
     ) -> None:
         """Store the splits that the next candidates are evaluated on."""
         self._progress.begin(self.call.n_splits)
-        self._n_stored_refits = 0
         try:
             rows = [_row_numbers(pair, n_rows) for pair in pairs]
         except (IndexError, TypeError, ValueError):
@@ -231,17 +230,14 @@ class SearchRecorder:
             return
         self._session.set_splits(Splits(first, count, n_rows, rows))
 
-    def plan(self, fit: PlannedFit) -> None:
-        """Note a candidate's params at its first split."""
-        if fit.candidate == len(self._params):
-            self._params.append(encode_params(fit.params))
-            if self.snapshots is not None:
-                # So that the fit under way can be read.
-                self._store_params()
-            if self.may_recall:
-                key = self._refit_key(fit.params)
-                stored = self._find(key, fit.params, need_weights=True)
-                self._n_stored_refits += stored is not None
+    def plan(self, candidates: Sequence[Mapping[str, Any]]) -> None:
+        """Note the params of the candidates that are evaluated next."""
+        start = len(self._params)
+        self._params += map(encode_params, candidates)
+        self._session.set_params(start, self._params[start:])
+        if self.may_recall:
+            found = map(self._stored_refit, candidates)
+            self._n_stored_refits = sum(stored is not None for stored in found)
 
     def recall(self, fit: PlannedFit) -> dict[str, Any] | None:
         """Return the result of the same fit from the store, if it is there."""
@@ -416,7 +412,7 @@ class SearchRecorder:
         if self.best_snapshotter is not None:
             outcome = self.best_snapshotter.finish(outcome)
         outcome = self._storable(outcome)
-        stored = self._find(key, params, need_weights=True)
+        stored = self._stored_refit(params)
         if stored is not None and holds_all_of(stored, outcome):
             self._reuse(index, REFIT, key, stored)
             self._refits[index] = stored
@@ -429,7 +425,7 @@ class SearchRecorder:
 
     def recall_best(self, params: Mapping[str, Any]) -> Any:
         """Return the best estimator from the store, if nothing of it is lost."""
-        stored = self._find(self._refit_key(params), params, need_weights=True)
+        stored = self._stored_refit(params)
         estimator = None
         if stored is not None:
             estimator = rebuild_best(self.call, params, stored)
@@ -454,12 +450,11 @@ class SearchRecorder:
             params = search.cv_results_["params"][index]
             stored: StoredFit | MadeFit | None = self._refits.get(index)
             if stored is None:
-                key = self._refit_key(params)
-                stored = self._find(key, params, need_weights=True)
+                stored = self._stored_refit(params)
                 if stored is None:
                     to_do.append((index, params))
                     continue
-                self._reuse(index, REFIT, key, stored)
+                self._reuse(index, REFIT, self._refit_key(params), stored)
                 reused += 1
             self._repeat_refit(index, params, stored)
         self._progress.expect_refits(len(to_do))
@@ -538,7 +533,6 @@ class SearchRecorder:
             had all of it already.
         """
         self._progress.end()
-        self._store_params()
         index = getattr(search, "best_index_", None)
         results = RunResults(
             cv_results=_numeric_columns(search.cv_results_),
@@ -585,6 +579,16 @@ class SearchRecorder:
         known = self._cv_digest and self._splitter.params_digest
         return bool(known) and self._splitter.has_kept(fit.train)
 
+    def _stored_refit(self, params: Mapping[str, Any]) -> StoredFit | None:
+        """Return the refit that the store has of a candidate; looked up once."""
+        key = self._refit_key(params)
+        if key is None:
+            return None
+        if key not in self._stored_refits:
+            found = self._find(key, params, need_weights=True)
+            self._stored_refits[key] = found
+        return self._stored_refits[key]
+
     def _find(
         self, key: str | None, params: Mapping[str, Any], *, need_weights: bool
     ) -> StoredFit | None:
@@ -605,7 +609,6 @@ class SearchRecorder:
         outcome: Outcome | None = None,
     ) -> None:
         """Refer to a stored fit; with an outcome, to its model alone."""
-        self._store_params()
         if isinstance(stored, MadeFit):
             has_weights = stored.has_weights
             self._session.repeat(candidate, split, key, stored.number, has_weights)
@@ -630,7 +633,6 @@ class SearchRecorder:
         outcome = self._storable(outcome)
         for note in outcome.notes:
             self._warn(note)
-        self._store_params()
         failed = outcome.result["fit_error"] is not None
         number = self._session.append(
             FitRecord(
@@ -679,13 +681,6 @@ class SearchRecorder:
             exact=False,
             snapshots=None,
         )
-
-    def _store_params(self) -> None:
-        known = len(self._params)
-        if known > self._n_params_stored:
-            start = self._n_params_stored
-            self._session.set_params(start, self._params[start:known])
-            self._n_params_stored = known
 
     def _warn(self, note: Warning) -> None:
         """Issue a warning once, however many candidates cause it."""

@@ -48,7 +48,7 @@ class SnapshotPlan:
     """
 
     wanted: Any
-    store: Path
+    store: Path = Path()
 
     def wants(self, epoch: int) -> bool:
         """Whether the state after an epoch is kept."""
@@ -82,7 +82,7 @@ class SnapshotPlan:
         )
 
 
-def make_plan(snapshots: Any, store: Path) -> SnapshotPlan | None:
+def make_plan(snapshots: Any) -> SnapshotPlan | None:
     """Check the param ``snapshots`` of a search.
 
     Raises
@@ -93,14 +93,14 @@ def make_plan(snapshots: Any, store: Path) -> SnapshotPlan | None:
     if snapshots is None:
         return None
     if callable(snapshots) or snapshots == "all":
-        return SnapshotPlan(snapshots, store)
+        return SnapshotPlan(snapshots)
     if _is_integer(snapshots):
         if snapshots < 1:
             raise SnapshotError(
                 f"snapshots={snapshots} is not a positive number: an int n keeps every "
                 "n-th epoch."
             )
-        return SnapshotPlan(int(snapshots), store)
+        return SnapshotPlan(int(snapshots))
     if isinstance(snapshots, str | bytes | Mapping) or not isinstance(
         snapshots, Iterable
     ):
@@ -119,7 +119,7 @@ def make_plan(snapshots: Any, store: Path) -> SnapshotPlan | None:
     repeated = sorted({epoch for epoch in epochs if epochs.count(epoch) > 1})
     if repeated:
         raise SnapshotError(f"snapshots={epochs!r} has epoch {repeated[0]} twice.")
-    return SnapshotPlan(tuple(sorted(map(int, epochs))), store)
+    return SnapshotPlan(tuple(sorted(map(int, epochs))))
 
 
 def _is_integer(value: Any) -> bool:

@@ -9,6 +9,7 @@ import shutil
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from numbers import Integral
 from pathlib import Path
 from typing import Any, ClassVar
@@ -44,7 +45,7 @@ from weightsearch.search._sklearn import (
 from weightsearch.search._sklearn._fit import fit_search
 from weightsearch.search._sklearn._prefixes import Sharing
 from weightsearch.search._sklearn._refit import refit_candidates
-from weightsearch.search._snapshots import check_epochs, make_plan
+from weightsearch.search._snapshots import SnapshotPlan, check_epochs, make_plan
 from weightsearch.store import WriteSession
 
 __all__ = ["TrackedSearch"]
@@ -160,7 +161,8 @@ class TrackedSearch(CallbackSearch):
         """
         ensure_tags()
         check_candidates(self.estimator, self._known_candidates())
-        if make_plan(self.snapshots, Path()) is not None:
+        plan = make_plan(self.snapshots)
+        if plan is not None:
             check_epochs(self.estimator, self._known_candidates())
         if not self.refit and self.capture == "refit":
             warnings.warn(
@@ -174,7 +176,7 @@ class TrackedSearch(CallbackSearch):
         # The search may be sent to workers, so it must not hold an open file or an
         # earlier fit's store.
         self.__dict__.pop("_reference", None)
-        with self._recording(X, y, params) as (recorder, place):
+        with self._recording(X, y, params, plan) as (recorder, place):
             fit_search(self, X, y, params, recorder)
             if self.refit:
                 recorder.record_best(self)
@@ -216,7 +218,7 @@ class TrackedSearch(CallbackSearch):
 
     @contextmanager
     def _recording(
-        self, X: Any, y: Any, params: Mapping[str, Any]
+        self, X: Any, y: Any, params: Mapping[str, Any], plan: SnapshotPlan | None
     ) -> Iterator[tuple[SearchRecorder, _Place]]:
         folder = None
         if self.store is None:
@@ -241,7 +243,7 @@ class TrackedSearch(CallbackSearch):
                 refit=self.refit,
                 # A progress bar among the callbacks updates lines itself.
                 in_place=not has_callbacks(self, self.estimator),
-                snapshots=make_plan(self.snapshots, path),
+                snapshots=None if plan is None else replace(plan, store=path),
             )
             with recorder.drawing(self, X, y, params):
                 yield recorder, (path, folder)

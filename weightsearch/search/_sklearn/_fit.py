@@ -283,6 +283,7 @@ class _RecordingParallel:
         call = _fit_call(*first[1:])
         recorder.begin(call)
         tasks = self._keep_splits(chain([first], tasks), call)
+        recorder.plan(self._candidates)
         unheard = _without_callbacks(first[2], call.estimator)
 
         fits: list[PlannedFit] = []
@@ -360,7 +361,6 @@ class _RecordingParallel:
                 test=test,
             )
             fits.append(fit)
-            self._recorder.plan(fit)
             recalled = self._recorder.recall(fit) if recalls else None
             if recalled is not None:
                 results[position] = recalled
