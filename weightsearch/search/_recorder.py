@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any
 
+import joblib
 import numpy as np
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.pipeline import Pipeline
@@ -442,7 +443,10 @@ class SearchRecorder:
     def refits_to_do(
         self, search: Any, keep: int | str
     ) -> list[tuple[int, Mapping[str, Any]]]:
-        """Return the other candidates still to be refit, best-ranked first."""
+        """Return the other candidates still to be refit, best-ranked first.
+
+        Several workers get the longest first, so that none waits long at the end.
+        """
         to_do = []
         reused = 0
         self._equal = _ranked(search, keep, self._fitted)
@@ -457,6 +461,9 @@ class SearchRecorder:
                 self._reuse(index, REFIT, self._refit_key(params), stored)
                 reused += 1
             self._repeat_refit(index, params, stored)
+        if joblib.effective_n_jobs(search.n_jobs) > 1:
+            seconds = search.cv_results_["mean_fit_time"]
+            to_do.sort(key=lambda one: -seconds[one[0]])
         self._progress.expect_refits(len(to_do))
         if reused:
             self._progress.say(
