@@ -54,6 +54,7 @@ if TYPE_CHECKING:
         Zoo,
     )
     from weightsearch.search import (
+        SnapshotPlan,
         TrackedSearch,
         WeightTrackingGridSearchCV,
         WeightTrackingHalvingGridSearchCV,
@@ -81,6 +82,7 @@ __all__ = [
     "RefitFailedWarning",
     "Run",
     "SnapshotError",
+    "SnapshotPlan",
     "SnapshotWarning",
     "StoreError",
     "StoreLockedError",

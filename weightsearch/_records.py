@@ -136,6 +136,12 @@ class ModelState:
     blobs: Mapping[str, bytes] = field(default_factory=dict)
 
 
+OPTIMIZER = "(optimizer)/"
+"""Begins the names of arrays of a snapshot that are not weights."""
+OPTIMIZER_KEPT = OPTIMIZER + "kept"
+"""Whether the state of the optimizer could be kept, where that was wanted."""
+
+
 @dataclass(frozen=True)
 class SpooledBlocks:
     """Blocks of snapshots that are in a file beside the store.
@@ -166,7 +172,8 @@ class Snapshots:
         (seconds since the fit began) and ``"metrics/NAME"`` (float64) have a value per
         snapshot. ``"weights/NAME"`` has the values of one weight, stacked: of the
         snapshots where ``"changed/NAME"`` is True, of all without that. Elsewhere it
-        is as in the snapshot before.
+        is as in the snapshot before. Names that begin with :data:`OPTIMIZER` are
+        those of the optimizer's state.
     spooled : SpooledBlocks or None
         Blocks that come before these.
     """

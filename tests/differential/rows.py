@@ -33,6 +33,8 @@ class Row:
     search : {"grid", "random", "halving_grid", "halving_random"}
     capture, keep : object
         As in the search; None leaves the default.
+    snapshots : bool
+        Whether our searches take snapshots of all epochs, with the optimizer's state.
     config : dict
         Settings of scikit-learn under which the row runs.
     script : str
@@ -70,6 +72,7 @@ class Row:
     search: str = "grid"
     capture: str | None = None
     keep: Any = None
+    snapshots: bool = False
     config: Mapping[str, Any] = field(default_factory=dict)
     script: str = ""
     by_hand_without: tuple[str, ...] = ("groups",)
@@ -95,7 +98,12 @@ class Row:
     @property
     def tracking(self) -> dict[str, Any]:
         """Arguments of our searches alone."""
-        own = {"capture": self.capture, "keep": self.keep}
+        plan = None
+        if self.snapshots:
+            from weightsearch import SnapshotPlan
+
+            plan = SnapshotPlan("all", optimizer=True)
+        own = {"capture": self.capture, "keep": self.keep, "snapshots": plan}
         return {name: value for name, value in own.items() if value is not None}
 
     @property

@@ -30,7 +30,12 @@ row = TABLE.row
 OBJECTS = "a file holds no functions, classes or objects"
 
 
-@row(data.iris_words, capture="both", rescored={"scoring": "neg_log_loss"})
+@row(
+    data.iris_words,
+    capture="both",
+    rescored={"scoring": "neg_log_loss"},
+    snapshots=True,
+)
 def scikeras_classifier():
     from own_keras import classifier
 

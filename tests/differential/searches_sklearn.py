@@ -1504,7 +1504,7 @@ def numpy_numbers_as_params():
     }
 
 
-@row(data.iris_float32)
+@row(data.iris_float32, capture="both", snapshots=True)
 def floats_of_32_bits():
     return MLPClassifier((3,), max_iter=10, random_state=0), {"alpha": [1e-4, 1.0]}
 

@@ -29,7 +29,12 @@ OBJECTS = "a file holds no functions, classes or objects"
 single = FunctionTransformer(np.float32)
 
 
-@row(data.floats32, capture="both", rescored={"scoring": "neg_log_loss"})
+@row(
+    data.floats32,
+    capture="both",
+    rescored={"scoring": "neg_log_loss"},
+    snapshots=True,
+)
 def skorch_classifier():
     from own_torch import net
 

@@ -23,6 +23,7 @@ from sklearn.preprocessing import StandardScaler
 from weightsearch import (
     RebuildError,
     SnapshotError,
+    SnapshotPlan,
     SnapshotWarning,
     TrackedSearch,
     WeightStore,
@@ -170,6 +171,8 @@ def test_epochs_are_those_wanted(snapshots, expected):
         ([1, -2], "has -2 among its epochs"),
         ([1, 2.0], "has 2.0 among its epochs"),
         ([3, 1, 3], "epoch 3 twice"),
+        (SnapshotPlan(-1), "not a positive number"),
+        (SnapshotPlan(None), "does not say which epochs"),
     ],
 )
 def test_what_names_no_epochs_is_refused(snapshots, message):
@@ -335,7 +338,7 @@ def test_interrupted_fit_keeps_its_snapshots(monkeypatch, tmp_path):
 def test_elsewhere_memory_suffices(monkeypatch, tmp_path):
     """A worker that cannot write beside the store keeps a short trajectory itself."""
     monkeypatch.setattr(_snapshots, "_SPOOL_SECONDS", -1)
-    plan = _snapshots.SnapshotPlan("all", tmp_path / "missing" / "a.h5")
+    plan = _snapshots.WantedSnapshots("all", tmp_path / "missing" / "a.h5")
     snapshotter = _snapshots.Snapshotter(plan, "a" * 32, 0, 0)
     network = clone(MLP)
     with snapshotter.following(network):
@@ -501,6 +504,89 @@ def test_rewound_network_trains_on_from_its_epoch(found, solver):
     first = network.loss_curve_[0] if solver != "lbfgs" else network.loss_
     assert first < before[3]
     assert network.n_iter_ == 6
+
+
+WITH_OPTIMIZER = SnapshotPlan("all", optimizer=True)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"solver": "adam"},
+        {"solver": "sgd", "learning_rate": "invscaling"},
+        {
+            "solver": "sgd",
+            "learning_rate": "adaptive",
+            "tol": 10,
+            "n_iter_no_change": 1,
+        },
+        {
+            "solver": "sgd",
+            "nesterovs_momentum": False,
+            "tol": 10,
+            "n_iter_no_change": 9,
+        },
+    ],
+    ids=["adam", "invscaling", "adaptive", "momentum"],
+)
+def test_with_its_optimizer_a_network_trains_on_as_it_did(params, tmp_path):
+    """From any epoch, the same batches lead to the same end, bit for bit."""
+    mlp = MLPClassifier((5,), max_iter=8, batch_size=40, shuffle=False, random_state=0)
+    estimator = Pipeline(
+        [("scale", StandardScaler()), ("mlp", mlp.set_params(**params))]
+    )
+    grid = {"mlp__alpha": [0.1]}
+    run = search(tmp_path / "a.h5", grid, estimator, snapshots=WITH_OPTIMIZER).run_
+    end = run.weights(0)
+    assert list(run.trajectory(0)) == [name for name in end if name.startswith("mlp/")]
+
+    for epoch in (0, 3, 6):
+        rewound = pickle.loads(pickle.dumps(run.rewind(0, epoch)))
+        network = rewound.set_params(mlp__max_iter=8 - epoch).fit(X, y)[-1]
+        for number, array in enumerate(network.coefs_):
+            assert array.tobytes() == end[f"mlp/coefs_/{number}"].tobytes()
+        assert "_fit_stochastic" not in vars(network)
+
+
+def test_stored_fits_with_optimizer_serve_those_without(tmp_path, capsys):
+    """A fit lacks the optimizer's state only where that is wanted."""
+    path, grid = tmp_path / "a.h5", {"alpha": [0.1]}
+    search(path, grid)
+    search(path, grid, snapshots=WITH_OPTIMIZER, verbose=1)
+    assert "3 stored fits lack some of the snapshots" in capsys.readouterr().out
+    for snapshots in ("all", WITH_OPTIMIZER, SnapshotPlan([1], optimizer=True)):
+        search(path, grid, snapshots=snapshots, verbose=1)
+        assert "3 of 3 fits reused" in capsys.readouterr().out
+    with WeightStore(path) as store:
+        assert store.verify() == []
+
+
+def test_optimizer_whose_state_is_hidden_is_told(tmp_path, capsys):
+    """That of lbfgs cannot be kept: a warning, an error, and no fit is made twice."""
+    path, grid = tmp_path / "a.h5", {"solver": ["lbfgs"]}
+    with pytest.warns(SnapshotWarning, match="could not be kept: scipy") as told:
+        run = search(path, grid, snapshots=WITH_OPTIMIZER).run_
+    assert [one.category for one in told].count(SnapshotWarning) == 1
+    with pytest.raises(SnapshotError, match=r"could not be kept.* warm_start=True"):
+        run.rewind(0, 3)
+    assert run.trajectory(0).epochs.tolist() == list(range(7))
+    search(path, grid, snapshots=WITH_OPTIMIZER, verbose=1)
+    assert "3 of 3 fits reused" in capsys.readouterr().out
+
+
+def test_network_with_its_own_loop_is_not_trained_on(tmp_path):
+    """Where the training loop is another one, the error says so."""
+    estimator = ReadingLoop((5,), max_iter=3, random_state=0)
+    run = search(None, {"alpha": [0.1]}, estimator, snapshots=WITH_OPTIMIZER).run_
+    with pytest.raises(RebuildError, match="ReadingLoop has a training loop"):
+        run.rewind(0, 2, estimator=estimator)
+
+
+class ReadingLoop(MLPClassifier):
+    """A network with a step before its training loop."""
+
+    def _fit_stochastic(self, *args):
+        return super()._fit_stochastic(*args)
 
 
 # -- boosting --------------------------------------------------------------------------

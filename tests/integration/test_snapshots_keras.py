@@ -12,7 +12,7 @@ scikeras = pytest.importorskip("scikeras.wrappers")
 from keras.callbacks import LearningRateScheduler  # noqa: E402
 from keras.wrappers import SKLearnClassifier  # noqa: E402
 
-from weightsearch import RebuildError, WeightTrackingGridSearchCV  # noqa: E402
+from weightsearch import RebuildError, SnapshotPlan, WeightTrackingGridSearchCV  # noqa: E402
 
 # Of TensorFlow's arrays, in Keras' own scheduler.
 pytestmark = pytest.mark.filterwarnings(
@@ -105,3 +105,43 @@ def test_snapshots_of_keras(which, tmp_path):
     else:
         with pytest.raises(RebuildError, match="builds a new model"):
             run.rewind(0, 1, estimator=estimator)
+
+
+def build_adam(hidden=4):
+    """A network without random numbers, and an optimizer with moments."""
+    model = keras.Sequential(
+        [
+            keras.layers.Input((4,)),
+            keras.layers.Dense(hidden),
+            keras.layers.BatchNormalization(),
+            keras.layers.Dense(3, activation="softmax"),
+        ]
+    )
+    model.compile("adam", "sparse_categorical_crossentropy")
+    return model
+
+
+def test_with_its_optimizer_a_model_trains_on_as_it_did(tmp_path):
+    """From any epoch, the same batches lead to the same end, bit for bit."""
+    keras.utils.set_random_seed(0)
+    estimator = scikeras.KerasClassifier(
+        build_adam, hidden=4, epochs=4, verbose=0, fit__shuffle=False
+    )
+    run = (
+        WeightTrackingGridSearchCV(
+            estimator,
+            {"hidden": [3, 4]},
+            cv=2,
+            store=tmp_path / "a.h5",
+            snapshots=SnapshotPlan("all", optimizer=True),
+        )
+        .fit(X, y)
+        .run_
+    )
+    best = run.best_index
+    for candidate, epoch in ((best, 0), (best, 2), (1 - best, 2)):
+        end = run.weights(candidate)
+        rewound = run.rewind(candidate, epoch, estimator=estimator)
+        rewound.set_params(epochs=4 - epoch).fit(X, y)
+        for variable, name in zip(rewound.model_.weights, end, strict=True):
+            assert variable.numpy().tobytes() == end[name].tobytes()

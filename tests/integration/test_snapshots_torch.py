@@ -13,7 +13,12 @@ skorch = pytest.importorskip("skorch")
 
 from skorch.callbacks import Checkpoint, LRScheduler  # noqa: E402
 
-from weightsearch import SnapshotWarning, WeightTrackingGridSearchCV  # noqa: E402
+from weightsearch import (  # noqa: E402
+    SnapshotError,
+    SnapshotPlan,
+    SnapshotWarning,
+    WeightTrackingGridSearchCV,
+)
 
 X, y = load_iris(return_X_y=True)
 X, y = X.astype(np.float32), y.astype(np.int64)
@@ -162,3 +167,39 @@ def test_rewound_net_has_a_new_optimizer():
     assert len(rewound.optimizer_.state) == 0
     weights = [list(group["params"]) for group in rewound.optimizer_.param_groups]
     assert weights[0][0] is next(rewound.module_.parameters())
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9], ids=["adam", "sgd"])
+def test_with_its_optimizer_a_net_trains_on_as_it_did(momentum, tmp_path):
+    """From any epoch, the same batches lead to the same end, bit for bit."""
+    optimizer = torch.optim.SGD if momentum else torch.optim.Adam
+    options = {"optimizer__momentum": momentum} if momentum else {}
+    estimator = net(max_epochs=5, optimizer=optimizer, **options)
+    plan = SnapshotPlan("all", optimizer=True)
+    run = search(tmp_path / "a.h5", estimator, snapshots=plan).run_
+    for candidate in (0, 1):  # the best one has its last optimizer in its state
+        end = run.weights(candidate)
+        for epoch in (0, 2):
+            rewound = run.rewind(candidate, epoch, estimator=estimator)
+            rewound.set_params(max_epochs=5 - epoch).fit(X, y)
+            for name, tensor in rewound.module_.state_dict().items():
+                assert tensor.numpy().tobytes() == end[name].tobytes()
+
+
+def test_without_its_state_an_optimizer_is_new(tmp_path):
+    """Also that of the best candidate, of which the last state is kept."""
+    run = search(estimator=net(optimizer=torch.optim.Adam)).run_
+    for candidate in (0, 1):
+        rewound = run.rewind(candidate, 1, estimator=net(optimizer=torch.optim.Adam))
+        assert rewound.optimizer_.state_dict()["state"] == {}
+
+
+def test_optimizer_with_other_states_is_told(tmp_path):
+    """Lists of tensors, as LBFGS has them, are not kept, with a warning."""
+    estimator = net(max_epochs=1, optimizer=torch.optim.LBFGS, callbacks="disable")
+    with pytest.warns(SnapshotWarning, match="could not be kept: .* is a list"):
+        run = search(
+            estimator=estimator, snapshots=SnapshotPlan("all", optimizer=True)
+        ).run_
+    with pytest.raises(SnapshotError, match="could not be kept"):
+        run.rewind(0, 1, estimator=estimator)

@@ -27,6 +27,7 @@ class TakeSnapshot(Protocol):
         epoch: int,
         weights: Callable[[], Mapping[str, Array]],
         info: Callable[[], Mapping[str, float]],
+        optimizer: Callable[[], Mapping[str, Array]],
     ) -> None:
         """Note the end of an epoch.
 
@@ -40,6 +41,9 @@ class TakeSnapshot(Protocol):
         info : callable
             Returns what is known: ``step`` (updates of the weights so far),
             ``learning_rate``, losses and metrics, by the framework's own names.
+        optimizer : callable
+            Returns the state of the optimizer, for ``Epochs.restore``; raises TypeError
+            where arrays cannot hold it. Not called where it is not wanted.
         """
 
 
@@ -59,7 +63,11 @@ class Epochs:
         ``cut(estimator, epoch)``: make a fitted model the one after `epoch` epochs, if
         all are in it.
     resume : callable or None
-        ``resume(estimator)``: let ``fit`` of a rebuilt model train it on.
+        ``resume(estimator)``: let ``fit`` of a rebuilt model train it on, with a new
+        optimizer.
+    restore : callable or None
+        ``restore(estimator, state)``: give this optimizer the state that another one
+        had. Raises TypeError or ValueError where that is impossible.
     why_not_resumed : str
         Why there is no `resume`, and what to do instead.
     """
@@ -68,6 +76,7 @@ class Epochs:
     count: Callable[[Any], int] | None = None
     cut: Callable[[Any, int], None] | None = None
     resume: Callable[[Any], None] | None = None
+    restore: Callable[[Any, Mapping[str, Array]], None] | None = None
     why_not_resumed: str = (
         "to add stages to it, pass the model that load_estimator(candidate, "
         "epoch=...) gives to its own library"

@@ -8,7 +8,7 @@ scipy's minimizer no callback; both are the same in scikit-learn 1.6 to 1.9.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache, partial
 from types import FunctionType, SimpleNamespace
@@ -51,7 +51,7 @@ class _WatchedMLP:
 
     def _begins(self) -> None:
         if not self._n_done:
-            self._take(0, self._weights, lambda: {"step": 0})
+            self._take(0, self._weights, lambda: {"step": 0}, self._optimizer)
 
     def _fit_stochastic(self, *args: Any, **kwargs: Any) -> Any:
         self._begins()
@@ -61,8 +61,30 @@ class _WatchedMLP:
         cls = type(self._mlp)
         result = cls._update_no_improvement_count(self._mlp, *args, **kwargs)
         self._n_done += 1
-        self._take(self._n_done, self._weights, self._info)
+        self._take(self._n_done, self._weights, self._info, self._optimizer)
         return result
+
+    def _optimizer(self) -> dict[str, Array]:
+        mlp = self._mlp
+        if mlp.solver == "lbfgs":
+            raise TypeError("scipy does not tell what lbfgs knows of the curvature")
+        if not self._n_done:
+            return {}
+        optimizer = mlp._optimizer
+        moments = {
+            f"{name}/{number}": array
+            for name in _MOMENTS
+            for number, array in enumerate(getattr(optimizer, name, ()))
+        }
+        best = mlp.best_validation_score_ if mlp.early_stopping else mlp.best_loss_
+        numbers = {
+            "t": getattr(optimizer, "t", 0),
+            "learning_rate": optimizer.learning_rate,
+            "n_samples": mlp.t_,
+            "n_without_improvement": mlp._no_improvement_count,
+            "best": best,
+        }
+        return moments | {name: np.array(value) for name, value in numbers.items()}
 
     def _info(self) -> dict[str, float]:
         mlp = self._mlp
@@ -87,21 +109,29 @@ class _WatchedMLP:
         plain = type(self._mlp)._fit_lbfgs
         minimize = partial(scipy.optimize.minimize, callback=self._iterated)
         names = {"scipy": SimpleNamespace(optimize=SimpleNamespace(minimize=minimize))}
-        fit = FunctionType(
-            plain.__code__,
-            {**plain.__globals__, **names},
-            plain.__name__,
-            plain.__defaults__,
-            plain.__closure__,
-        )
-        return fit(self._mlp, *args, **kwargs)
+        return _rebound(plain, names)(self._mlp, *args, **kwargs)
 
     def _iterated(self, intermediate_result: Any) -> None:
         # The name of the argument tells scipy what to pass.
         now = intermediate_result
         self._n_done += 1
         info = {"step": self._n_done, "train_loss": now.fun}
-        self._take(self._n_done, partial(_unpacked, self._mlp, now.x), lambda: info)
+        unpack = partial(_unpacked, self._mlp, now.x)
+        self._take(self._n_done, unpack, lambda: info, self._optimizer)
+
+
+_MOMENTS = ("ms", "vs", "velocities")
+
+
+def _rebound(function: Any, names: dict[str, Any]) -> FunctionType:
+    """Return a function with other values for some of its global names."""
+    return FunctionType(
+        function.__code__,
+        {**function.__globals__, **names},
+        function.__name__,
+        function.__defaults__,
+        function.__closure__,
+    )
 
 
 def _named(coefs: list[Array], intercepts: list[Array]) -> dict[str, Array]:
@@ -133,6 +163,57 @@ def _resume_mlp(mlp: Any) -> None:
         mlp.best_loss_ = None if mlp.early_stopping else np.inf
         mlp.validation_scores_ = [] if mlp.early_stopping else None
         mlp.best_validation_score_ = -np.inf if mlp.early_stopping else None
+    # Of the best candidate, that of the end of training was restored.
+    vars(mlp).pop("_optimizer", None)
+
+
+def _restore_mlp(mlp: Any, state: Mapping[str, Array]) -> None:
+    """Let the next ``fit`` use an optimizer with the state of an earlier one."""
+    if not state:
+        return
+    from sklearn.neural_network._multilayer_perceptron import BaseMultilayerPerceptron
+
+    if type(mlp)._fit_stochastic is not BaseMultilayerPerceptron._fit_stochastic:
+        raise TypeError(f"{type(mlp).__name__} has a training loop of its own")
+    mlp.t_ = int(state["n_samples"])
+    mlp._no_improvement_count = int(state["n_without_improvement"])
+    best = "best_validation_score_" if mlp.early_stopping else "best_loss_"
+    setattr(mlp, best, float(state["best"]))
+    vars(mlp)["_fit_stochastic"] = _FitOn(mlp, dict(state))
+
+
+class _FitOn:
+    """``_fit_stochastic`` of a network whose optimizer has a past; used once."""
+
+    def __init__(self, mlp: Any, state: dict[str, Array]):
+        self._mlp = mlp
+        self._state = state
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        mlp = self._mlp
+        vars(mlp).pop("_fit_stochastic", None)
+        plain = type(mlp)._fit_stochastic
+        names = ("AdamOptimizer", "SGDOptimizer")
+        made = {name: partial(self._make, plain.__globals__[name]) for name in names}
+        return _rebound(plain, made)(mlp, *args, **kwargs)
+
+    def _make(self, cls: Any, *args: Any, **kwargs: Any) -> Any:
+        mlp, state = self._mlp, self._state
+        optimizer = cls(*args, **kwargs)
+        for name in _MOMENTS:
+            known = getattr(optimizer, name, ())
+            arrays = [state[f"{name}/{number}"] for number in range(len(known))]
+            if arrays:
+                setattr(optimizer, name, arrays)
+        if hasattr(optimizer, "t"):
+            optimizer.t = int(state["t"])
+        optimizer.learning_rate = float(state["learning_rate"])
+        # What scikit-learn does between the snapshot and the next epoch.
+        optimizer.iteration_ends(mlp.t_)
+        if mlp._no_improvement_count > mlp.n_iter_no_change:
+            optimizer.trigger_stopping("", False)
+            mlp._no_improvement_count = 0
+        return optimizer
 
 
 # -- boosting: all stages are in the final model -------------------------------------
@@ -155,7 +236,7 @@ def _cut_hist(model: Any, epoch: int) -> None:
 
 EPOCHS = {
     "sklearn.neural_network._multilayer_perceptron.BaseMultilayerPerceptron": Epochs(
-        watch=_watch_mlp, resume=_resume_mlp
+        watch=_watch_mlp, resume=_resume_mlp, restore=_restore_mlp
     ),
     "sklearn.ensemble._gb.BaseGradientBoosting": Epochs(
         count=lambda model: len(model.estimators_),

@@ -21,9 +21,11 @@ class SnapshotCallback(Callback):  # type: ignore[misc]
         self,
         take: TakeSnapshot | None = None,
         weights: Callable[[Any], Mapping[str, Array]] | None = None,
+        optimizer: Callable[[Any], Mapping[str, Array]] | None = None,
     ):
         self.take = take
         self.weights = weights
+        self.optimizer = optimizer
         self.n_done = self.n_steps = 0
         self.learning_rate = float("nan")
 
@@ -62,8 +64,12 @@ class SnapshotCallback(Callback):  # type: ignore[misc]
         self._take(net, {"learning_rate": self.learning_rate, **info})
 
     def _take(self, net: Any, info: dict[str, float]) -> None:
-        if self.take is not None and self.weights is not None:
-            weights, n_steps = self.weights, self.n_steps
-            self.take(
-                self.n_done, lambda: weights(net), lambda: {"step": n_steps, **info}
+        take, weights, optimizer = self.take, self.weights, self.optimizer
+        if take is not None and weights is not None and optimizer is not None:
+            n_steps = self.n_steps
+            take(
+                self.n_done,
+                lambda: weights(net),
+                lambda: {"step": n_steps, **info},
+                lambda: optimizer(net),
             )

@@ -515,7 +515,12 @@ def _callback(take: TakeSnapshot) -> Any:
 
         def _take(self, info: dict[str, float]) -> None:
             model = self.model
-            take(self.n_done, lambda: weights_now(model), lambda: _info(model, info))
+            take(
+                self.n_done,
+                lambda: weights_now(model),
+                lambda: _info(model, info),
+                lambda: _optimizer_now(model),
+            )
 
     return SnapshotCallback()
 
@@ -535,6 +540,22 @@ class _WeightsReader:
         if list(map(id, variables)) != list(map(id, self._variables)):
             self._variables, self._names = variables, _variable_names(model)
         return _weights_of(variables, self._names)
+
+
+def _optimizer_now(model: Any) -> dict[str, Array]:
+    if getattr(model, "optimizer", None) is None:
+        raise TypeError("the model has no optimizer")
+    variables = model.optimizer.variables
+    return {str(n): _array_of(variable) for n, variable in enumerate(variables)}
+
+
+def _restore_scikeras(estimator: Any, found: Mapping[str, Array]) -> None:
+    model = estimator.model_
+    optimizer = model.optimizer
+    if not optimizer.built:
+        optimizer.build(model.trainable_variables)
+    for number, array in found.items():
+        optimizer.variables[int(number)].assign(array)
 
 
 def _info(model: Any, info: dict[str, float]) -> dict[str, float]:
@@ -663,6 +684,7 @@ EPOCHS = {
     "scikeras.wrappers.BaseWrapper": Epochs(
         watch=_watch_scikeras,
         resume=_resume,
+        restore=_restore_scikeras,
     ),
 }
 """Qualified class name -> how its epochs are followed; subclasses included."""

@@ -589,7 +589,7 @@ def _restore_optimizer(optimizer: Any, state: Mapping[str, Any]) -> None:
 def _watch(net: Any, take: TakeSnapshot) -> Iterator[None]:
     from weightsearch.frameworks._skorch_callback import SnapshotCallback
 
-    callback = SnapshotCallback(take, _weights_now)
+    callback = SnapshotCallback(take, _weights_now, _optimizers_now)
 
     def initialize_callbacks() -> None:
         vars(net).pop("_initialize_callbacks", None)
@@ -611,6 +611,60 @@ def _weights_now(net: Any) -> Weights:
     # What is left out is named at the end of the fit.
     weights, _ = collect_weights(net)
     return Weights() if weights is None else weights
+
+
+def _optimizers_now(net: Any) -> dict[str, Array]:
+    """State of a net's optimizers; numbers that are not tensors are so named."""
+    found: dict[str, Array] = {}
+
+    def keep(name: str, value: Any) -> None:
+        if hasattr(value, "detach"):
+            found[name] = value.detach().cpu().numpy()
+        elif isinstance(value, int | float):
+            found[f"{name}/{_NUMBER}"] = np.array(value)
+        elif isinstance(value, tuple) and all(
+            isinstance(v, int | float) for v in value
+        ):
+            found[f"{name}/{_NUMBER}"] = np.array(value)
+        else:
+            raise TypeError(f"{name} is a {type(value).__name__}, and not an array")
+
+    for name in net._optimizers:
+        state = getattr(net, f"{name}_").state_dict()
+        for number, entry in state["state"].items():
+            for key, value in entry.items():
+                keep(f"{name}/{number}/{key}", value)
+        for number, group in enumerate(state["param_groups"]):
+            for key, value in group.items():
+                # Names and what was left out do not change in training.
+                if key != "params" and not isinstance(value, str | type(None)):
+                    keep(f"{name}/{_GROUP}{number}/{key}", value)
+    return found
+
+
+_GROUP, _NUMBER = "group ", "number"
+
+
+def _restore_optimizers(net: Any, found: Mapping[str, Array]) -> None:
+    import torch
+
+    for name in net._optimizers:
+        optimizer = getattr(net, f"{name}_")
+        state = optimizer.state_dict()
+        for path, array in found.items():
+            of, number, key, *kind = path.split("/")
+            if of != name:
+                continue
+            if kind:
+                value = tuple(array.tolist()) if array.ndim else array.item()
+            else:
+                value = torch.from_numpy(array.copy())
+            if number.startswith(_GROUP):
+                groups = state["param_groups"]
+                groups[int(number.removeprefix(_GROUP))][key] = value
+            else:
+                state["state"].setdefault(int(number), {})[key] = value
+        optimizer.load_state_dict(state)
 
 
 def _resume(net: Any) -> None:
@@ -647,5 +701,9 @@ REBUILDERS = {
 CONTENTS = {"torch.nn.modules.module.Module": _module_content}
 """Qualified class name -> what distinguishes its objects from one another."""
 
-EPOCHS = {"skorch.net.NeuralNet": Epochs(watch=_watch, resume=_resume)}
+EPOCHS = {
+    "skorch.net.NeuralNet": Epochs(
+        watch=_watch, resume=_resume, restore=_restore_optimizers
+    )
+}
 """Qualified class name -> how its epochs are followed; subclasses included."""

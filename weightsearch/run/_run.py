@@ -78,6 +78,7 @@ from weightsearch.run._soup import mean_of
 from weightsearch.run._trajectories import (
     Trajectory,
     cut_model,
+    optimizer_at,
     resumable,
     stack_at,
     weights_at,
@@ -1120,8 +1121,10 @@ default="average"
     ) -> Any:
         """Rebuild a candidate's estimator as it was after an epoch, to train it on.
 
-        Its next call of ``fit`` begins with the weights of that epoch. The optimizer
-        begins anew: its moments are not in a snapshot.
+        Its next call of ``fit`` begins with the weights of that epoch. With snapshots
+        of the optimizer (:class:`~weightsearch.SnapshotPlan`) it trains on as it did,
+        bit for bit, if it gets the same batches and random numbers; otherwise the
+        optimizer begins anew.
 
         Parameters
         ----------
@@ -1141,7 +1144,8 @@ default="average"
         ------
         WeightsNotFoundError, UntrustedTypeError, RebuildError, SnapshotError
             As in :meth:`load_estimator`; RebuildError also if the framework cannot
-            train it on, which says what to do instead.
+            train it on, SnapshotError if the state of the optimizer was wanted and
+            could not be kept. Both say what to do instead.
         """
         number = self._number(candidate)
         model = self.load_estimator(
@@ -1152,7 +1156,11 @@ default="average"
             trusted=trusted,
             epoch=epoch,
         )
-        return resumable(model, f"Candidate {number} of run {self.name}")
+        what = f"Candidate {number} of run {self.name}"
+        row = self._row(number, split)
+        assert row is not None
+        state = optimizer_at(self._source, row, epoch, what)
+        return resumable(model, what, state)
 
     def export(
         self,

@@ -9,7 +9,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from weightsearch._records import Array, FitSnapshots, RunSource, Weights, WeightSpecs
+from weightsearch._records import (
+    OPTIMIZER,
+    OPTIMIZER_KEPT,
+    Array,
+    FitSnapshots,
+    RunSource,
+    Weights,
+    WeightSpecs,
+)
 from weightsearch.exceptions import (
     RebuildError,
     SnapshotError,
@@ -18,7 +26,14 @@ from weightsearch.exceptions import (
 from weightsearch.frameworks._epochs import epochs_of, final_estimator
 from weightsearch.run._weights import listed
 
-__all__ = ["Trajectory", "cut_model", "resumable", "stack_at", "weights_at"]
+__all__ = [
+    "Trajectory",
+    "cut_model",
+    "optimizer_at",
+    "resumable",
+    "stack_at",
+    "weights_at",
+]
 
 _METRICS = "metrics/"
 
@@ -150,7 +165,44 @@ class Trajectory(Mapping[str, Array]):
 def snapshot_names(snapshots: FitSnapshots) -> list[str]:
     """Return the names of the weights that snapshots have."""
     specs = snapshots.specs(0) if len(snapshots) else None
-    return [] if specs is None else [spec.name for spec in specs.arrays]
+    names = [] if specs is None else [spec.name for spec in specs.arrays]
+    return [name for name in names if not name.startswith(OPTIMIZER)]
+
+
+def optimizer_at(
+    source: RunSource, row: int, epoch: int, what: str
+) -> dict[str, Array] | None:
+    """Return the state of a fit's optimizer after an epoch; None if not wanted.
+
+    Raises
+    ------
+    SnapshotError
+        If it could not be kept.
+    """
+    snapshots = source.snapshots(row)
+    if snapshots is None:
+        return None
+    index = index_of(snapshots, epoch, what)
+    # The first steps of most optimizers make their moments.
+    specs = {id(one): one for one in map(snapshots.specs, range(index + 1))}
+    names = {
+        spec.name: None
+        for one in specs.values()
+        for spec in (() if one is None else one.arrays)
+        if spec.name.startswith(OPTIMIZER)
+    }
+    at = np.array([index])
+    found = {name: read_weight(snapshots, name, at)[0, ...] for name in names}
+    kept = found.pop(OPTIMIZER_KEPT, None)
+    if kept is None:
+        return None
+    if not kept:
+        raise SnapshotError(
+            f"{what} cannot be trained on as it was: the state of its optimizer could "
+            "not be kept, of which its search warned. To train it with a new one, set "
+            "warm_start=True on load_estimator(candidate, epoch=...)."
+        )
+    return {name.removeprefix(OPTIMIZER): array for name, array in found.items()}
 
 
 def index_of(snapshots: FitSnapshots, epoch: int, what: str = "") -> int:
@@ -223,8 +275,10 @@ def cut_model(estimator: Any, epoch: int, what: str) -> Any:
     return estimator
 
 
-def resumable(estimator: Any, what: str) -> Any:
+def resumable(estimator: Any, what: str, state: Mapping[str, Array] | None) -> Any:
     """Let ``fit`` of a rebuilt estimator go on from its weights.
+
+    Its optimizer has a state, or else is a new one.
 
     Raises
     ------
@@ -234,10 +288,17 @@ def resumable(estimator: Any, what: str) -> Any:
     _, final = final_estimator(estimator)
     epochs = epochs_of(type(final))
     reason = "it has no epochs" if epochs is None else epochs.why_not_resumed
-    if epochs is not None and epochs.resume is not None:
-        epochs.resume(final)
-        return estimator
-    raise RebuildError(f"{what} cannot be trained on: {reason}.")
+    if epochs is None or epochs.resume is None:
+        raise RebuildError(f"{what} cannot be trained on: {reason}.")
+    epochs.resume(final)
+    if state is not None and epochs.restore is not None:
+        try:
+            epochs.restore(final, state)
+        except (TypeError, ValueError, LookupError) as error:
+            raise RebuildError(
+                f"{what}: the state of its optimizer does not fit this model: {error}."
+            ) from error
+    return estimator
 
 
 def stack_at(

@@ -6,9 +6,11 @@ from weightsearch.search._halving_search import (
     WeightTrackingHalvingRandomSearchCV,
 )
 from weightsearch.search._randomized_search import WeightTrackingRandomizedSearchCV
+from weightsearch.search._snapshots import SnapshotPlan
 from weightsearch.search._tracked import TrackedSearch
 
 __all__ = [
+    "SnapshotPlan",
     "TrackedSearch",
     "WeightTrackingGridSearchCV",
     "WeightTrackingHalvingGridSearchCV",

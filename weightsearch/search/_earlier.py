@@ -8,7 +8,7 @@ from typing import Any
 
 from weightsearch._identity import differences
 from weightsearch._records import Array, RunHeader, RunSource
-from weightsearch.search._snapshots import SnapshotPlan
+from weightsearch.search._snapshots import WantedSnapshots
 from weightsearch.store import WriteSession
 
 __all__ = ["same_run", "superseded", "unfinished_splits", "what_differs"]
@@ -121,7 +121,7 @@ def same_run(
     params: Sequence[str],
     kept: Mapping[str, bool],
     best_index: int | None,
-    snapshots: SnapshotPlan | None = None,
+    snapshots: WantedSnapshots | None = None,
 ) -> str | None:
     """Return a complete run of the store that contains all of a new one.
 
@@ -136,7 +136,7 @@ def same_run(
         Identities of its fits, and whether they have weights.
     best_index : int or None
         Its best candidate.
-    snapshots : SnapshotPlan or None
+    snapshots : WantedSnapshots or None
         Snapshots that its fits have.
 
     Returns

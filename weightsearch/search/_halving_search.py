@@ -113,7 +113,7 @@ class WeightTrackingHalvingGridSearchCV(
         eliminated ones. Params that occur in several iterations are refit once, as
         the candidate of the last one; if `resource` is a param, they differ in it
         and each is refit.
-    snapshots : None, "all", int, list of int or callable, default=None
+    snapshots : None, "all", int, list of int, callable or SnapshotPlan, default=None
         Epochs after which the weights are kept too, in the fits that `capture` keeps:
         all, every n-th, those of a list, or those for which ``snapshots(epoch)`` is
         True. Epoch 0 is the state before training. For Keras and skorch models,

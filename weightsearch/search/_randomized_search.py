@@ -67,13 +67,14 @@ class WeightTrackingRandomizedSearchCV(
         sampled without replacement, so a larger `n_iter` draws from scratch.
     compression : {"gzip", "lzf"}, dict or None, default=None
         How the store's arrays are compressed.
-    snapshots : None, "all", int, list of int or callable, default=None
+    snapshots : None, "all", int, list of int, callable or SnapshotPlan, default=None
         Epochs after which the weights are kept too, in the fits that `capture` keeps:
         all, every n-th, those of a list, or those for which ``snapshots(epoch)`` is
         True. Epoch 0 is the state before training. For Keras and skorch models,
         :class:`~sklearn.neural_network.MLPClassifier` and ``MLPRegressor``, alone or
         as the last step of a pipeline. Gradient boosting has all its stages in the
         final model. Results are the same with and without.
+        :class:`~weightsearch.SnapshotPlan` also keeps the state of the optimizer.
     share_prefixes : bool or int, default=True
         Whether equal first steps of candidates' pipelines are fitted once per split;
         an int is the bytes of transformed data that each process keeps for it at most

@@ -61,7 +61,7 @@ from weightsearch.search._rebuilding import (
     rebuild_best,
 )
 from weightsearch.search._sklearn import asks_only, scoring_of
-from weightsearch.search._snapshots import SnapshotPlan, Snapshotter, all_in_model
+from weightsearch.search._snapshots import Snapshotter, WantedSnapshots, all_in_model
 from weightsearch.search._unseeded import RecordedSplitter, drawing, is_unrepeatable
 from weightsearch.store import StoredFit, WriteSession, check_storable
 
@@ -87,7 +87,7 @@ class SearchRecorder:
         The search's own.
     in_place : bool
         Whether progress may be updated in place on a terminal.
-    snapshots : SnapshotPlan, default=None
+    snapshots : WantedSnapshots, default=None
         Which snapshots the fits that are kept take.
     """
 
@@ -103,7 +103,7 @@ class SearchRecorder:
         n_jobs: int | None = None,
         refit: Any = True,
         in_place: bool = True,
-        snapshots: SnapshotPlan | None = None,
+        snapshots: WantedSnapshots | None = None,
     ):
         self.snapshots = snapshots
         self.best_snapshotter: Snapshotter | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from numbers import Integral
@@ -13,7 +13,14 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
-from weightsearch._records import Array, Outcome, Snapshots
+from weightsearch._records import (
+    OPTIMIZER,
+    OPTIMIZER_KEPT,
+    Array,
+    FitSnapshots,
+    Outcome,
+    Snapshots,
+)
 from weightsearch.exceptions import SnapshotError, SnapshotWarning, StoreError
 from weightsearch.frameworks._epochs import epochs_of, final_estimator, why_no_epochs
 from weightsearch.store import Spool, StoredFit
@@ -21,6 +28,7 @@ from weightsearch.store import Spool, StoredFit
 __all__ = [
     "SnapshotPlan",
     "Snapshotter",
+    "WantedSnapshots",
     "all_in_model",
     "check_epochs",
     "follow_fit",
@@ -38,6 +46,31 @@ _DTYPES = {"epoch": np.int64, "step": np.int64, "time": np.float64}
 
 @dataclass(frozen=True)
 class SnapshotPlan:
+    """A value for the param ``snapshots`` of a search, with more than epochs.
+
+    Parameters
+    ----------
+    epochs : "all", int, list of int or callable, default="all"
+        The epochs, as the param itself takes them.
+    optimizer : bool, default=False
+        Whether the state of the optimizer is kept with each snapshot, such as Adam's
+        moments. Then :meth:`Run.rewind <weightsearch.Run.rewind>` gives a model that
+        trains on as it did, bit for bit, if it gets the same batches and random
+        numbers. Adam's state takes twice the room of the weights.
+
+    Examples
+    --------
+    >>> from weightsearch import SnapshotPlan
+    >>> SnapshotPlan(10, optimizer=True)
+    SnapshotPlan(epochs=10, optimizer=True)
+    """
+
+    epochs: Any = "all"
+    optimizer: bool = False
+
+
+@dataclass(frozen=True)
+class WantedSnapshots:
     """Which snapshots a search takes.
 
     Attributes
@@ -45,10 +78,13 @@ class SnapshotPlan:
     wanted : "all", int, tuple of int or callable
     store : Path
         The store's file.
+    optimizer : bool
+        Whether the state of the optimizer is kept too.
     """
 
     wanted: Any
     store: Path = Path()
+    optimizer: bool = False
 
     def wants(self, epoch: int) -> bool:
         """Whether the state after an epoch is kept."""
@@ -75,6 +111,8 @@ class SnapshotPlan:
         found = stored.snapshots
         if found is None:
             return False
+        if self.optimizer and len(found) and not has_optimizer(found):
+            return False
         have = set(found.columns["epoch"].tolist())
         return all(
             epoch in have or not self.wants(epoch)
@@ -82,7 +120,7 @@ class SnapshotPlan:
         )
 
 
-def make_plan(snapshots: Any) -> SnapshotPlan | None:
+def make_plan(snapshots: Any) -> WantedSnapshots | None:
     """Check the param ``snapshots`` of a search.
 
     Raises
@@ -92,15 +130,22 @@ def make_plan(snapshots: Any) -> SnapshotPlan | None:
     """
     if snapshots is None:
         return None
+    if isinstance(snapshots, SnapshotPlan):
+        epochs = _epochs(snapshots.epochs)
+        return WantedSnapshots(epochs, optimizer=bool(snapshots.optimizer))
+    return WantedSnapshots(_epochs(snapshots))
+
+
+def _epochs(snapshots: Any) -> Any:
     if callable(snapshots) or snapshots == "all":
-        return SnapshotPlan(snapshots)
+        return snapshots
     if _is_integer(snapshots):
         if snapshots < 1:
             raise SnapshotError(
                 f"snapshots={snapshots} is not a positive number: an int n keeps every "
                 "n-th epoch."
             )
-        return SnapshotPlan(int(snapshots))
+        return int(snapshots)
     if isinstance(snapshots, str | bytes | Mapping) or not isinstance(
         snapshots, Iterable
     ):
@@ -119,7 +164,13 @@ def make_plan(snapshots: Any) -> SnapshotPlan | None:
     repeated = sorted({epoch for epoch in epochs if epochs.count(epoch) > 1})
     if repeated:
         raise SnapshotError(f"snapshots={epochs!r} has epoch {repeated[0]} twice.")
-    return SnapshotPlan(tuple(sorted(map(int, epochs))))
+    return tuple(sorted(map(int, epochs)))
+
+
+def has_optimizer(snapshots: FitSnapshots) -> bool:
+    """Whether the state of the optimizer was wanted when they were taken."""
+    specs = snapshots.specs(0)
+    return specs is not None and specs.find(OPTIMIZER_KEPT) is not None
 
 
 def _is_integer(value: Any) -> bool:
@@ -180,14 +231,14 @@ class Snapshotter:
 
     Parameters
     ----------
-    plan : SnapshotPlan
+    plan : WantedSnapshots
     run : str
         Uid of the run.
     candidate, split : int
         The fit.
     """
 
-    def __init__(self, plan: SnapshotPlan, run: str, candidate: int, split: int):
+    def __init__(self, plan: WantedSnapshots, run: str, candidate: int, split: int):
         self._plan = plan
         self._fit = run, candidate, split
         self._began = self._spooled_at = 0.0
@@ -196,6 +247,8 @@ class Snapshotter:
         self._n_epochs = 0
         self._prefix = ""
         self._names: list[str] = []
+        self._paths: list[str] = []
+        self._weights: Set[str] = set()
         self._kinds: list[tuple[np.dtype[Any], tuple[int, ...]]] = []
         # One each per weight: of the block that is gathered, and the last content.
         self._contents: list[list[bytes]] = []
@@ -248,30 +301,68 @@ class Snapshotter:
         epoch: int,
         weights: Callable[[], Mapping[str, Array]],
         info: Callable[[], Mapping[str, float]],
+        optimizer: Callable[[], Mapping[str, Array]],
     ) -> None:
         start = time.perf_counter()
         self._n_epochs = epoch
         self._n_taken += 1
         if self._plan.wants(epoch):
             seconds = start - self._began - self.seconds
-            self._add(weights(), {"epoch": epoch, "time": seconds, **info()})
+            arrays = weights()
+            state = self._optimizer_state(optimizer) if self._plan.optimizer else {}
+            self._add(arrays, state, {"epoch": epoch, "time": seconds, **info()})
         if start - self._spooled_at > _SPOOL_SECONDS and self._n_taken > 1:
             self._spool_now_and_then()
         self.seconds += time.perf_counter() - start
 
-    def _add(self, weights: Mapping[str, Array], info: dict[str, float]) -> None:
-        names, arrays = list(weights), list(weights.values())
-        if not names:
+    def _optimizer_state(
+        self, optimizer: Callable[[], Mapping[str, Array]]
+    ) -> dict[str, Array]:
+        try:
+            state = optimizer()
+        except TypeError as error:
+            note = (
+                f"The state of the optimizer could not be kept: {error}. The models "
+                "cannot be trained on as they were."
+            )
+            if note not in map(str, self._notes):
+                self._notes.append(SnapshotWarning(note))
+            return {OPTIMIZER_KEPT: np.array(False)}
+        named = {OPTIMIZER + name: array for name, array in state.items()}
+        return {OPTIMIZER_KEPT: np.array(True), **named}
+
+    def _add(
+        self,
+        weights: Mapping[str, Array],
+        state: Mapping[str, Array],
+        info: dict[str, float],
+    ) -> None:
+        if not weights:
             self._warn_of_missing(info["epoch"], info["epoch"])
             return
+        names = [*weights, *state]
+        arrays = [*weights.values(), *state.values()]
         kinds = [(array.dtype, array.shape) for array in arrays]
         if kinds != self._kinds or names != self._names:
-            if set(self._names) < set(names):
+            if self._weights < weights.keys():
                 # Lazy modules have no weights before they have seen a batch.
                 self._forget()
             self._flush()
+            known = dict(
+                zip(self._names, zip(self._kinds, self._last, strict=True), strict=True)
+            )
+            self._last = [
+                known[name][1] if name in known and known[name][0] == kind else None
+                for name, kind in zip(names, kinds, strict=True)
+            ]
             self._names, self._kinds = names, kinds
-            self._last = [None] * len(names)
+            self._weights = set(weights)
+            self._paths = [*(self._prefix + name for name in weights), *state]
+            if any(path.startswith(OPTIMIZER) for path in self._paths[: len(weights)]):
+                raise SnapshotError(
+                    f"There is a weight whose name begins with {OPTIMIZER!r}, as the "
+                    "state of the optimizer does. Rename the step of the pipeline."
+                )
             self._begin_block()
         for number, array in enumerate(arrays):
             content = array.tobytes()
@@ -297,6 +388,7 @@ class Snapshotter:
         self._spool = None
         self._needs_spool = False
         self._blocks, self._kept = [], []
+        self._last = [None] * len(self._names)
         self._begin_block()
         self._n_spooled = self._n_bytes = 0
 
@@ -315,14 +407,14 @@ class Snapshotter:
             return
         block = _columns(self._infos)
         gathered = zip(
-            self._names, self._kinds, self._changed, self._contents, strict=True
+            self._paths, self._kinds, self._changed, self._contents, strict=True
         )
         for name, (dtype, shape), changes, contents in gathered:
             changed = np.array(changes, bool)
             if not changed.all():
-                block[f"changed/{self._prefix}{name}"] = changed
+                block[f"changed/{name}"] = changed
             raw = np.frombuffer(b"".join(contents), dtype)
-            block[f"weights/{self._prefix}{name}"] = raw.reshape(len(contents), *shape)
+            block[f"weights/{name}"] = raw.reshape(len(contents), *shape)
         self._blocks.append(block)
         self._begin_block()
 

@@ -45,7 +45,7 @@ from weightsearch.search._sklearn import (
 from weightsearch.search._sklearn._fit import fit_search
 from weightsearch.search._sklearn._prefixes import Sharing
 from weightsearch.search._sklearn._refit import refit_candidates
-from weightsearch.search._snapshots import SnapshotPlan, check_epochs, make_plan
+from weightsearch.search._snapshots import WantedSnapshots, check_epochs, make_plan
 from weightsearch.store import WriteSession
 
 __all__ = ["TrackedSearch"]
@@ -218,7 +218,7 @@ class TrackedSearch(CallbackSearch):
 
     @contextmanager
     def _recording(
-        self, X: Any, y: Any, params: Mapping[str, Any], plan: SnapshotPlan | None
+        self, X: Any, y: Any, params: Mapping[str, Any], plan: WantedSnapshots | None
     ) -> Iterator[tuple[SearchRecorder, _Place]]:
         folder = None
         if self.store is None:
