@@ -68,10 +68,6 @@ class PagedFile(io.RawIOBase):
         self._at = base + offset
         return self._at
 
-    def tell(self) -> int:
-        """Return the place in the file."""
-        return self._at
-
     def readinto(self, buffer: Any, /) -> int:
         """Fill the buffer as far as the file goes."""
         at, view = self._at, memoryview(buffer).cast("B")

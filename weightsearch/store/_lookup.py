@@ -13,7 +13,7 @@ import numpy as np
 from weightsearch._records import Array, FitSnapshots, RunHeader, RunSource, Weights
 from weightsearch.exceptions import StoreError
 from weightsearch.store import _schema as names
-from weightsearch.store._catalog import FIT, fit_records
+from weightsearch.store._catalog import FIT, CatalogEntry, fit_records
 from weightsearch.store._log_file import LogFile
 from weightsearch.store._log_run import LogRun
 from weightsearch.store._reader import Hdf5Store
@@ -100,11 +100,32 @@ class StoreLookup:
     @property
     def runs(self) -> list[RunSource]:
         """All runs, oldest first, except those whose fits cannot be listed."""
-        store = self._open()
-        stored = list(store.runs.values()) if store is not None else []
-        return [run for run in stored if run.is_readable()] + [
-            run for run in self.log_runs if run.counts
+        in_log = [run for run in self.log_runs if run.counts]
+        return [*self._stored(lambda entry: True), *in_log]
+
+    def unfinished(self) -> list[RunSource]:
+        """Runs that were not completed, oldest first."""
+        in_log = [run for run in self.log_runs if not run.complete]
+        return [*self._stored(lambda entry: entry.status != "complete"), *in_log]
+
+    def complete(self, fingerprint: str) -> list[RunSource]:
+        """Complete runs of an identity, newest first."""
+        wanted = "complete", fingerprint
+        stored = self._stored(lambda entry: (entry.status, entry.fingerprint) == wanted)
+        in_log = [
+            run
+            for run in self.log_runs
+            if run.complete and run.header.fingerprint == fingerprint
         ]
+        return [*stored, *in_log][::-1]
+
+    def _stored(self, wanted: Callable[[CatalogEntry], bool]) -> Iterator[RunSource]:
+        store = self._open()
+        if store is not None:
+            for entry in filter(wanted, store.entries):
+                run = store.by_uid(entry.uid)
+                if run is not None and run.is_readable():
+                    yield run
 
     @property
     def log_runs(self) -> list[LogRun]:
@@ -131,33 +152,6 @@ class StoreLookup:
             except StoreError:
                 # A damaged run is skipped; verify reports it.
                 continue
-
-    def unfinished(self) -> list[RunSource]:
-        """Runs that were not completed, oldest first."""
-        store = self._open()
-        found: list[RunSource] = []
-        if store is not None:
-            for entry in store.entries:
-                run = store.by_uid(entry.uid) if entry.status != "complete" else None
-                if run is not None and run.is_readable():
-                    found.append(run)
-        return found + [run for run in self.log_runs if not run.complete]
-
-    def complete(self, fingerprint: str) -> list[RunSource]:
-        """Complete runs of an identity, newest first."""
-        store = self._open()
-        found: list[RunSource] = [
-            run
-            for run in reversed(self.log_runs)
-            if run.complete and run.header.fingerprint == fingerprint
-        ]
-        if store is not None:
-            for entry in reversed(store.entries):
-                if (entry.status, entry.fingerprint) == ("complete", fingerprint):
-                    stored = store.by_uid(entry.uid)
-                    if stored is not None and stored.is_readable():
-                        found.append(stored)
-        return found
 
     def __bool__(self) -> bool:
         store = self._open()

@@ -204,7 +204,6 @@ class _Writer:
         self._view = StoreView(root)
         self._entries = {entry.uid: entry for entry in self._view.catalog.entries}
         self._runs = h5g.open(root.gid, names.G_RUNS.encode())
-        self._kept = h5g.open(root.gid, names.G_KEPT.encode())
         catalog = self._view.catalog
         if catalog.problem is None and all(e.number >= 0 for e in catalog.entries):
             index = h5g.open(root.gid, names.G_INDEX.encode())
