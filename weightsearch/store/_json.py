@@ -32,9 +32,9 @@ def dumps(value: Any) -> str:
     """
     try:
         text = _ENCODER.encode(value)
-        # A key that is not text is turned into text silently, so only texts that
-        # hold neither can skip the slow way.
-        exact = _keys_are_text(value) and not any(tag in text for tag in _TAGS)
+        # A key that is not text is turned into text silently, and a tag must be told
+        # from a key that looks like one.
+        exact = "$" not in text and _keys_are_text(value)
     except ValueError:
         exact = False
     if not exact:
@@ -79,20 +79,21 @@ def _plain(value: Any) -> Any:
 
 # Made once: it takes as long as encoding a fit's result.
 _ENCODER = json.JSONEncoder(allow_nan=False, default=_plain, separators=(",", ":"))
-_LEAVES = (str, int, float, type(None))
+_LEAVES = frozenset((str, int, float, bool, type(None)))
 
 
 def _keys_are_text(value: Any) -> bool:
-    if isinstance(value, _LEAVES):
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if type(key) is not str or (
+                type(item) not in _LEAVES and not _keys_are_text(item)
+            ):
+                return False
         return True
-    if isinstance(value, Mapping):
-        return all(
-            isinstance(key, str) and (isinstance(item, _LEAVES) or _keys_are_text(item))
-            for key, item in value.items()
-        )
     if isinstance(value, (list, tuple)):
         return all(map(_keys_are_text, value))
-    return True
+    # Other mappings take the slow way.
+    return not isinstance(value, Mapping)
 
 
 def _encode(value: Any) -> Any:

@@ -140,7 +140,9 @@ class WriteSession:
     def append(self, record: FitRecord) -> int:
         """Append a finished fit to the log; return its number in this run."""
         snapshots = record.snapshots
-        with read_spool(None if snapshots is None else snapshots.spooled) as spooled:
+        if snapshots is None or snapshots.spooled is None:
+            return self._begun().append(record)
+        with read_spool(snapshots.spooled) as spooled:
             return self._begun().append(record, spooled)
 
     def repeat(

@@ -42,7 +42,6 @@ from weightsearch.store._stacks import (
     StoredRows,
     plan,
     row_crcs,
-    row_of,
     write_architecture,
 )
 
@@ -270,7 +269,9 @@ class _Source:
         one, index = self._rows[row]
         return one.stored(index)
 
-    def blocks(self, rows: Sequence[int]) -> Iterator[tuple[int, Iterable[StoredRows]]]:
+    def blocks(
+        self, rows: Sequence[int]
+    ) -> Iterator[tuple[int, Iterable[StoredArray | StoredRows]]]:
         """Yield the arrays of rows, many at once where they come from a log."""
         start = 0
         while start < len(rows):
@@ -286,7 +287,7 @@ class _Source:
                     end += 1
                 yield from one.rows(index, end - start)
             else:
-                yield 1, row_of(one, index)
+                yield 1, one.stored(index)
             start = end
 
 

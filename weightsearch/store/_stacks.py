@@ -24,7 +24,7 @@ from typing import Any, Protocol
 import numpy as np
 from h5py import Dataset, h5d, h5g, h5t
 
-from weightsearch._records import Array, FitSnapshots, Weights, WeightSpec, WeightSpecs
+from weightsearch._records import Array, Weights, WeightSpec, WeightSpecs
 from weightsearch.exceptions import CorruptStoreError, WeightsNotFoundError
 from weightsearch.store import _schema as names
 from weightsearch.store._checked import CheckedDataset, CheckedGroup, as_bytes
@@ -158,7 +158,7 @@ def write_architecture(
     planned: Architecture,
     run: RowSource,
     filters: Filters,
-    blocks: Iterable[tuple[int, Iterable[StoredRows]]] | None = None,
+    blocks: Iterable[tuple[int, Iterable[StoredArray | StoredRows]]] | None = None,
 ) -> None:
     """Write the rows of one architecture.
 
@@ -183,17 +183,11 @@ def write_architecture(
         for path, shape, how in zip(paths, shapes, stored, strict=True)
     ]
     if blocks is None:
-        blocks = ((1, row_of(run, row)) for row in rows)
+        blocks = ((1, run.stored(row)) for row in rows)
     crcs = _write_rows(planned, blocks, stored, datasets)
     text = specs_json(planned.specs, kind=planned.kind, paths=paths)
     write_text(group, names.D_SPEC, text)
     write_column(group, names.D_ROW_CRC32, crcs)
-
-
-def row_of(run: RowSource | FitSnapshots, row: int) -> Iterator[StoredRows]:
-    """Yield the arrays of one row."""
-    for spec, raw, crc in run.stored(row):
-        yield spec, raw, np.array([crc], np.uint32)
 
 
 def _stored(run: RowSource, rows: list[int], spec: WeightSpec) -> Stored:
@@ -238,7 +232,7 @@ def _write_extents(
 
 def _write_rows(
     planned: Architecture,
-    blocks: Iterable[tuple[int, Iterable[StoredRows]]],
+    blocks: Iterable[tuple[int, Iterable[StoredArray | StoredRows]]],
     stored: list[Stored],
     datasets: list[h5d.DatasetID],
 ) -> Array:
