@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -76,104 +76,100 @@ def verify_file(path: Path | str | BinaryIO) -> list[Problem]:
     found: dict[Problem, None] = {}
     try:
         with Hdf5Store(path) as store:
-            for problem in _problems(store):
-                found[problem] = None
-    except StoreError as exc:
-        found[_problem(exc)] = None
+            for error in _errors(store):
+                found[_problem(error)] = None
+    except StoreError as error:
+        found[_problem(error)] = None
     return list(found)
 
 
-def _problems(store: Hdf5Store) -> Iterator[Problem]:
-    for danger in dangers(store.root):
-        yield _problem(danger)
-    yield from map(_problem, store.catalog.problems())
+def _problem(error: StoreError) -> Problem:
+    return Problem(getattr(error, "place", "") or "/", str(error))
+
+
+def _errors(store: Hdf5Store) -> Iterator[StoreError]:
+    yield from dangers(store.root)
+    yield from store.catalog.problems()
     referrers: dict[str, int] = {}
     uids: set[str] = set()
     for run in store.every_run:
-        yield from _run_problems(run)
+        for check in _CHECKS:
+            try:
+                yield from check(run)
+            except StoreError as error:
+                yield error
         try:
             if run.uid in uids:
-                place = f"/{run.entry.place}"
-                yield Problem(place, f"another run has the uid {run.uid} too")
+                yield run.group.refuse(f"another run has the uid {run.uid} too")
             uids.add(run.uid)
             for origin in set(run.fits().origin.tolist()) - {b"", run.uid.encode()}:
                 uid = origin.decode("ascii", "replace")
                 referrers[uid] = referrers.get(uid, 0) + 1
-        except StoreError as exc:
-            yield _problem(exc)
+        except StoreError as error:
+            yield error
     for entry in store.catalog.entries:
         found = referrers.get(entry.uid, 0)
         if entry.number >= 0 and entry.referrers != found:
-            message = f"{found} runs refer to it; the index has {entry.referrers}"
-            yield Problem(f"/{entry.place}", message)
+            what = f"{found} runs refer to it; the index has {entry.referrers}"
+            yield store.root.refuse(what, entry.place)
 
 
-def _run_problems(run: Hdf5Run) -> Iterator[Problem]:
-    checks: list[Callable[[], Iterator[Problem]]] = [
-        lambda: _header(run),
-        lambda: _read(run.params),
-        lambda: _read(run.cv_results),
-        lambda: _read(run.best_index),
-        lambda: _read(run.splits),
-        lambda: _fits(run),
-        lambda: _architectures(run),
-        lambda: map(_problem, run.problems()),
-        lambda: map(_problem, run.states.problems()),
-        lambda: map(_problem, run.all_snapshots.problems()),
-    ]
-    for check in checks:
-        try:
-            yield from check()
-        except StoreError as exc:
-            yield _problem(exc)
-
-
-def _read(method: Callable[[], object]) -> Iterator[Problem]:
-    method()
-    return iter(())
-
-
-def _header(run: Hdf5Run) -> Iterator[Problem]:
-    header, place = run.header, run.group.place
+def _header(run: Hdf5Run) -> Iterator[StoreError]:
+    header, group = run.header, run.group
     for name in (names.A_UID, names.A_STATUS, names.A_STARTED, names.A_FINISHED):
-        if run.group.text(name) != getattr(header, name):
-            yield Problem(place, f"the attribute {name} is not the header's")
-    if run.group.integer(names.A_N_SPLITS) != int(header.settings.get("n_splits") or 0):
-        yield Problem(place, "the attribute n_splits is not the header's")
+        if group.text(name) != getattr(header, name):
+            yield group.refuse(f"the attribute {name} is not the header's")
+    if group.integer(names.A_N_SPLITS) != int(header.settings.get("n_splits") or 0):
+        yield group.refuse("the attribute n_splits is not the header's")
     entry = run.entry
     if entry.started != header.started[:32] or (
         entry.status not in ("kept", header.status)
     ):
-        yield Problem(place, "the index and the header do not agree")
+        yield group.refuse("the index and the header do not agree")
 
 
-def _fits(run: Hdf5Run) -> Iterator[Problem]:
+def _fits(run: Hdf5Run) -> Iterator[StoreError]:
     fits, table = run.fits(), run.table
     if ((fits.candidate < 0) | (fits.candidate >= run.n_candidates)).any():
-        place = table.at(names.D_CANDIDATE)
-        yield Problem(place, "candidates that the run does not have")
+        yield table.refuse("candidates that the run does not have", names.D_CANDIDATE)
     if (fits.split < -1).any():
-        yield Problem(table.at(names.D_SPLIT), "splits below -1")
+        yield table.refuse("splits below -1", names.D_SPLIT)
     for row in range(len(fits)):
         try:
             run.result(row)
-        except StoreError as exc:
-            yield _problem(exc)
+        except StoreError as error:
+            yield error
 
 
-def _architectures(run: Hdf5Run) -> Iterator[Problem]:
+def _architectures(run: Hdf5Run) -> Iterator[StoreError]:
     places = run.places
     for number in range(run.n_architectures):
         try:
             found = run.architecture(number)
             rows = np.sort(places[places[:, 0] == number, 1])
             if not np.array_equal(rows, np.arange(found.count)):
-                place = found.group.place
-                yield Problem(place, "its rows are not those that the fits point at")
-            yield from map(_problem, found.verify())
-        except StoreError as exc:
-            yield _problem(exc)
+                yield found.group.refuse("its rows are not those that fits point at")
+            yield from found.verify()
+        except StoreError as error:
+            yield error
 
 
-def _problem(exc: StoreError) -> Problem:
-    return Problem(getattr(exc, "place", "") or "/", str(exc))
+def _read(read: Callable[[Hdf5Run], object]) -> Callable[[Hdf5Run], tuple[()]]:
+    def check(run: Hdf5Run) -> tuple[()]:
+        read(run)
+        return ()
+
+    return check
+
+
+_CHECKS: tuple[Callable[[Hdf5Run], Iterable[StoreError]], ...] = (
+    _header,
+    *map(_read, (Hdf5Run.params, Hdf5Run.cv_results)),
+    *map(_read, (Hdf5Run.best_index, Hdf5Run.splits)),
+    _fits,
+    _architectures,
+    Hdf5Run.problems,
+    lambda run: run.states.problems(),
+    lambda run: run.all_snapshots.problems(),
+)
+"""Of a run; each is made whatever the others find."""
