@@ -43,7 +43,7 @@ help:
 	@echo "make test-ecosystem  XGBoost, LightGBM, CatBoost, MLflow, polars, ..."
 	@echo "make package       wheel and sdist, installed into a bare environment"
 	@echo "make docs          HTML in docs/_build/html; warnings are errors"
-	@echo "make bench-quick   benchmarks at small sizes, 3 minutes; make bench: 30"
+	@echo "make bench-quick   benchmarks at small sizes, 4 minutes; make bench: 40"
 	@echo "make clean         remove environments and what tools leave"
 
 $(READY): pyproject.toml constraints/ci.txt

@@ -1,7 +1,7 @@
 """Run all benchmarks and put the table into docs/benchmarks.md.
 
-python benchmarks/run.py            at most 30 minutes on 2 cores
-python benchmarks/run.py --quick    at most 3, with smaller sizes
+python benchmarks/run.py            about 40 minutes on 2 cores
+python benchmarks/run.py --quick    about 4, with smaller sizes
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ _TITLES = {
     "store": "Writing",
     "read": "Reading and comparing",
     "search": "Searching",
+    "prefixes": "Pipelines that begin alike",
     "large": "Large searches",
     "kinds": "Kinds of estimators",
     "boosting": "60 boosted candidates",

@@ -838,6 +838,16 @@ def union_of_features():
     }
 
 
+@row(data.iris, quick=True, capture="both")
+def union_whose_parts_differ_one_by_one():
+    return make_pipeline(
+        StandardScaler(), make_union(PCA(2), SelectKBest(k=1)), LogisticRegression()
+    ), {
+        "featureunion__pca__n_components": [1, 2],
+        "featureunion__selectkbest__k": [1, 2],
+    }
+
+
 @row(data.people, quick=True, capture="both", rescored={"scoring": "recall_macro"})
 def columns_of_mixed_types():
     return make_pipeline(
