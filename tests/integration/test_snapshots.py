@@ -559,6 +559,14 @@ def test_stored_fits_with_optimizer_serve_those_without(tmp_path, capsys):
         assert "3 of 3 fits reused" in capsys.readouterr().out
     with WeightStore(path) as store:
         assert store.verify() == []
+    search(tmp_path / "b.h5", grid)
+    WeightStore.merge(tmp_path / "b.h5", [path])
+    with WeightStore(tmp_path / "b.h5") as store:
+        found = []
+        for run in store.runs.values():
+            rewound = run.rewind(0, 1)
+            found.append("_fit_stochastic" in vars(rewound))
+    assert found.count(True) == 2  # the run that kept it, and the one that reused it
 
 
 def test_optimizer_whose_state_is_hidden_is_told(tmp_path, capsys):

@@ -17,13 +17,12 @@ from weightsearch._records import (
     OPTIMIZER,
     OPTIMIZER_KEPT,
     Array,
-    FitSnapshots,
     Outcome,
     Snapshots,
 )
 from weightsearch.exceptions import SnapshotError, SnapshotWarning, StoreError
 from weightsearch.frameworks._epochs import epochs_of, final_estimator, why_no_epochs
-from weightsearch.store import Spool, StoredFit
+from weightsearch.store import Spool, StoredFit, has_optimizer
 
 __all__ = [
     "SnapshotPlan",
@@ -165,12 +164,6 @@ def _epochs(snapshots: Any) -> Any:
     if repeated:
         raise SnapshotError(f"snapshots={epochs!r} has epoch {repeated[0]} twice.")
     return tuple(sorted(map(int, epochs)))
-
-
-def has_optimizer(snapshots: FitSnapshots) -> bool:
-    """Whether the state of the optimizer was wanted when they were taken."""
-    specs = snapshots.specs(0)
-    return specs is not None and specs.find(OPTIMIZER_KEPT) is not None
 
 
 def _is_integer(value: Any) -> bool:

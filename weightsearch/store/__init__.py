@@ -28,6 +28,7 @@ from weightsearch.store._lookup import StoredFit
 from weightsearch.store._merge import merge
 from weightsearch.store._reader import Hdf5Store
 from weightsearch.store._session import WriteSession, consolidate, live_runs, locked
+from weightsearch.store._snapshots import has_optimizer
 from weightsearch.store._spool import Spool, UnfinishedFit, unfinished_fits
 from weightsearch.store._verify import Problem, verify
 from weightsearch.store._writer import append_runs, rewrite
@@ -44,6 +45,7 @@ __all__ = [
     "check_compression",
     "check_storable",
     "consolidate",
+    "has_optimizer",
     "live_runs",
     "locked",
     "merge",

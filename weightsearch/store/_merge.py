@@ -17,6 +17,7 @@ from weightsearch.store._lookup import StoreLookup
 from weightsearch.store._run import Referring
 from weightsearch.store._schema import D_EPOCH
 from weightsearch.store._session import locked
+from weightsearch.store._snapshots import has_optimizer
 
 
 def merge(
@@ -106,10 +107,15 @@ class _Known:
 
 
 def _epochs(run: RunSource, row: int) -> frozenset[int]:
-    """Return the epochs of a row's snapshots; -1 stands for that they were wanted."""
+    """Return the epochs of a row's snapshots.
+
+    -1 stands for that they were wanted, -2 for the state of the optimizer.
+    """
     found = run.snapshots(row)
-    epochs = set() if found is None else {-1, *found.columns[D_EPOCH].tolist()}
-    return frozenset(epochs)
+    if found is None:
+        return frozenset()
+    optimizer = {-2} if has_optimizer(found) else set()
+    return frozenset({-1, *optimizer, *found.columns[D_EPOCH].tolist()})
 
 
 def _identified(fits: FitTable) -> list[int]:

@@ -16,6 +16,7 @@ import numpy as np
 from h5py import h5g
 
 from weightsearch._records import (
+    OPTIMIZER_KEPT,
     Array,
     FitSnapshots,
     RunSource,
@@ -49,6 +50,7 @@ __all__ = [
     "LoggedSnapshots",
     "StoredSnapshots",
     "check_snapshots",
+    "has_optimizer",
     "write_snapshots",
 ]
 
@@ -56,6 +58,12 @@ METRICS, WEIGHTS, CHANGED = "metrics/", "weights/", "changed/"
 """Prefixes of the arrays of a block."""
 
 _NUMBERS = {names.D_EPOCH: "<i8", names.D_STEP: "<i8", names.D_TIME: "<f8"}
+
+
+def has_optimizer(found: FitSnapshots) -> bool:
+    """Whether the state of the optimizer was wanted when they were taken."""
+    specs = found.specs(0) if len(found) else None
+    return specs is not None and specs.find(OPTIMIZER_KEPT) is not None
 
 
 def check_snapshots(found: FitSnapshots | None) -> None:
