@@ -174,7 +174,7 @@ CASES = {
         {"return_train_score": True},
         3 * 4,
     ),
-    "parts behind a step": (
+    "parts after a step": (
         make_pipeline(
             StandardScaler(),
             FeatureUnion([("pca", PCA(2)), ("all", "passthrough"), ("more", "drop")]),
