@@ -44,7 +44,8 @@ class Own(TransformerMixin, BaseEstimator):
 
 
 def logistic(**params):
-    return LogisticRegression(**{"max_iter": 500, **params})
+    # With SciPy 1.18, the default solver of scikit-learn 1.6 warns in every fit.
+    return LogisticRegression(**{"solver": "newton-cg", "max_iter": 500, **params})
 
 
 # estimator, grid, options, fits spared in the three splits
