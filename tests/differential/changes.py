@@ -26,6 +26,7 @@ from sklearn import config_context
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_iris
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import make_scorer
 from sklearn.model_selection import KFold, StratifiedKFold
@@ -475,6 +476,34 @@ PARAMS = {
     ),
     "box_of_a_number": change(
         NONE, grid=lambda own: {"C": [np.float64(0.1), np.float64(1.0)]}
+    ),
+    "box_of_a_number_with_narrow_data": between(
+        ALL,
+        {"grid": lambda own: {"gamma": [0.1, 1.0]}},
+        {"grid": lambda own: {"gamma": [np.float64(0.1), np.float64(1.0)]}},
+        estimator=lambda own: KernelRidge(kernel="rbf"),
+        X=X.astype(np.float32),
+        y=Y.astype(np.float32),
+    ),
+    "box_of_a_number_with_narrow_weights": between(
+        ALL,
+        {},
+        {"grid": lambda own: {"C": [np.float64(0.1), np.float64(1.0)]}},
+        fit_params={"sample_weight": np.ones(50, np.float32)},
+    ),
+    "box_of_the_estimator": between(
+        ALL,
+        {"estimator": lambda own: KernelRidge(kernel="rbf", gamma=0.1)},
+        {"estimator": lambda own: KernelRidge(kernel="rbf", gamma=np.float64(0.1))},
+        grid=lambda own: {"alpha": [0.1, 1.0]},
+        X=X.astype(np.float32),
+    ),
+    "box_of_an_integer_of_ones_own": between(
+        ALL,
+        {"grid": lambda own: {"n_jobs": [1, 2]}},
+        {"grid": lambda own: {"n_jobs": [np.int64(1), np.int64(2)]}},
+        modules={"own": OWN_NAMES},
+        estimator=lambda own: own.RecentMean(),
     ),
     "type_of_a_number": between(
         ALL,

@@ -13,6 +13,7 @@ from sklearn.datasets import load_iris
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.feature_selection import SelectKBest
+from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import (
     GridSearchCV,
@@ -263,3 +264,23 @@ def test_numpy_scalars_count_as_such_where_they_might_matter():
     assert_same_results(search, plain)
     n_held, n_fits = held(search.run_)
     assert n_held == n_fits
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_refits_of_numpy_scalars_are_their_own(tmp_path, named):
+    """Both refits are those by hand, to the bit, in a private store and in a named."""
+    data = X[:60].astype(np.float32)
+    target = data[:, 0]
+    gammas = [0.1, np.float64(0.1)]
+    store = {"store": tmp_path / "search.h5"} if named else {}
+    search = WeightTrackingGridSearchCV(
+        KernelRidge(kernel="rbf"), {"gamma": gammas}, cv=2, **store
+    ).fit(data, target)
+    by_hand = [
+        KernelRidge(kernel="rbf", gamma=gamma).fit(data, target).dual_coef_
+        for gamma in gammas
+    ]
+    assert not np.array_equal(*by_hand)
+    for candidate, expected in enumerate(by_hand):
+        found = search.run_.weights(candidate)["dual_coef_"]
+        np.testing.assert_array_equal(found, expected, strict=True)

@@ -44,8 +44,15 @@ from weightsearch import (
     extract_weights,
     register_extractor,
 )
+from weightsearch.frameworks import _registry
 
 GRID = {"C": [0.01, 0.1, 1.0, 10.0]}
+
+
+@pytest.fixture(autouse=True)
+def _own_registrations(monkeypatch):
+    """Registrations of a test end with it."""
+    monkeypatch.setattr(_registry, "_registered", {})
 
 
 @pytest.fixture(scope="module")

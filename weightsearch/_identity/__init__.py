@@ -54,7 +54,8 @@ _IN_WORDS = {
     "settings": "return_train_score or error_score",
 }
 _ENVIRONMENTS = ("environment", "scoring_environment")
-_LISTS_ARE_ARRAYS = {"scikit-learn", "numpy", "scipy", "joblib"}
+_ONLY_VALUES_COUNT = {"scikit-learn", "numpy", "scipy", "joblib"}
+_NARROW = ("float16", "float32")
 _MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 _ADVICE = (
     "Its fits are stored but not reused. Give it a __getstate__ that leaves the "
@@ -62,15 +63,17 @@ _ADVICE = (
 )
 
 
-def digest(obj: Any) -> str:
+def digest(obj: Any, *, boxes: tuple[type, ...] = ()) -> str:
     """Digest of the content of any object, without versions: 32 hexadecimal digits.
+
+    Types of numpy's scalars among `boxes` differ from Python's of the same value.
 
     Raises
     ------
     Unidentifiable
         If something in it has state that cannot be looked into.
     """
-    return Digester().digest(obj).hex()
+    return Digester(boxes=boxes).digest(obj).hex()
 
 
 def digest_splitter(cv: Any) -> str:
@@ -131,6 +134,7 @@ class SearchIdentity:
     _common: Mapping[bool, bytes | None] = field(repr=False, compare=False)
     # What y is, where it was taken for the array of the same values.
     _y_was: str = field(default="", repr=False, compare=False)
+    _boxes: tuple[type, ...] = field(default=(np.generic,), repr=False, compare=False)
 
     def __post_init__(self) -> None:
         self._splits: dict[tuple[int, int], tuple[Any, bytes]] = {}
@@ -139,12 +143,12 @@ class SearchIdentity:
         self._environments: dict[frozenset[str], bytes] = {}
         self._warned: set[str] = set()
         # One for all candidates: it remembers the code that they share.
-        self._digester = Digester()
+        self._digester = Digester(boxes=self._boxes)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # What was remembered for speed may hold functions that cannot be pickled.
         known = (dict(self.parts), self.fingerprint, self._estimator)
-        return type(self), (*known, dict(self._common), self._y_was)
+        return type(self), (*known, dict(self._common), self._y_was, self._boxes)
 
     @staticmethod
     def data_digest(X: Any, y: Any) -> str:
@@ -218,6 +222,9 @@ class SearchIdentity:
             parts.append(self._environment(frozenset(digester.distributions)))
         if digester.own_code:
             parts.append(self._y_was.encode())
+        if digester.own_code or not _are_wide(params):
+            deciding = deciding_params(self._estimator, params)
+            parts.append(Digester(boxes=(np.generic,)).named(deciding))
         return node("params", *parts)
 
     def _environment(self, distributions: frozenset[str]) -> bytes:
@@ -276,15 +283,21 @@ def identify_search(
         If a part has no identity.
     """
     parts: dict[str, str] = {}
-    model, data, scoring = Digester(), Digester(), Digester()
-    _identify(parts, "estimator", model, estimator)
-    _identify(parts, "fit_params", model, deciding_fit_params(estimator, fit_params))
-    # scikit-learn's estimators make an array of such a list before all else.
-    as_array = (
-        type(y) is list
-        and not model.own_code
-        and versions_of(model.distributions).keys() <= _LISTS_ARE_ARRAYS
+    data, scoring = Digester(), Digester()
+    boxes: tuple[type, ...] = ()
+    if any(map(_may_be_narrow, (X, y, *fit_params.values(), estimator))):
+        boxes = (np.generic,)
+    model = _identify_model(parts, estimator, fit_params, boxes=boxes)
+    only_known = (
+        not model.own_code
+        and versions_of(model.distributions).keys() <= _ONLY_VALUES_COUNT
     )
+    if not (only_known or boxes):
+        # isinstance(param, int) and ``param is True`` can tell; a float64 is a float.
+        boxes = (np.integer, np.bool_)
+        model = _identify_model(parts, estimator, fit_params, boxes=boxes)
+    # scikit-learn's estimators make an array of such a list before all else.
+    as_array = type(y) is list and only_known
     given_y = _in_words(y)
     _identify(parts, "X", data, X)
     _identify(parts, "y", data, y)
@@ -313,6 +326,45 @@ def identify_search(
         _estimator=estimator,
         _common={True: of_refits, False: of_splits},
         _y_was=given_y if as_array else "",
+        _boxes=boxes,
+    )
+
+
+def _identify_model(
+    parts: dict[str, str],
+    estimator: Any,
+    fit_params: Mapping[str, Any],
+    *,
+    boxes: tuple[type, ...],
+) -> Digester:
+    model = Digester(boxes=boxes)
+    _identify(parts, "estimator", model, estimator)
+    _identify(parts, "fit_params", model, deciding_fit_params(estimator, fit_params))
+    return model
+
+
+def _may_be_narrow(value: Any) -> bool:
+    """Whether there may be numbers in it of fewer bits than Python's.
+
+    An ``np.float64`` makes what is computed of them wider, and Python's float does not.
+    """
+    if isinstance(value, list | tuple):
+        return not set(map(type, value)) <= {bool, int, float, str}
+    if hasattr(value, "get_params"):
+        types = value.get_params()
+    else:
+        # Of a table, a list or a column of them.
+        types = getattr(value, "dtypes", getattr(value, "dtype", value))
+        types = getattr(types, "tolist", lambda: types)()
+    return any(name in repr(types).lower() for name in _NARROW)
+
+
+def _are_wide(params: Mapping[str, Any]) -> bool:
+    """Whether all params are numbers or texts, none of which names a narrow type."""
+    return all(
+        isinstance(value, bool | int | float | str | np.generic | None)
+        and value not in _NARROW
+        for value in params.values()
     )
 
 

@@ -91,6 +91,11 @@ class Unidentifiable(Exception):
 class Digester:
     """Compute digests, and collect the distributions that took part in them.
 
+    Parameters
+    ----------
+    boxes : tuple of type, default=()
+        Types of numpy's scalars that differ from Python's of the same value.
+
     Attributes
     ----------
     distributions : set of str
@@ -99,7 +104,8 @@ class Digester:
         Whether code of the user's own was met.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, boxes: tuple[type, ...] = ()) -> None:
+        self._boxes = boxes
         self.distributions: set[str] = set()
         self._path: list[str] = []
         self._active: dict[int, int] = {}
@@ -174,7 +180,12 @@ class Digester:
         if isinstance(obj, np.generic):
             value = plain_scalar(obj)
             if value is not obj:
-                return self.digest(value)
+                known = self.digest(value)
+                return (
+                    node(kind.__name__, known)
+                    if isinstance(obj, self._boxes)
+                    else known
+                )
             return node("scalar", data_digest(np.asarray(obj), self.digest) or b"")
         if isinstance(obj, bytes | bytearray):
             return node(kind.__name__, bytes(obj))
@@ -219,7 +230,7 @@ class Digester:
 
     def _sequence(self, tag: str, items: Any) -> bytes:
         items = list(items)
-        if not set(map(type, items)) <= _PLAIN_SET:
+        if not (self._boxes or set(map(type, items)) <= _PLAIN_SET):
             items = list(map(plain_scalar, items))
         if set(map(type, items)) <= _PLAIN_SET:
             try:

@@ -449,7 +449,7 @@ class SearchRecorder:
         """
         to_do = []
         reused = 0
-        self._equal = _ranked(search, keep, self._fitted)
+        self._equal = _ranked(search, keep, self._fitted, self._refit_key)
         for index in self._equal:
             params = search.cv_results_["params"][index]
             stored: StoredFit | MadeFit | None = self._refits.get(index)
@@ -772,7 +772,10 @@ def _short(text: str, limit: int = 500) -> str:
 
 
 def _ranked(
-    search: Any, keep: int | str, fitted: Collection[int]
+    search: Any,
+    keep: int | str,
+    fitted: Collection[int],
+    refit_key: Callable[[Mapping[str, Any]], str | None],
 ) -> dict[int, list[int]]:
     """Return the candidates to refit, the best one first.
 
@@ -786,6 +789,8 @@ def _ranked(
     keep : int or "all"
     fitted : collection of int
         Candidates of which at least one split could be fitted; others are not refit.
+    refit_key : callable
+        Key of the refit with some params; None where it has no identity.
     """
     results = search.cv_results_
     metric = search.refit if search.multimetric_ else "score"
@@ -799,7 +804,9 @@ def _ranked(
     order = search._refit_order(np.argsort(ranks, kind="stable"))
     once: dict[Any, list[int]] = {}
     for index in dict.fromkeys(map(int, (search.best_index_, *order))):
-        once.setdefault(_content(results["params"][index]), []).append(index)
+        params = results["params"][index]
+        content = refit_key(params) or _content(params)
+        once.setdefault(content, []).append(index)
     best, *others = once.values()
     others = [equal for equal in others if equal[0] in fitted]
     if not isinstance(keep, str):
@@ -814,7 +821,7 @@ def _ranked(
 def _content(params: Mapping[str, Any]) -> Any:
     """Return a value that is equal for params that make equal fits."""
     try:
-        return digest(sorted(params.items()))
+        return digest(sorted(params.items()), boxes=(np.generic,))
     except Unidentifiable:
         return frozenset((name, id(value)) for name, value in params.items())
 
