@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from sklearn.exceptions import ConvergenceWarning
 
+from weightsearch.frameworks import _registry
+
 ROOT = Path(__file__).resolve().parents[2]
 # cluster.md needs a cluster (tests/cluster), and format.md a column to read.
 ELSEWHERE = {"cluster.md", "format.md"}
@@ -87,8 +89,10 @@ def _is_slow(block):
 
 @pytest.fixture(scope="module")
 def sessions(tmp_path_factory):
-    """Return a session for each document."""
-    return {name: Session(tmp_path_factory.mktemp("document")) for name in DOCUMENTS}
+    """Return a session for each document, whose registrations end with them all."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_registry, "_registered", {})
+        yield {n: Session(tmp_path_factory.mktemp("document")) for n in DOCUMENTS}
 
 
 # tests/conftest.py keeps them in one process, since a block builds on those before it.
