@@ -1327,6 +1327,28 @@ def test_unidentifiable_estimator_has_no_fingerprint():
     assert identity.fit_key({}, SPLIT) is None
 
 
+def test_unidentifiable_estimator_of_ones_own_warns_once():
+    """An estimator with code of one's own is looked at twice, and told once."""
+    estimator = FunctionTransformer(own_transform, kw_args={"rows": OPAQUE})
+    with pytest.warns(IdentityWarning, match="estimator") as warned:
+        identify(estimator)
+    assert len(warned) == 1
+
+
+def test_data_that_cannot_be_shown_have_an_identity():
+    """Data of a class whose repr fails are searched, as scikit-learn searches them."""
+
+    class Unshown(dict):
+        def __repr__(self):
+            raise RuntimeError("no repr")
+
+    assert identify(X=Unshown(a=IRIS_X)).fit_key({}) is not None
+
+
+def own_transform(X, rows):
+    return X
+
+
 def test_unidentifiable_scorer_leaves_refits():
     """Without an identity of the scorer refits still have theirs."""
     with pytest.warns(IdentityWarning, match="scoring"):

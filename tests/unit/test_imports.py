@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).resolve().parents[2] / "weightsearch"
 PARTS = {
     "choosing": {"choose"},
     "exceptions": {"exceptions"},
-    "records": {"_copies", "_display", "_records", "_value_types"},
+    "records": {"_copies", "_display", "_rebound", "_records", "_value_types"},
     "compare": {"compare", "compare.*"},
     "frameworks": {"frameworks", "frameworks.*"},
     "identity": {"_identity", "_identity.*"},

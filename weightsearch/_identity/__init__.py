@@ -142,8 +142,9 @@ class SearchIdentity:
         self._candidates: dict[int, tuple[Any, bytes | None]] = {}
         self._environments: dict[frozenset[str], bytes] = {}
         self._warned: set[str] = set()
-        # One for all candidates: it remembers the code that they share.
+        # For all candidates: they remember the code that these share.
         self._digester = Digester(boxes=self._boxes)
+        self._exact_digester = Digester(boxes=(np.generic,))
 
     def __reduce__(self) -> tuple[Any, ...]:
         # What was remembered for speed may hold functions that cannot be pickled.
@@ -207,7 +208,8 @@ class SearchIdentity:
         return known[1]
 
     def _params_digest(self, params: Mapping[str, Any]) -> bytes | None:
-        digester = self._digester
+        # Only numbers and texts bring no code that could tell a scalar's type.
+        digester = self._digester if _are_wide(params) else self._exact_digester
         digester.distributions, digester.own_code = set(), False
         parts = []
         for name, value in sorted(deciding_params(self._estimator, params).items()):
@@ -222,9 +224,6 @@ class SearchIdentity:
             parts.append(self._environment(frozenset(digester.distributions)))
         if digester.own_code:
             parts.append(self._y_was.encode())
-        if digester.own_code or not _are_wide(params):
-            deciding = deciding_params(self._estimator, params)
-            parts.append(Digester(boxes=(np.generic,)).named(deciding))
         return node("params", *parts)
 
     def _environment(self, distributions: frozenset[str]) -> bytes:
@@ -292,7 +291,7 @@ def identify_search(
         not model.own_code
         and versions_of(model.distributions).keys() <= _ONLY_VALUES_COUNT
     )
-    if not (only_known or boxes):
+    if not (only_known or boxes) and parts["estimator"] and parts["fit_params"]:
         # isinstance(param, int) and ``param is True`` can tell; a float64 is a float.
         boxes = (np.integer, np.bool_)
         model = _identify_model(parts, estimator, fit_params, boxes=boxes)
@@ -356,7 +355,11 @@ def _may_be_narrow(value: Any) -> bool:
         # Of a table, a list or a column of them.
         types = getattr(value, "dtypes", getattr(value, "dtype", value))
         types = getattr(types, "tolist", lambda: types)()
-    return any(name in repr(types).lower() for name in _NARROW)
+    try:
+        text = repr(types).lower()
+    except Exception:  # of a class that is not ours
+        return True
+    return any(name in text for name in _NARROW)
 
 
 def _are_wide(params: Mapping[str, Any]) -> bool:

@@ -11,12 +11,13 @@ import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache, partial
-from types import FunctionType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import scipy.optimize
 
+from weightsearch._rebound import rebound
 from weightsearch._records import Array
 from weightsearch.frameworks._epochs import Epochs, TakeSnapshot
 
@@ -109,7 +110,7 @@ class _WatchedMLP:
         plain = type(self._mlp)._fit_lbfgs
         minimize = partial(scipy.optimize.minimize, callback=self._iterated)
         names = {"scipy": SimpleNamespace(optimize=SimpleNamespace(minimize=minimize))}
-        return _rebound(plain, names)(self._mlp, *args, **kwargs)
+        return rebound(plain, names)(self._mlp, *args, **kwargs)
 
     def _iterated(self, intermediate_result: Any) -> None:
         # The name of the argument tells scipy what to pass.
@@ -121,17 +122,6 @@ class _WatchedMLP:
 
 
 _MOMENTS = ("ms", "vs", "velocities")
-
-
-def _rebound(function: Any, names: dict[str, Any]) -> FunctionType:
-    """Return a function with other values for some of its global names."""
-    return FunctionType(
-        function.__code__,
-        {**function.__globals__, **names},
-        function.__name__,
-        function.__defaults__,
-        function.__closure__,
-    )
 
 
 def _named(coefs: list[Array], intercepts: list[Array]) -> dict[str, Array]:
@@ -195,7 +185,7 @@ class _FitOn:
         plain = type(mlp)._fit_stochastic
         names = ("AdamOptimizer", "SGDOptimizer")
         made = {name: partial(self._make, plain.__globals__[name]) for name in names}
-        return _rebound(plain, made)(mlp, *args, **kwargs)
+        return rebound(plain, made)(mlp, *args, **kwargs)
 
     def _make(self, cls: Any, *args: Any, **kwargs: Any) -> Any:
         mlp, state = self._mlp, self._state

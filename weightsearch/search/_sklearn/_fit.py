@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from itertools import chain, islice, product
-from types import FunctionType
 from typing import Any
 
 from sklearn.base import clone
@@ -23,6 +22,7 @@ from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils.validation import _num_samples
 
 from weightsearch._copies import copied
+from weightsearch._rebound import rebound
 from weightsearch._records import Outcome
 from weightsearch.frameworks._capture import (
     answers_vary,
@@ -85,13 +85,7 @@ def fit_search(
         "clone": cloning,
         "check_cv": check_cv,
     }
-    fit = FunctionType(
-        plain.__code__,
-        {**names, **bound},
-        plain.__name__,
-        plain.__defaults__,
-        plain.__closure__,
-    )
+    fit = rebound(plain, bound)
     # The refit of the best candidate is made in it, and may swallow an interrupt.
     with InterruptWatch():
         fit(search, X, y, **params)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import FunctionType
 from typing import Any
 
 from joblib import effective_n_jobs
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import FeatureUnion
 from sklearn.utils.parallel import delayed
+
+from weightsearch._rebound import rebound
 
 __all__ = ["fitted_parts", "fitting_parts", "part_names"]
 
@@ -68,9 +69,7 @@ def fitting_parts(step: Any, fit_part: Callable[..., Any]) -> Iterator[None]:
         def of_part(function: Any) -> Any:
             return delayed(functools.partial(fit_part, next(names), function))
 
-        bound = {**plain.__globals__, "delayed": of_part}
-        code = FunctionType(plain.__code__, bound, method, plain.__defaults__)
-        return code(step, *args, **kwargs)
+        return rebound(plain, {"delayed": of_part})(step, *args, **kwargs)
 
     vars(step)[method] = fit
     try:
