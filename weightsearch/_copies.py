@@ -28,7 +28,8 @@ def copied(data: Data) -> Data:
     """Copy arrays, tables, sparse matrices and tensors, also in lists, tuples, dicts.
 
     Anything else, such as a callback among the params of ``fit``, is not data and is
-    returned as it is; so is a read-only array.
+    returned as it is; so is a read-only array, unless joblib has made it so on the way
+    to a worker.
     """
     copy_: Any = _copied(data)
     result: Data = copy_
@@ -39,7 +40,7 @@ def _copied(data: Any) -> Any:
     if isinstance(data, np.ndarray):
         if data.dtype.hasobject:
             return copy.deepcopy(data)
-        if not data.flags.writeable:
+        if not data.flags.writeable and not _is_joblibs(data):
             return data
         if type(data) is np.memmap:
             return np.array(data, order="K")
@@ -61,6 +62,15 @@ def _copied(data: Any) -> Any:
             # It cannot be copied, so it is shared, as in scikit-learn.
             return data
     return data
+
+
+def _is_joblibs(data: Any) -> bool:
+    """Whether it is a memory map by which joblib sends large arrays to workers.
+
+    That could be asked for in another mode; but joblib then starts new workers for an
+    estimator that uses some itself.
+    """
+    return type(data) is np.memmap and "joblib_memmapping_folder" in str(data.filename)
 
 
 def _copied_frame(data: pd.DataFrame) -> pd.DataFrame:

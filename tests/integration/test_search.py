@@ -23,6 +23,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import (
     GridSearchCV,
     GroupKFold,
+    cross_val_score,
     cross_validate,
 )
 from sklearn.neighbors import KNeighborsClassifier
@@ -230,13 +231,29 @@ def test_a_failing_candidate_is_recorded(iris, tmp_path):
 
 
 def test_refits_go_to_the_workers_of_the_fits(iris, tmp_path):
-    """No worker is started for refits, nor for the next search."""
+    """No worker is started for refits, the next search or scikit-learn in between."""
     log = tmp_path / "log"
     estimator = CountingClassifier(str(log), pause=0.01)
     for _ in range(2):
         WeightTrackingGridSearchCV(estimator, GRID, cv=3, n_jobs=2).fit(*iris)
+        cross_val_score(estimator, *iris, cv=8, n_jobs=2)
     workers = {int(line.split()[0]) for line in log.read_text().splitlines()}
     assert len(workers - {os.getpid()}) <= 2
+
+
+def test_refits_in_workers_may_write_into_large_data():
+    """Refits get copies of large arrays, which workers have as read-only files."""
+    X = np.random.default_rng(0).normal(3, 2, (20_000, 8))
+    y = X[:, 0].copy()
+    model = make_pipeline(StandardScaler(copy=False), Ridge())
+    grid = {"ridge__alpha": [0.1, 1.0, 10.0]}
+    search = WeightTrackingGridSearchCV(model, grid, cv=2, n_jobs=2)
+    search.fit(X.copy(), y)
+    assert list(search.run_.candidates["status"]) == ["ok"] * 3
+    alone = WeightTrackingGridSearchCV(model, grid, cv=2).fit(X.copy(), y)
+    for params, weights in search.weights_by_params_.items():
+        for name, array in weights.items():
+            np.testing.assert_array_equal(array, alone.weights_by_params_[params][name])
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])

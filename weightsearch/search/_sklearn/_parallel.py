@@ -42,9 +42,6 @@ _PAUSE = 0.05
 def make_parallel(**kwargs: Any) -> Parallel:
     """Make a ``Parallel`` that streams where the backend can."""
     mend_backend()
-    # Large arrays come to the workers as files, which each may write in its memory, as
-    # refits do. joblib starts new workers for another mode: it is that of all fits.
-    kwargs["mmap_mode"] = "c"
     try:
         return Parallel(return_as="generator_unordered", **kwargs)
     except ValueError:

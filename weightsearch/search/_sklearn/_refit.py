@@ -59,7 +59,7 @@ def refit_candidates(
         parent.call_on_fit_task_begin(estimator=search)
     tasks = (
         delayed(_refit)(
-            clone(call.estimator),
+            call.estimator,
             call.X,
             call.y,
             candidate=candidate,
@@ -98,6 +98,8 @@ def _refit(
     """Fit one candidate in a worker, the way scikit-learn refits its best one."""
     ensure_tags()
     use_extractors(extractors)
+    # Large arrays among its params are read-only on arrival, and not in a clone.
+    estimator = clone(estimator)
     snapshotter = None if snapshotting is None else snapshotting()
     if snapshotter is not None:
         follow_fit(estimator, snapshotter)
