@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import collections
 import datetime
 import decimal
@@ -312,6 +313,18 @@ def test_named_time_zones_are_not_stored():
     state = capture_state(Holder().fit(datetime.datetime(2026, 7, 1, tzinfo=zone)), {})
 
     assert "Europe/Berlin" in json.loads(state.text)["error"]
+
+
+def test_what_only_the_fitted_model_has_is_told_at_once():
+    """An object that cannot be stored must be among the params, which a caller has."""
+    learned = array.array("d", [1.0, 2.0])
+    state = capture_state(Holder().fit(learned), {})
+    assert "value_ is a array.array" in json.loads(state.text)["error"]
+
+    state = capture_state(Holder(kinds=(learned,)).fit(learned), {})
+    template = Holder(kinds=(array.array("d", [1.0, 2.0]),))
+    found = rebuild(state.text, {}.get, state.blobs.__getitem__, template=template)
+    assert found.value_ == learned
 
 
 def test_padding_is_not_allocated():

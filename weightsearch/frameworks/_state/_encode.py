@@ -458,19 +458,28 @@ class _Encoder:
         name = qualified_name(cls)
         if hasattr(value, "fit") or trusted_object(name) is cls:
             return False
+        try:
+            return self._in_params(name, self._digest(value, name))
+        except _Unstorable:
+            return False
+
+    def _in_params(self, name: str, content: str) -> bool:
+        """Whether the estimator's params have an object of that class and content."""
         if self._brought is None:
             self._brought = CallerObjects(self._root, fitted=False)
         try:
-            content = self._digest(value, name)
-            found = self._brought.find(name, content, "", is_class=False)
-        except (_Unstorable, RebuildError):
+            return self._brought.find(name, content, "", is_class=False) is not None
+        except RebuildError:
             return False
-        return found is not None
 
     def _opaque(self, value: Any) -> Node:
         """Node of an object that only the caller has, found again by its digest."""
         name = qualified_name(type(value))
         content = self._digest(value, name)
+        if not self._in_params(name, content):
+            raise _Unstorable(
+                f"{self._where()} is a {name}, which cannot be stored and is no param"
+            )
         self._number(value)
         return ["x", name, content, self._where()]
 
