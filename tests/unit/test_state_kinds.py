@@ -320,6 +320,10 @@ def test_what_only_the_fitted_model_has_is_told_at_once():
     learned = array.array("d", [1.0, 2.0])
     state = capture_state(Holder().fit(learned), {})
     assert "value_ is a array.array" in json.loads(state.text)["error"]
+    for made in (lambda: 1, type("Made", (), {})):
+        made.__qualname__ = "fit.<locals>.made"
+        error = json.loads(capture_state(Holder().fit(made), {}).text)["error"]
+        assert "fit.<locals>.made, which is made inside a function" in error
 
     state = capture_state(Holder(kinds=(learned,)).fit(learned), {})
     template = Holder(kinds=(array.array("d", [1.0, 2.0]),))

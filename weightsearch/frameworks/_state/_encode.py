@@ -392,7 +392,13 @@ class _Encoder:
         name = name_of(value)
         if trusted_object(name) is value:
             return ["g", name]
-        return ["g", name, self._digest(value, name), self._where()]
+        content = self._digest(value, name)
+        if "<locals>" in name and not self._in_params(name, content):
+            raise _Unstorable(
+                f"{self._where()} is {name}, which is made inside a function and is no "
+                "param"
+            )
+        return ["g", name, content, self._where()]
 
     def _digest(self, value: Any, name: str) -> str:
         """Digest by which a caller's own function, class or object is found again."""
