@@ -15,7 +15,7 @@ import joblib
 import numpy as np
 import pytest
 from search_estimators import CountingClassifier, count_fits
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.exceptions import FitFailedWarning
@@ -239,6 +239,34 @@ def test_refits_go_to_the_workers_of_the_fits(iris, tmp_path):
         cross_val_score(estimator, *iris, cv=8, n_jobs=2)
     workers = {int(line.split()[0]) for line in log.read_text().splitlines()}
     assert len(workers - {os.getpid()}) <= 2
+
+
+class CountingScaler(TransformerMixin, BaseEstimator):
+    """Counts what it transforms, which changes what it returns, and says so."""
+
+    def fit(self, X, y=None):
+        self.mean_ = X.mean(axis=0)
+        self.count_ = 0
+        return self
+
+    def transform(self, X):
+        warnings.warn("transforms", UserWarning, stacklevel=2)
+        self.count_ += 1
+        return X - self.count_ * self.mean_
+
+
+def test_the_best_estimator_is_as_it_was_fitted(iris):
+    """Its predictions for a few rows, when it is stored, leave nothing behind."""
+    pipeline = make_pipeline(CountingScaler(), LogisticRegression())
+    found = []
+    for search in (GridSearchCV, WeightTrackingGridSearchCV):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            grid = {"logisticregression__C": [1.0]}
+            best = search(pipeline, grid, cv=3).fit(*iris).best_estimator_
+        assert best[0].count_ == 1
+        found.append([str(warning.message) for warning in caught])
+    assert found[0] == found[1]
 
 
 def test_refits_in_workers_may_write_into_large_data():

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import random
 import sys
+import threading
+import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from hashlib import sha256
 from typing import Any, NamedTuple
 
@@ -24,6 +27,8 @@ from weightsearch.frameworks._state import (
     rebuild,
     why_not,
 )
+from weightsearch.frameworks._state._parts import rebuilder_of
+from weightsearch.frameworks._state._trust import name_of, trusted_object
 
 __all__ = [
     "ROWS_ASKED",
@@ -51,6 +56,8 @@ class _Proof(NamedTuple):
     reason: str | None
     exact: bool = False
 
+
+_PLAIN = frozenset({bool, dict, float, int, list, str, tuple, type(None)})
 
 _proofs: dict[str, _Proof] = {}
 """Proofs of the kinds of models that were rebuilt in this process."""
@@ -134,6 +141,7 @@ def _try(
     except Exception as error:
         # Whatever it is, it would be raised for a reader too.
         return _Proof(f"{error}")
+    estimator = _to_ask(estimator)
     before = _answers(estimator, rows)
     after = _answers(again, rows)
     exact = bool(before)
@@ -151,18 +159,41 @@ def _try(
     return _Proof(None, exact)
 
 
+def _to_ask(estimator: Any) -> Any:
+    """Return a copy to predict with, if to predict may change the estimator.
+
+    Code that is not a library's may count what it transforms, for instance. Networks
+    are not copied, since that builds new ones.
+    """
+    params: dict[str, Any] = getattr(estimator, "get_params", dict)()
+    classes: set[Any] = {type(part) for part in (estimator, *params.values())}
+    if all(trusted_object(name_of(cls)) is cls or cls in _PLAIN for cls in classes):
+        return estimator
+    if any(rebuilder_of(cls) is not None for cls in classes):
+        return estimator
+    try:
+        return copy.deepcopy(estimator)
+    except Exception:
+        return estimator
+
+
 def _answers(estimator: Any, rows: Callable[[], Any]) -> dict[str, Any]:
     """Predictions for rows, by the most informative method."""
-    for method in _METHODS:
-        function = getattr(estimator, method, None)
-        if function is None:
-            continue
-        try:
-            # Fresh rows each time, since some estimators change them.
-            return {method: function(rows())}
-        except Exception:
-            # The params may forbid the method, or it may need more arguments.
-            continue
+    # Filters of warnings belong to all threads.
+    alone = threading.current_thread() is threading.main_thread()
+    with warnings.catch_warnings() if alone else nullcontext():
+        if alone:
+            warnings.simplefilter("ignore")
+        for method in _METHODS:
+            function = getattr(estimator, method, None)
+            if function is None:
+                continue
+            try:
+                # Fresh rows each time, since some estimators change them.
+                return {method: function(rows())}
+            except Exception:
+                # The params may forbid the method, or it may need more arguments.
+                continue
     return {}
 
 
@@ -220,7 +251,7 @@ def answers_digest(estimator: Any, rows: Callable[[], Any]) -> str | None:
         None if there are no predictions.
     """
     with preserved_randomness():
-        answers = _answers(estimator, rows)
+        answers = _answers(_to_ask(estimator), rows)
     if not answers:
         return None
     ((method, answer),) = answers.items()
