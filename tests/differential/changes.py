@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import sparse
 from sklearn import config_context
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_iris
@@ -937,10 +938,48 @@ def _edited(array: Any, value: Any) -> Any:
     return copied
 
 
+def _wide_indices(matrix: Any) -> Any:
+    matrix.indices = matrix.indices.astype(np.int64)
+    matrix.indptr = matrix.indptr.astype(np.int64)
+    return matrix
+
+
+def _with_attrs(frame: pd.DataFrame, **attrs: Any) -> pd.DataFrame:
+    copied = frame.copy()
+    copied.attrs.update(attrs)
+    return copied
+
+
 DATA = {
     "one_value": change(ALL, "the data (values of X)", X=_edited(X, 3.3)),
     "one_label": change(ALL, "the data (values of y)", y=_edited(Y, 2)),
-    "order_in_memory": change(NONE, X=np.asfortranarray(X)),
+    "order_in_memory": change(
+        ALL, "the order of the data in memory", X=np.asfortranarray(X)
+    ),
+    "order_of_columns_in_memory": between(
+        ALL,
+        {"X": pd.DataFrame(np.ascontiguousarray(X), copy=False)},
+        {"X": pd.DataFrame(np.asfortranarray(X), copy=False)},
+        "the order of the data in memory",
+    ),
+    "order_of_bytes": change(
+        ALL, "the order of the data in memory", y=Y.astype(Y.dtype.newbyteorder())
+    ),
+    "width_of_sparse_indices": between(
+        ALL,
+        {"X": sparse.csr_matrix(X)},
+        {"X": _wide_indices(sparse.csr_matrix(X))},
+        "the order of the data in memory",
+    ),
+    "numbers_in_lists": between(
+        ALL,
+        {"X": [[float(x) for x in row] for row in X.astype(np.float32)]},
+        {"X": [list(row) for row in X.astype(np.float32)]},
+        "the data (values of X)",
+    ),
+    "attributes_of_a_frame": between(
+        ALL, {"X": FRAME}, {"X": _with_attrs(FRAME, unit="cm")}
+    ),
     "precision": change(
         ALL,
         "the data (X: ndarray float64 (50, 4) -> ndarray float32 (50, 4))",
@@ -954,7 +993,7 @@ DATA = {
     "name_of_a_column": between(
         ALL, {"X": FRAME}, {"X": FRAME.rename(columns={"a": "A"})}
     ),
-    "labels_in_a_list": change(NONE, y=Y.tolist()),
+    "labels_in_a_list": between(NONE, {"y": Y.copy()}, {"y": Y.tolist()}),
     "labels_in_a_list_for_ones_own": between(
         ALL,
         {},

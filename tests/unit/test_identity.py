@@ -298,6 +298,36 @@ def test_layout_in_memory_does_not_matter():
     assert digest(array[::-1][::-1]) == digest(array)
 
 
+class Measured(np.ndarray):
+    """An array with a unit."""
+
+
+def test_what_a_subclass_of_arrays_keeps_counts():
+    """Two arrays of one class and equal values differ by what else they have."""
+    one, other = (np.arange(3.0).view(Measured) for _ in range(2))
+    one.unit, other.unit = "cm", "inch"
+    assert digest(one) != digest(other)
+    other.unit = "cm"
+    assert digest(one) == digest(other)
+
+
+class Table(pd.DataFrame):
+    """A table with a unit, as pandas has its subclasses declare it."""
+
+    _metadata = ("unit",)
+
+    @property
+    def _constructor(self):
+        return Table
+
+
+def test_what_a_subclass_of_tables_keeps_counts():
+    """A table of a class of one's own differs from pandas' by class and by metadata."""
+    one, other = (Table({"a": [1.0]}) for _ in range(2))
+    one.unit, other.unit = "cm", "inch"
+    assert len({digest(t) for t in (one, other, pd.DataFrame({"a": [1.0]}))}) == 3
+
+
 def test_large_array_is_hashed_in_blocks(tmp_path):
     """A large array that is not contiguous has the digest of its copy."""
     rng = np.random.default_rng(0)

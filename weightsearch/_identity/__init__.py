@@ -20,7 +20,7 @@ from sklearn import get_config
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.metrics import get_scorer
 
-from weightsearch._identity._data import node
+from weightsearch._identity._data import layout, node
 from weightsearch._identity._environment import settings_of, versions_of
 from weightsearch._identity._estimators import (
     deciding_fit_params,
@@ -41,12 +41,13 @@ __all__ = [
     "identify_search",
 ]
 
-_OF_EVERY_FIT = ("estimator", "X", "y", "fit_params", "environment")
+_OF_EVERY_FIT = ("estimator", "X", "y", "layout", "fit_params", "environment")
 _OF_SPLITS = ("scoring", "score_params", "settings", "scoring_environment")
 _IN_WORDS = {
     "estimator": "the estimator's class, params or code",
     "X": "the data (X)",
     "y": "the data (y)",
+    "layout": "the order of the data in memory",
     "fit_params": "the params of fit, such as sample_weight",
     "score_params": "the params of score",
     "scoring": "the scoring",
@@ -56,6 +57,8 @@ _IN_WORDS = {
 _ENVIRONMENTS = ("environment", "scoring_environment")
 _ONLY_VALUES_COUNT = {"scikit-learn", "numpy", "scipy", "joblib"}
 _NARROW = ("float16", "float32")
+# An array of such scalars, or of such objects, is another than one of Python's.
+_BOXES_OF_DATA = (np.generic,)
 _MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 _ADVICE = (
     "Its fits are stored but not reused. Give it a __getstate__ that leaves the "
@@ -120,10 +123,10 @@ class SearchIdentity:
     ----------
     parts : dict of str -> str
         Digests by name: ``estimator``, ``data``, ``X``, ``y`` (each with what it is,
-        in words), ``fit_params``, ``score_params``, ``scoring``, ``settings``; empty
-        text where there is none. ``environment`` and ``scoring_environment`` are
-        versions and global settings, as JSON; ``run_params`` are names of the
-        estimator's params that decide nothing.
+        in words), ``layout``, ``fit_params``, ``score_params``, ``scoring``,
+        ``settings``; empty text where there is none. ``environment`` and
+        ``scoring_environment`` are versions and global settings, as JSON;
+        ``run_params`` are names of the estimator's params that decide nothing.
     fingerprint : str or None
         Digest of all that decides the search's fits; None where a part has none.
     """
@@ -155,7 +158,7 @@ class SearchIdentity:
     def data_digest(X: Any, y: Any) -> str:
         """Digest of the data, as in ``parts["data"]``; empty where there is none."""
         try:
-            return _joined_data(digest(X), digest(y))
+            return _joined_data(*(digest(d, boxes=_BOXES_OF_DATA) for d in (X, y)))
         except Unidentifiable:
             return ""
 
@@ -282,7 +285,7 @@ def identify_search(
         If a part has no identity.
     """
     parts: dict[str, str] = {}
-    data, scoring = Digester(), Digester()
+    data, scoring = Digester(boxes=_BOXES_OF_DATA), Digester()
     boxes: tuple[type, ...] = ()
     if any(map(_may_be_narrow, (X, y, *fit_params.values(), estimator))):
         boxes = (np.generic,)
@@ -301,6 +304,7 @@ def identify_search(
     _identify(parts, "X", data, X)
     _identify(parts, "y", data, y)
     parts["data"] = _joined_data(parts["X"], parts["y"])
+    parts["layout"] = digest([layout(X), layout(y)])
     if as_array:
         _identify(parts, "y", data, np.asarray(y))
     _identify(parts, "scoring", scoring, _as_named(estimator, scorer))
@@ -384,7 +388,7 @@ def identify_data(X: Any, y: Any = None, *, known: Mapping[str, str]) -> dict[st
         digests = []
         for way in ways:
             try:
-                digests.append(digest(way))
+                digests.append(digest(way, boxes=_BOXES_OF_DATA))
             except Unidentifiable:
                 continue
         before = known.get(name, "").partition(" ")[0]
@@ -461,6 +465,8 @@ def differences(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
         after, _, now = new.get(name, "").partition(" ")
         if name not in {*old, *new} or (before and before == after):
             continue
+        if name == "layout" and any(words.startswith("the data") for words in found):
+            continue  # other data have an order of their own
         if not (before and after):
             words += " (not identifiable)"
         elif name in ("X", "y"):

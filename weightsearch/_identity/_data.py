@@ -42,18 +42,32 @@ def data_digest(obj: Any, digest: Digest) -> bytes | None:
         return _array(obj, digest)
     if sparse.issparse(obj):
         return _sparse(obj, digest)
-    if isinstance(obj, pd.DataFrame):
-        columns = (_column(obj.iloc[:, i], digest) for i in range(obj.shape[1]))
-        return node(
-            "DataFrame", digest(obj.columns), digest(obj.index), _joined(columns)
-        )
-    if isinstance(obj, pd.Series):
-        return node("Series", digest(obj.name), digest(obj.index), _column(obj, digest))
+    if isinstance(obj, pd.DataFrame | pd.Series):
+        return _table(obj, digest)
     if isinstance(obj, pd.Index):
         return _index(obj, digest)
     if isinstance(obj, pd.api.extensions.ExtensionArray):
         return node("ExtensionArray", _column(pd.Series(obj), digest))
     return _foreign(obj, digest)
+
+
+def layout(obj: Any) -> str:
+    """Order of data in memory, which decides how sums over them are rounded.
+
+    Empty for what is contiguous in C order, and for data without an order.
+    """
+    if isinstance(obj, pd.DataFrame):
+        orders = [layout(obj.iloc[:, i]) for i in range(obj.shape[1])]
+        return repr(orders) if any(orders) else ""
+    if isinstance(obj, pd.Series):
+        return layout(obj.to_numpy()) if isinstance(obj.dtype, np.dtype) else ""
+    if sparse.issparse(obj):
+        return str(getattr(obj, "indices", np.empty(0, np.int32)).dtype)
+    if not isinstance(obj, np.ndarray):
+        return ""
+    order = "" if obj.flags.c_contiguous else f"strides {obj.strides}"
+    native = obj.dtype == obj.dtype.newbyteorder("=")
+    return order if native else f"{order} {obj.dtype.str}"
 
 
 def _joined(parts: Iterable[bytes]) -> bytes:
@@ -63,7 +77,9 @@ def _joined(parts: Iterable[bytes]) -> bytes:
 def _array(array: np.ndarray[Any, Any], digest: Digest) -> bytes:
     """Content in C order, little-endian, whatever the order in memory."""
     if type(array) not in (np.ndarray, np.memmap, np.recarray):
-        return node("subclass", digest(type(array)), _array(np.asarray(array), digest))
+        kept = digest(getattr(array, "__dict__", {}))
+        known = _array(np.asarray(array), digest)
+        return node("subclass", digest(type(array)), kept, known)
     shape = repr(array.shape).encode()
     dtype = array.dtype
     if dtype.names is not None:
@@ -135,6 +151,22 @@ def _sparse(matrix: Any, digest: Digest) -> bytes:
     )
 
 
+def _table(obj: Any, digest: Digest) -> bytes:
+    if isinstance(obj, pd.DataFrame):
+        columns = (_column(obj.iloc[:, i], digest) for i in range(obj.shape[1]))
+        known = node(
+            "DataFrame", digest(obj.columns), digest(obj.index), _joined(columns)
+        )
+    else:
+        known = node(
+            "Series", digest(obj.name), digest(obj.index), _column(obj, digest)
+        )
+    if not obj.attrs and type(obj) in (pd.DataFrame, pd.Series):
+        return known
+    kept = [getattr(obj, name, None) for name in obj._metadata]
+    return node("subclass", digest(type(obj)), digest([obj.attrs, *kept]), known)
+
+
 def _column(series: Any, digest: Digest) -> bytes:
     """Content of a Series without its index and name."""
     dtype = series.dtype
@@ -164,7 +196,9 @@ def _index(index: Any, digest: Digest) -> bytes:
     if isinstance(index, pd.MultiIndex):
         levels = (digest(index.get_level_values(i)) for i in range(index.nlevels))
         return node("MultiIndex", _joined(levels))
-    return node("Index", digest(index.name), _column(index.to_series(), digest))
+    head = f"{index.dtype} {getattr(index, 'freq', None)}"
+    values = _column(index.to_series(), digest)
+    return node("Index", head.encode(), digest(index.name), values)
 
 
 def _foreign(obj: Any, digest: Digest) -> bytes | None:
