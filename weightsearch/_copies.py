@@ -42,8 +42,8 @@ def _copied(data: Any) -> Any:
             return copy.deepcopy(data)
         if not data.flags.writeable and not _is_joblibs(data):
             return data
-        if type(data) is np.memmap:
-            return np.array(data, order="K")
+        if type(data) in (np.ndarray, np.memmap):
+            return _laid_out(data)
         return data.copy(order="K")
     if type(data) is pd.DataFrame:
         return _copied_frame(data)
@@ -64,6 +64,30 @@ def _copied(data: Any) -> Any:
     return data
 
 
+def _laid_out(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Copy with gaps and reversed axes where the array has some.
+
+    How sums are rounded depends on that. Gaps become one element wide, or the copy of
+    a column would be as large as its table.
+    """
+    if array.flags.forc or array.size == 0:
+        return np.array(array, order="K")
+    strides = [0] * array.ndim
+    dense = size = array.itemsize
+    before = 0
+    for axis in sorted(range(array.ndim), key=lambda axis: abs(array.strides[axis])):
+        length, old = array.shape[axis], array.strides[axis]
+        new = size if abs(old) == dense else size + array.itemsize
+        strides[axis] = new if old >= 0 else -new
+        before += 0 if old >= 0 else new * (length - 1)
+        dense, size = abs(old) * length, new * length
+    made: np.ndarray[Any, Any] = np.ndarray(
+        array.shape, array.dtype, bytearray(size), before, strides
+    )
+    made[...] = array
+    return made
+
+
 def _is_joblibs(data: Any) -> bool:
     """Whether it is a memory map by which joblib sends large arrays to workers.
 
@@ -79,7 +103,7 @@ def _copied_frame(data: pd.DataFrame) -> pd.DataFrame:
     if not isinstance(dtype, np.dtype) or dtype.kind not in "biufc":
         return data.copy()
     # Sums depend on the order in memory, which copies of older pandas do not keep.
-    values = np.array(data.to_numpy(), order="K")
+    values = _laid_out(data.to_numpy())
     frame = pd.DataFrame(values, data.index, data.columns, copy=False)
     return frame.__finalize__(data)
 

@@ -72,6 +72,21 @@ def test_the_order_in_memory_is_kept():
     """A copy has the memory order of its array, so that sums come out the same."""
     assert copied(np.asfortranarray(ARRAY)).flags.f_contiguous
     assert copied(ARRAY).flags.c_contiguous
+    wide = np.tile(ARRAY, 2)
+    for view in (wide[:, ::2], wide[::-1, ::-1], wide.T[::2], wide[:, 1:]):
+        copy = copied(view)
+        np.testing.assert_array_equal(copy, view)
+        assert not np.shares_memory(copy, wide)
+        assert np.argsort(copy.strides).tolist() == np.argsort(view.strides).tolist()
+        inner = np.array([copy.strides, view.strides]) == view.itemsize
+        assert (inner[0] == inner[1]).all()
+        assert not copy.flags.forc
+
+
+def test_a_copy_of_a_column_is_no_larger_than_twice_the_column():
+    """Gaps between elements are kept, but not their width."""
+    column = np.zeros((10, 100))[:, 3]
+    assert copied(column).strides == (16,)
 
 
 def test_what_is_not_data_is_shared():

@@ -459,7 +459,7 @@ def differences(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
 
     Such as ``["the data (values of X)", "versions: torch 2.12 -> 2.13"]``.
     """
-    found = []
+    found: list[str] = []
     for name, words in _IN_WORDS.items():
         before, _, was = old.get(name, "").partition(" ")
         after, _, now = new.get(name, "").partition(" ")
