@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.cluster import Birch
 from sklearn.datasets import load_iris
 from sklearn.ensemble import (
     HistGradientBoostingClassifier,
@@ -121,6 +122,16 @@ def test_only_training_is_left_out():
     resumed = again(whole).partial_fit(X, y)
     estimator.partial_fit(X, y)
     np.testing.assert_array_equal(resumed.coefs_[0], estimator.coefs_[0])
+
+
+def test_trees_of_clusters_grow_on():
+    """Birch's nodes have rows that are views of their room for more, and keep them."""
+    estimator = Birch(threshold=0.3, branching_factor=5)
+    resumed = again(kept(estimator, complete=True)).partial_fit(X + 0.1)
+    estimator.partial_fit(X + 0.1)
+    np.testing.assert_array_equal(
+        resumed.subcluster_centers_, estimator.subcluster_centers_
+    )
 
 
 def test_estimator_is_left_alone():

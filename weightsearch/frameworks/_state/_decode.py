@@ -482,6 +482,8 @@ class _Decoder:
             return
         if not form.slots:
             made.__dict__.update(state)
+            if cls.__name__ == "_CFNode":
+                _join_rows(state, made)
             return
         for name, value in state.items():
             if name in form.slots:
@@ -682,6 +684,19 @@ def _of_fields(dtype: np.dtype[Any], fields: Mapping[str, Array]) -> Array:
     for name, values in fields.items():
         array[name] = values
     return array
+
+
+def _join_rows(state: dict[str, Any], node: Any) -> None:
+    """Let the rows that a node of Birch has be views of its room for rows, as in fit.
+
+    Further training writes into the room, and reads the rows.
+    """
+    for rows, room in (
+        ("centroids_", "init_centroids_"),
+        ("squared_norm_", "init_sq_norm_"),
+    ):
+        if isinstance(state.get(rows), np.ndarray):
+            setattr(node, rows, state[room][: len(state[rows])])
 
 
 def _untrusted(unknown: list[str]) -> UntrustedTypeError:
