@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-__all__ = ["copied", "is_unchanged", "same_bits"]
+__all__ = ["copied", "is_unchanged", "memory_order", "same_bits"]
 
 Data = TypeVar("Data")
 
@@ -86,6 +86,17 @@ def _laid_out(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     )
     made[...] = array
     return made
+
+
+def memory_order(array: np.ndarray[Any, Any]) -> str:
+    """``"F"`` where the first axis is the innermost in memory, with gaps or not.
+
+    Else ``"C"``. A product with a matrix is rounded otherwise in each.
+    """
+    if array.flags.forc:
+        return "C" if array.flags.c_contiguous else "F"
+    strides = [abs(s) for s, n in zip(array.strides, array.shape, strict=True) if n > 1]
+    return "F" if strides[1:] and strides == sorted(strides) else "C"
 
 
 def _is_joblibs(data: Any) -> bool:

@@ -15,7 +15,13 @@ from sklearn.compose import (
     make_column_transformer,
 )
 from sklearn.cross_decomposition import PLSRegression
-from sklearn.decomposition import NMF, PCA, LatentDirichletAllocation, TruncatedSVD
+from sklearn.decomposition import (
+    NMF,
+    PCA,
+    IncrementalPCA,
+    LatentDirichletAllocation,
+    TruncatedSVD,
+)
 from sklearn.discriminant_analysis import (
     LinearDiscriminantAnalysis,
     QuadraticDiscriminantAnalysis,
@@ -1160,6 +1166,21 @@ def SparseLogistic():
 @row(data.iris_alone, quick=True)
 def principal_components():
     return PCA(random_state=0), {"n_components": [1, 2, 0.9], "whiten": [True, False]}
+
+
+@row(data.digits, scoring=lambda estimator, X, y: 0.0, capture="both", quick=True)
+def components_that_are_the_first_rows_of_a_matrix():
+    return TruncatedSVD(5), {"random_state": [0], "n_oversamples": [5, 10]}
+
+
+@row(data.digits, capture="both")
+def principal_components_by_random_projection():
+    return PCA(svd_solver="randomized", random_state=0), {"n_components": [5, 7]}
+
+
+@row(data.digits, scoring=lambda estimator, X, y: 0.0, capture="both")
+def principal_components_by_batches():
+    return IncrementalPCA(), {"n_components": [5, 7], "batch_size": [100]}
 
 
 @row(data.iris_alone)

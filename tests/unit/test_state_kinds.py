@@ -20,10 +20,13 @@ import pytest
 import scipy.sparse
 import scipy.stats
 from sklearn.base import BaseEstimator
+from sklearn.cluster import HDBSCAN
+from sklearn.datasets import load_iris
 from sklearn.gaussian_process.kernels import RBF, WhiteKernel
 from sklearn.utils import Bunch
 
 from weightsearch import RebuildError
+from weightsearch.frameworks._registry import collect_weights
 from weightsearch.frameworks._state import capture_state, kind_of_model, rebuild
 
 
@@ -172,6 +175,7 @@ ARRAYS = {
     "bytes": np.array([b"a", b"bcd"]),
     "dates": np.array(["2026-01-01", "NaT"], "M8[D]"),
     "nan": np.array([np.nan, -np.nan, np.inf] * 9),
+    "fortran_with_gaps": np.asfortranarray(np.arange(60.0).reshape(6, 10))[:4],
     "big_endian": np.arange(20, dtype=">i4"),
     "structured": np.array([(1, 2.5)] * 9, [("a", "i1"), ("b", "<f8")]),
     "booleans": np.eye(9, dtype=bool),
@@ -191,6 +195,21 @@ def test_arrays(name):
     assert found.tobytes() == array.tobytes()
     assert found.flags.writeable
     assert found.flags.f_contiguous == np.array(array, order="K").flags.f_contiguous
+
+
+def test_structured_array_of_which_a_field_is_a_weight():
+    """An array whose fields are all weights is no one of them."""
+    model = HDBSCAN(copy=True).fit(load_iris().data)
+    weights, _ = collect_weights(model)
+    state = capture_state(model, weights)
+    rebuilt = rebuild(
+        state.text, weights.__getitem__, state.blobs.__getitem__, template=model
+    )
+    tree = rebuilt._single_linkage_tree_
+    np.testing.assert_array_equal(tree, model._single_linkage_tree_)
+    np.testing.assert_array_equal(
+        rebuilt.dbscan_clustering(0.5), model.dbscan_clustering(0.5)
+    )
 
 
 def test_arrays_of_objects():

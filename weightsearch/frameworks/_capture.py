@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.sparse
 
-from weightsearch._copies import same_bits
+from weightsearch._copies import memory_order, same_bits
 from weightsearch._records import Array, ModelState, Outcome, Weights
 from weightsearch.exceptions import NotRebuildableWarning
 from weightsearch.frameworks._columns import remembering
@@ -93,6 +93,10 @@ def capture_unproved(estimator: Any, *, complete: bool = False) -> Outcome:
         if weights is None:
             return Outcome({}, None, tuple(notes))
         state = capture_state(estimator, weights, complete=complete)
+    for name, array in weights.items():
+        # Gaps are lost on the way from a worker, and the order of the axes with them.
+        if not array.flags.forc and memory_order(array) == "F":
+            weights[name] = np.asfortranarray(array)
     return Outcome({}, weights, tuple(notes), state)
 
 

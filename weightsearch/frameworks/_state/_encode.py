@@ -28,6 +28,7 @@ import numpy as np
 import sklearn
 from sklearn.exceptions import NotFittedError
 
+from weightsearch._copies import memory_order
 from weightsearch._identity import Unidentifiable
 from weightsearch._identity._origin import resolve
 from weightsearch._records import Array, ModelState
@@ -193,7 +194,9 @@ class _Encoder:
         for name, array in weights.items():
             # Columns on a grid are views of the columns that the walk reaches.
             base = array.base
-            if isinstance(base, np.ndarray) and base.size == array.size:
+            if not isinstance(base, np.ndarray) or base.dtype != array.dtype:
+                continue  # nothing, or what has the array as a field
+            if base.size == array.size:
                 self._names.setdefault(id(base), name)
         self._by_kind: dict[tuple[Any, ...], list[str]] | None = None
         self._complete = complete
@@ -333,11 +336,11 @@ class _Encoder:
         if name is None and array.nbytes > _SMALL:
             name = self._equal_weight(array)
         if name is not None:
-            weight = self._weights[name]
+            weight, order = self._weights[name], memory_order(array)
             if weight.dtype == array.dtype and weight.shape == array.shape:
-                if _order(weight) == _order(array):
+                if memory_order(weight) == order:
                     return ["w", name]
-            if weight.size == array.size and _order(weight) == "C" == _order(array):
+            if weight.size == array.size and memory_order(weight) == "C" == order:
                 self._values.append(list(array.shape))
                 return ["ws", name]
         if array.dtype.names is not None and array.nbytes > _SMALL:
@@ -347,7 +350,7 @@ class _Encoder:
         return self._raw(array)
 
     def _raw(self, array: Array) -> Node:
-        order = _order(array)
+        order = memory_order(array)
         if array.nbytes <= _SMALL:
             tag = "i"
             raw = array.tobytes("F" if order == "F" else "C")
@@ -673,11 +676,6 @@ def _same_bytes(a: Array, b: Array) -> bool:
 
 def _raw_bytes(array: Array) -> Array:
     return array.reshape(-1).view(np.uint8)
-
-
-def _order(array: Array) -> str:
-    flags = array.flags
-    return "F" if flags.f_contiguous and not flags.c_contiguous else "C"
 
 
 _compact = json.JSONEncoder(
