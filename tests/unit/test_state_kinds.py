@@ -198,7 +198,7 @@ def test_arrays(name):
 
 
 def test_structured_array_of_which_a_field_is_a_weight():
-    """An array whose fields are all weights is no one of them."""
+    """An array whose fields are all weights is not stored as one of them."""
     model = HDBSCAN(copy=True).fit(load_iris().data)
     weights, _ = collect_weights(model)
     state = capture_state(model, weights)

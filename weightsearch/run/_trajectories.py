@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from weightsearch._copies import memory_order
 from weightsearch._records import (
     OPTIMIZER,
     OPTIMIZER_KEPT,
@@ -248,14 +249,10 @@ def weights_at(
     for name in snapshot_names(snapshots):
         if name not in found:
             raise RebuildError(f"{what}: the model had no weight {name!r} in the end.")
-        order: Any = "F" if _is_fortran(found[name]) else "C"
+        order: Any = memory_order(found[name])
         array = read_weight(snapshots, name, index)[0]
         found[name] = np.array(array, order=order)
     return Weights(found, ties=weights.ties, encodings=weights.encodings)
-
-
-def _is_fortran(array: Array) -> bool:
-    return array.flags.f_contiguous and not array.flags.c_contiguous
 
 
 def cut_model(estimator: Any, epoch: int, what: str) -> Any:

@@ -398,8 +398,8 @@ class _Encoder:
         content = self._digest(value, name)
         if "<locals>" in name and not self._in_params(name, content):
             raise _Unstorable(
-                f"{self._where()} is {name}, which is made inside a function and is no "
-                "param"
+                f"{self._where()} is {name}, which is made inside a function and is "
+                "not a param"
             )
         return ["g", name, content, self._where()]
 
@@ -487,7 +487,8 @@ class _Encoder:
         content = self._digest(value, name)
         if not self._in_params(name, content):
             raise _Unstorable(
-                f"{self._where()} is a {name}, which cannot be stored and is no param"
+                f"{self._where()} is a {name}, which cannot be stored and is not a "
+                "param"
             )
         self._number(value)
         return ["x", name, content, self._where()]
